@@ -1,0 +1,8 @@
+//! outguard: a local guard for outgoing mail.
+//!
+//! An SMTP relay between an MTA and the world that keeps hourly limits exactly and loses nothing. The rooms below are
+//! listed from the top down; an arrow between them may only point down (`docs/architecture.md`).
+
+pub mod clock;
+pub mod mail;
+pub mod smtp;

@@ -1,0 +1,3 @@
+//! The `outguard` program.
+
+fn main() {}
