@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Milliseconds on the machine's boot clock, which counts through suspend and is never stepped.
 ///
 /// It starts again from zero at each boot: a stored value means something only beside its [`BootId`].
@@ -11,7 +13,8 @@ use std::fmt;
 pub struct BootMs(pub u64);
 
 /// Milliseconds since 1970-01-01 UTC on the wall clock. It may be stepped either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct WallMs(pub u64);
 
 /// One reading of both clocks.

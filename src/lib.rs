@@ -3,6 +3,10 @@
 //! An SMTP relay between an MTA and the world that keeps hourly limits exactly and loses nothing. The rooms below are
 //! listed from the top down; an arrow between them may only point down (`docs/architecture.md`).
 
+pub mod account;
 pub mod clock;
+pub mod event;
+pub mod guard;
 pub mod mail;
 pub mod smtp;
+pub mod store;

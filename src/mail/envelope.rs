@@ -1,5 +1,7 @@
 //! The envelope: what MAIL and RCPT said (RFC 5321 2.3.1), with the DSN parameters of RFC 3461.
 
+use std::fmt::Write as _;
+
 use super::address::{Address, ReversePath};
 
 /// Everything about a message that is not the message.
@@ -133,7 +135,9 @@ pub fn xtext_encode(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'!'..=b'~' if byte != b'+' && byte != b'=' => encoded.push(byte.into()),
-            _ => encoded.push_str(&format!("+{byte:02X}")),
+            _ => {
+                let _ = write!(encoded, "+{byte:02X}"); // writing to a String cannot fail
+            }
         }
     }
     encoded

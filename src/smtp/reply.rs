@@ -40,6 +40,9 @@ pub struct Text(Cow<'static, str>);
 
 impl Text {
     /// A text of ours, checked when the program is built.
+    ///
+    /// # Panics
+    /// If the text is too long or not printable ASCII; in a constant that stops the build.
     pub const fn fixed(text: &'static str) -> Self {
         let bytes = text.as_bytes();
         assert!(bytes.len() <= TEXT_BYTES_MAX);
@@ -170,10 +173,13 @@ impl Refusal {
         (reply.class != Class::Done).then_some(Self(reply))
     }
 
-    /// The store cannot take mail now (full, read-only, failed sync): invariant 6, never 5xx.
-    pub fn store_unavailable() -> Self {
-        Self(Reply::of(Class::Retry, 51, 3, 0, Text::fixed("the queue cannot store mail now, try later")))
-    }
+    /// The store cannot take mail now (read-only, failed sync): invariant 6, never 5xx.
+    pub const STORE_UNAVAILABLE: Self =
+        Self(Reply::of(Class::Retry, 51, 3, 0, Text::fixed("the queue cannot store mail now, try later")));
+
+    /// The store's disk is full (RFC 3463 3.4, X.3.1).
+    pub const STORE_FULL: Self =
+        Self(Reply::of(Class::Retry, 52, 3, 1, Text::fixed("the queue's disk is full, try later")));
 
     /// The reply to send.
     pub fn into_reply(self) -> Reply {

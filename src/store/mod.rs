@@ -1,0 +1,175 @@
+//! Where accepted mail lives: whole transactions, each synced before its proof is handed out.
+//!
+//! [`Store`] is a trait of transactions, not of tables, so that another engine can stand behind it. It never decides what
+//! leaves, what a reply means or who may send: it keeps and proves. Read [`proof`] first, then [`transaction`], then
+//! [`query`].
+//!
+//! Invariants kept here: 1 (nothing is lost), 3 (no word without its deed), 6 (bounded).
+
+pub mod error;
+pub mod proof;
+pub mod query;
+pub mod transaction;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+pub use error::StoreError;
+pub use proof::Stored;
+pub use query::{
+    AttemptRow, Content, DeliveryRow, DueDelivery, EventRow, Filter, Gate, GateKind, LineCount, MessageRow, Page,
+    Totals, WaitingMessage,
+};
+pub use transaction::{
+    Acceptance, AttemptId, Body, Concluded, Conclusion, DeliveryEnd, DeliveryOutcome, DeliveryState, Destination,
+    Index, Lease, LeaseRequest, SlotsEnd,
+};
+
+use crate::account::Account;
+use crate::clock::{Now, WallMs};
+use crate::event::Event;
+use crate::mail::QueueId;
+
+/// What a call to the store gives: the answer once the work is synced (or read).
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A queue that loses nothing. Every method that changes something returns after the sync of its transaction.
+///
+/// The methods may be called from many tasks at once; their work is committed together.
+pub trait Store: Send + Sync + 'static {
+    /// A new queue id, never given before, whether or not a message is stored under it.
+    ///
+    /// # Errors
+    /// When the store cannot reserve ids durably now.
+    fn allocate(&self) -> Result<QueueId, StoreError>;
+
+    /// Opens a place for a body too large to be kept in memory, under that id.
+    fn spool(&self, id: QueueId) -> StoreFuture<'_, Box<dyn SpoolWriter>>;
+
+    /// Takes a message over: envelope, body, verdict, gates' state and event in one transaction.
+    fn accept(&self, acceptance: Acceptance) -> StoreFuture<'_, Stored<QueueId>>;
+
+    /// Records an attempt before its MAIL is sent (invariants 2 and 3): the deliveries go from waiting to under way.
+    ///
+    /// Deliveries that are no longer waiting (removed by an operator) are left out of the lease; if none is left the
+    /// lease is empty and must be given back.
+    fn lease(&self, request: LeaseRequest) -> StoreFuture<'_, Stored<Lease>>;
+
+    /// Ends an attempt: the outcome of each of its deliveries, DSNs, the end of the body where no delivery is left, and
+    /// the next lease of the same connection, all in one transaction.
+    fn conclude(&self, conclusion: Conclusion, next: Option<LeaseRequest>) -> StoreFuture<'_, Stored<Concluded>>;
+
+    /// Puts off every delivery of a destination that is waiting and due, because the next hop could not be used: due
+    /// again at `due`, the time until then counted towards their expiry. Bounded batches inside; returns how many.
+    fn defer_destination(&self, destination: Destination, now: Now, due: WallMs, reply: String)
+    -> StoreFuture<'_, u64>;
+
+    /// Ends deliveries without an attempt: expiry, bounce by configuration. Outcomes as in [`Store::conclude`].
+    fn end_unattempted(
+        &self,
+        message: QueueId,
+        now: Now,
+        ends: Vec<DeliveryEnd>,
+        reports: Vec<Acceptance>,
+    ) -> StoreFuture<'_, Stored<()>>;
+
+    /// Marks that the delay report of these deliveries was made, and stores it, in one transaction.
+    fn report_delay(&self, message: QueueId, deliveries: Vec<Index>, report: Acceptance)
+    -> StoreFuture<'_, Stored<()>>;
+
+    /// Closes a gate: what stands behind it is held. Closing a closed gate changes its reason.
+    fn close_gate(&self, gate: Gate, now: Now, under_way: u32) -> StoreFuture<'_, Stored<()>>;
+
+    /// Opens a gate; `false` if it was not closed.
+    fn open_gate(&self, kind: GateKind, key: String, by: String, now: Now) -> StoreFuture<'_, Stored<bool>>;
+
+    /// Takes what still waits or is held of a message out of the queue, by an operator's name. Deliveries under way go on.
+    /// Returns how many deliveries ended; `None` if there is no such message.
+    fn remove(&self, message: QueueId, by: String, now: Now) -> StoreFuture<'_, Stored<Option<u32>>>;
+
+    /// Lets a message that its verdict held go: its deliveries wait from now on. Returns how many; `None`: no such message.
+    fn release(&self, message: QueueId, by: String, now: Now) -> StoreFuture<'_, Stored<Option<u32>>>;
+
+    /// Makes waiting deliveries due now (`queue flush`): of one message, of one account, or all. Returns how many.
+    fn flush(&self, which: Filter, now: Now) -> StoreFuture<'_, Stored<u64>>;
+
+    /// Writes waiting deliveries anew to the destination that `route` names for them, after routes changed: called in
+    /// batches with (account, reverse-path, recipient). Returns how many changed.
+    fn reroute(&self, route: Reroute) -> StoreFuture<'_, u64>;
+
+    /// Appends an event that belongs to no other transaction.
+    fn note(&self, event: Event, now: Now) -> StoreFuture<'_, Stored<()>>;
+
+    /// Forgets history older than `before`, and more while the journal is over `journal_bytes_max`; attempts only when
+    /// older than `attempts_before`. In small batches; returns whether there is more to do.
+    fn prune(&self, before: WallMs, attempts_before: WallMs, journal_bytes_max: u64) -> StoreFuture<'_, bool>;
+
+    /// Every line that has waiting deliveries, with counts.
+    fn lines(&self) -> StoreFuture<'_, Vec<LineCount>>;
+
+    /// The first waiting messages of a line that are due, oldest due first, at most `limit`; for each the waiting, due
+    /// deliveries to that destination.
+    fn line_page(&self, line: Line, now: WallMs, limit: usize) -> StoreFuture<'_, Vec<WaitingMessage>>;
+
+    /// Waiting deliveries with `after < due <= until`, in order of due, grouped by message and destination, at most
+    /// `limit` groups. What a retry makes due is found here.
+    fn due(&self, after: WallMs, until: WallMs, limit: usize) -> StoreFuture<'_, Vec<DueDelivery>>;
+
+    /// When the next delivery becomes due after `after`.
+    fn next_due(&self, after: WallMs) -> StoreFuture<'_, Option<WallMs>>;
+
+    /// A message's row and its deliveries.
+    fn message(&self, id: QueueId) -> StoreFuture<'_, Option<(MessageRow, Vec<DeliveryRow>)>>;
+
+    /// The bytes that leave: prefix and body.
+    fn content(&self, id: QueueId) -> StoreFuture<'_, Content>;
+
+    /// Messages of the queue (waiting, held, under way) that the filter lets through, oldest first, a page at a time.
+    fn list(&self, filter: Filter, page: Page) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>>;
+
+    /// Messages known by a Message-ID, a queue id, the MTA's queue id or an address (sender, account or recipient), ended
+    /// ones too while the journal keeps them; newest first, at most `limit`.
+    fn find(&self, term: String, limit: usize) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>>;
+
+    /// The events of a message in order.
+    fn history(&self, id: QueueId) -> StoreFuture<'_, Vec<EventRow>>;
+
+    /// Events after a cursor, at most `limit`.
+    fn events(&self, after: u64, limit: usize) -> StoreFuture<'_, Vec<EventRow>>;
+
+    /// Attempts that ended at or after `since`, and all that have not ended: what the limits are rebuilt from.
+    fn attempts(&self, since: WallMs) -> StoreFuture<'_, Vec<AttemptRow>>;
+
+    /// The closed gates.
+    fn gates(&self) -> StoreFuture<'_, Vec<Gate>>;
+
+    /// Counts over the whole queue.
+    fn totals(&self) -> StoreFuture<'_, Totals>;
+
+    /// How many waiting or held deliveries each account has.
+    fn waiting_by_account(&self) -> StoreFuture<'_, Vec<(Account, u64)>>;
+}
+
+/// What [`Store::reroute`] asks for each waiting delivery.
+pub type Reroute = Box<dyn Fn(&Account, &str, &str) -> Destination + Send + Sync>;
+
+/// A line: waiting mail of one account and class for one destination.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Line {
+    /// Whose.
+    pub account: Account,
+    /// Small and transactional, or bulk: as dispatch numbers them.
+    pub class: u8,
+    /// Where to.
+    pub destination: Destination,
+}
+
+/// A body on its way to disk. Dropped before [`SpoolWriter::finish`], what was written is removed.
+pub trait SpoolWriter: Send {
+    /// Appends bytes.
+    fn write(&mut self, bytes: Bytes) -> StoreFuture<'_, ()>;
+    /// Syncs file and folder, and gives the body to put into an [`Acceptance`].
+    fn finish(self: Box<Self>) -> StoreFuture<'static, Body>;
+}

@@ -1,0 +1,245 @@
+//! What a store tells: rows as they are read.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::transaction::{DeliveryState, Destination, Index};
+use crate::account::{Account, AccountSource};
+use crate::clock::WallMs;
+use crate::event::Event;
+use crate::guard::Verdict;
+use crate::mail::{BodyType, QueueId, Recipient, Ret, ReversePath};
+
+/// One message of the queue or of history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRow {
+    /// Queue id.
+    pub id: QueueId,
+    /// When its content ended.
+    pub received: WallMs,
+    /// The client's address or socket.
+    pub client: String,
+    /// Whom it counts against.
+    pub account: Account,
+    /// How that is known.
+    pub source: AccountSource,
+    /// Where failures are told.
+    pub reverse_path: ReversePath,
+    /// `BODY=` as declared.
+    pub body_type: BodyType,
+    /// Whether the client declared SMTPUTF8.
+    pub smtputf8: bool,
+    /// Whether the header needs SMTPUTF8.
+    pub header_needs_utf8: bool,
+    /// `RET=`.
+    pub ret: Option<Ret>,
+    /// `ENVID=`.
+    pub envid: Option<Box<str>>,
+    /// The client MTA's queue id.
+    pub mta_id: Option<String>,
+    /// Message-ID.
+    pub message_id: Option<String>,
+    /// The guard's word.
+    pub verdict: Verdict,
+    /// Dispatch's class.
+    pub class: u8,
+    /// The received content in bytes.
+    pub size_bytes: u64,
+    /// The message this is a report on.
+    pub report_on: Option<QueueId>,
+}
+
+/// One recipient of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Its place in the envelope.
+    pub index: Index,
+    /// The recipient with its DSN parameters.
+    pub recipient: Recipient,
+    /// Where it stands in line.
+    pub destination: Destination,
+    /// Where it is.
+    pub state: DeliveryState,
+    /// When it is tried (again), if it waits.
+    pub due: WallMs,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// How much of its life time is spent, in milliseconds.
+    pub spent_ms: u64,
+    /// Whether its delay was reported.
+    pub delay_reported: bool,
+    /// The last words about it: the next hop's, or ours.
+    pub last_reply: Option<String>,
+}
+
+/// A message of a line that can leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingMessage {
+    /// Which message.
+    pub id: QueueId,
+    /// Its waiting, due deliveries to that destination.
+    pub deliveries: Vec<Index>,
+    /// When they became due.
+    pub due: WallMs,
+}
+
+/// Deliveries of one message to one destination that became due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueDelivery {
+    /// Whose.
+    pub account: Account,
+    /// Dispatch's class.
+    pub class: u8,
+    /// Where to.
+    pub destination: Destination,
+    /// Which.
+    pub message: WaitingMessage,
+    /// The most life time that any of them has spent, in milliseconds.
+    pub spent_ms: u64,
+    /// When the message came.
+    pub received: WallMs,
+}
+
+/// How much waits in a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineCount {
+    /// Which line.
+    pub line: super::Line,
+    /// Deliveries waiting, due or not.
+    pub deliveries: u64,
+}
+
+/// The bytes of a message.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// Our own header fields.
+    pub prefix: Bytes,
+    /// What was received.
+    pub body: ContentBody,
+    /// Length of prefix and body together, in bytes.
+    pub size_bytes: u64,
+}
+
+/// Where the received bytes are.
+#[derive(Debug, Clone)]
+pub enum ContentBody {
+    /// In memory.
+    Bytes(Bytes),
+    /// In a file, opened for reading.
+    File(std::sync::Arc<std::fs::File>),
+}
+
+/// One row of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// The cursor: strictly growing.
+    pub row: u64,
+    /// When.
+    pub at: WallMs,
+    /// What.
+    pub event: Event,
+}
+
+/// One attempt, as the limits are rebuilt from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// Whom it counts against.
+    pub account: Account,
+    /// Egress name.
+    pub egress: String,
+    /// Login at the smarthost.
+    pub login: Option<String>,
+    /// Route.
+    pub route: String,
+    /// The boot whose clock `leased_boot` and `ended_boot` are of.
+    pub boot_id: String,
+    /// Boot clock at the lease, in milliseconds.
+    pub leased_boot: u64,
+    /// Wall clock at the lease.
+    pub leased_wall: WallMs,
+    /// Boot clock at the end; `None` while under way.
+    pub ended_boot: Option<u64>,
+    /// Wall clock at the end.
+    pub ended_wall: Option<WallMs>,
+    /// Recipients whose slots count.
+    pub recipients: u32,
+    /// Transactions whose slot counts: 1, or 0 where all was returned.
+    pub messages: u32,
+    /// Whether the end is unknown, so that `unknown_grace` is added.
+    pub unknown: bool,
+}
+
+/// What a gate stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GateKind {
+    /// Everything.
+    All,
+    /// The mail of one account.
+    Account,
+    /// What leaves from one egress.
+    Egress,
+}
+
+impl GateKind {
+    /// The word that log, page and store use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Account => "account",
+            Self::Egress => "egress",
+        }
+    }
+}
+
+/// A closed gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// What it stops.
+    pub kind: GateKind,
+    /// Which one; empty for all.
+    pub key: String,
+    /// Who closed it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: WallMs,
+    /// Until when, if it opens by itself.
+    pub until: Option<WallMs>,
+}
+
+/// Which messages of the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Only this message.
+    pub id: Option<QueueId>,
+    /// Only of this account.
+    pub account: Option<Account>,
+    /// Only to this recipient, or with `@example.org` to this domain.
+    pub recipient: Option<String>,
+    /// Only with deliveries in this state.
+    pub state: Option<DeliveryState>,
+}
+
+/// Which page of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Only ids after this one.
+    pub after: Option<QueueId>,
+    /// At most so many messages; a store may give fewer than 1,000 asked for.
+    pub limit: usize,
+}
+
+/// Counts over the whole queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Messages with a delivery left.
+    pub messages: u64,
+    /// Deliveries waiting.
+    pub waiting: u64,
+    /// Deliveries held.
+    pub held: u64,
+    /// Deliveries under way.
+    pub under_way: u64,
+}

@@ -1,0 +1,253 @@
+//! What goes into the transactions of [`Store`](super::Store), and what comes out.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::proof::Stored;
+use crate::account::{Account, AccountSource};
+use crate::clock::{BootId, Now, WallMs};
+use crate::event::Event;
+use crate::guard::Verdict;
+use crate::mail::{Envelope, QueueId};
+
+/// The line of waiting mail that a delivery stands in: the name that routing gives to a next hop (route, login, and for
+/// `mx` routes the recipient's domain). Made by routing, opaque to the store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Destination(pub Arc<str>);
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A message to be taken over.
+#[derive(Debug)]
+pub struct Acceptance {
+    /// From [`Store::allocate`](super::Store::allocate).
+    pub id: QueueId,
+    /// When its content ended.
+    pub received: Now,
+    /// The client's address or socket, for log and history.
+    pub client: String,
+    /// Whom it counts against.
+    pub account: Account,
+    /// How that is known.
+    pub source: AccountSource,
+    /// Who it is from and for.
+    pub envelope: Envelope,
+    /// The destination of each recipient, in the envelope's order.
+    pub destinations: Vec<Destination>,
+    /// Dispatch's class, as a number.
+    pub class: u8,
+    /// The client MTA's queue id (XFORWARD IDENT, or its Received field).
+    pub mta_id: Option<String>,
+    /// The Message-ID field, cleaned and bounded.
+    pub message_id: Option<String>,
+    /// Our own header fields, sent before the body.
+    pub prefix: Bytes,
+    /// What the guard said. [`Decision::Hold`](crate::guard::Decision::Hold) stores it as held.
+    pub verdict: Verdict,
+    /// Whether the header has bytes over 127, which needs SMTPUTF8 at the next hop.
+    pub header_needs_utf8: bool,
+    /// The content as received, dot-stuffing undone.
+    pub body: Body,
+    /// Which message this is a report on, and the event that says so.
+    pub report_on: Option<(QueueId, Event)>,
+}
+
+/// The content of a message.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// In memory, for the store's own table: at most [`Body::INLINE_BYTES_MAX`].
+    Inline(Bytes),
+    /// In a spool file, synced with its folder. Only a store makes one.
+    Spooled(SpoolFile),
+}
+
+impl Body {
+    /// Over this, a body goes to a file of its own.
+    pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Inline(bytes) => bytes.len() as u64,
+            Self::Spooled(file) => file.size_bytes,
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A body in a file of the spool.
+#[derive(Debug, Clone)]
+pub struct SpoolFile {
+    pub(in crate::store) path: PathBuf,
+    pub(in crate::store) size_bytes: u64,
+}
+
+/// Which recipient of a message: its place in the envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Index(pub u32);
+
+/// One transaction with a next hop, for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId(pub u64);
+
+/// Asks to record an attempt.
+#[derive(Debug)]
+pub struct LeaseRequest {
+    /// Which message.
+    pub message: QueueId,
+    /// Which of its deliveries.
+    pub deliveries: Vec<Index>,
+    /// Whom it counts against.
+    pub account: Account,
+    /// The egress's name (its public address).
+    pub egress: String,
+    /// The login used at the smarthost.
+    pub login: Option<String>,
+    /// The route, for limits that a route overrides.
+    pub route: String,
+    /// The boot that `now.boot` belongs to.
+    pub boot_id: BootId,
+    /// When the slots were taken.
+    pub leased: Now,
+}
+
+/// An attempt on record: leave to send MAIL for these deliveries.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub(in crate::store) attempt: AttemptId,
+    pub(in crate::store) message: QueueId,
+    pub(in crate::store) deliveries: Vec<Index>,
+}
+
+impl Lease {
+    /// The attempt's row.
+    pub fn attempt(&self) -> AttemptId {
+        self.attempt
+    }
+
+    /// Which message.
+    pub fn message(&self) -> QueueId {
+        self.message
+    }
+
+    /// The deliveries that are under way with it; empty if none was waiting any more.
+    pub fn deliveries(&self) -> &[Index] {
+        &self.deliveries
+    }
+}
+
+/// The end of an attempt. It spends the lease.
+#[derive(Debug)]
+pub struct Conclusion {
+    /// What was leased.
+    pub lease: Lease,
+    /// When it ended, as the limits took it.
+    pub ended: Now,
+    /// Where its slots go.
+    pub slots: SlotsEnd,
+    /// The outcome of each delivery of the lease; one that is missing waits again at once, with no attempt counted.
+    pub outcomes: Vec<DeliveryEnd>,
+    /// DSNs that stand in the place of what ended here.
+    pub reports: Vec<Acceptance>,
+    /// Further events of this attempt (an unknown end, a bounce to the operator).
+    pub events: Vec<Event>,
+    /// The next hop's name and address, for history.
+    pub next_hop: String,
+    /// The egress's name, for history.
+    pub egress: String,
+}
+
+/// What became of the slots of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotsEnd {
+    /// So many recipients' content began; the rest went back.
+    Used {
+        /// Recipients whose slots count.
+        recipients: u32,
+        /// Whether content began, which is what counts as a message.
+        messages: u32,
+    },
+    /// No content left.
+    Returned,
+    /// The end is not known: all count, and for `unknown_grace` longer.
+    Unknown,
+}
+
+/// The outcome of one delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryEnd {
+    /// Which recipient.
+    pub index: Index,
+    /// What became of it.
+    pub outcome: DeliveryOutcome,
+}
+
+/// What became of one delivery in an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// The next hop took it.
+    Delivered {
+        /// Its words.
+        reply: String,
+    },
+    /// Not now.
+    Deferred {
+        /// When it is tried again.
+        due: WallMs,
+        /// The next hop's words or ours.
+        reply: String,
+        /// How much of its life time this costs: the wait until `due`, in milliseconds.
+        spent_ms: u64,
+    },
+    /// Never. The DSN, if one is due, is among the reports of the same transaction.
+    Bounced {
+        /// The next hop's words or ours.
+        reply: String,
+        /// The report that stands in its place.
+        dsn: Option<QueueId>,
+    },
+    /// It waits for a person.
+    Held {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where a delivery stands (invariant 1: in exactly one of these).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryState {
+    /// Leaves by itself when its time, turn and slot come.
+    Waiting,
+    /// Waits for a person.
+    Held,
+    /// With a next hop now.
+    UnderWay,
+    /// Taken by a next hop.
+    Delivered,
+    /// Failed; reported.
+    Bounced,
+    /// Taken out by an operator.
+    Removed,
+}
+
+/// What [`Store::conclude`](super::Store::conclude) gives.
+#[derive(Debug)]
+pub struct Concluded {
+    /// The next lease of the same connection, if one was asked for.
+    pub next: Option<Stored<Lease>>,
+    /// Whether the message has no delivery left, so that its body is gone.
+    pub message_ended: bool,
+}
