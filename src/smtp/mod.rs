@@ -2,6 +2,7 @@
 //!
 //! Nothing here does I/O, reads a clock or keeps a queue. Start with [`reply`].
 
+pub mod framing;
 pub mod reply;
 
 pub use reply::{Accepted, Class, ContentAnswer, Prompt, Refusal, Reply, Text};
