@@ -5,8 +5,10 @@
 
 pub mod account;
 pub mod clock;
+pub mod config;
 pub mod event;
 pub mod guard;
 pub mod mail;
+pub mod secret;
 pub mod smtp;
 pub mod store;

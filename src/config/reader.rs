@@ -1,0 +1,494 @@
+//! Reading a table key by key: a fault is noted and reading goes on, so all faults of a file are told at once.
+//!
+//! ```text
+//! let mut limits = root.table("limits", "How much may leave.");
+//! let account = limits.or(key("account", "Deliveries of one account."), Rate::per_hour(200));
+//! limits.finish();          // what is left in the table is unknown: each with the nearest known key
+//! ```
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Diagnostic, Severity};
+use super::item::{Item, Place, Setting, nearest, visible};
+use super::record::{Default as Fallback, Entry, Origin, Record, Section, SectionKind};
+use super::source::Source;
+use super::surroundings::Surroundings;
+
+/// The name of an option and what it is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    name: &'static str,
+    doc: &'static str,
+    example: Option<&'static str>,
+}
+
+/// An option: its name, and a sentence for the reference (what it does, in which unit, what 0 or its absence means).
+pub const fn key(name: &'static str, doc: &'static str) -> Key {
+    Key { name, doc, example: None }
+}
+
+impl Key {
+    /// A value worth showing beside the default, as TOML. A required option must have one.
+    #[must_use]
+    pub const fn example(self, toml: &'static str) -> Self {
+        Self { example: Some(toml), ..self }
+    }
+}
+
+/// Why a file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To run with it.
+    Run,
+    /// To list all options: each list of tables has one empty element, and nothing is missing.
+    Reference,
+}
+
+/// One reading of one file.
+pub struct Reading<'s> {
+    source: &'s Source,
+    surroundings: &'s dyn Surroundings,
+    purpose: Purpose,
+    diagnostics: RefCell<Vec<Diagnostic>>,
+    record: RefCell<Record>,
+}
+
+impl<'s> Reading<'s> {
+    /// Begins with what is wrong with the syntax.
+    pub fn new(source: &'s Source, surroundings: &'s dyn Surroundings, purpose: Purpose) -> Self {
+        let reading = Self {
+            source,
+            surroundings,
+            purpose,
+            diagnostics: RefCell::default(),
+            record: RefCell::new(Record::default()),
+        };
+        for fault in source.faults() {
+            reading.push(Severity::Error, fault.offset, String::new(), None, fault.sentence.clone());
+        }
+        reading
+    }
+
+    /// The top of the file.
+    pub fn root<'r>(&'r self, tree: &'r Spanned<DeTable<'r>>) -> TableReader<'r> {
+        TableReader::new(self, Some(tree.get_ref()), Section::of(String::new(), SectionKind::Top, ""), 0)
+    }
+
+    /// The text.
+    pub(super) fn source(&self) -> &'s Source {
+        self.source
+    }
+
+    /// What is outside the file: environment, secret files, addresses of the machine.
+    pub fn surroundings(&self) -> &dyn Surroundings {
+        self.surroundings
+    }
+
+    /// Why the file is read.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Says that the configuration cannot be used because of what stands at `place`.
+    pub fn error(&self, place: &Place, sentence: impl Into<String>) {
+        self.tell(Severity::Error, place, sentence.into());
+    }
+
+    /// Says what the operator should know about `place`.
+    pub fn warning(&self, place: &Place, sentence: impl Into<String>) {
+        self.tell(Severity::Warning, place, sentence.into());
+    }
+
+    /// What was found and what was read.
+    pub fn finish(self) -> (Vec<Diagnostic>, Record) {
+        (self.diagnostics.into_inner(), self.record.into_inner())
+    }
+
+    fn tell(&self, severity: Severity, place: &Place, sentence: String) {
+        // A line that is no TOML has been reported; what follows from it says nothing new.
+        if !self.source.is_broken_at(place.offset) {
+            self.push(severity, place.offset, place.key.clone(), place.value.clone(), sentence);
+        }
+    }
+
+    fn push(&self, severity: Severity, offset: usize, key: String, value: Option<String>, sentence: String) {
+        self.diagnostics.borrow_mut().push(Diagnostic {
+            severity,
+            file: self.source.name().to_owned(),
+            position: Some(self.source.position(offset)),
+            key,
+            value,
+            sentence,
+        });
+    }
+}
+
+/// One table under way.
+pub struct TableReader<'r> {
+    reading: &'r Reading<'r>,
+    table: Option<&'r DeTable<'r>>,
+    path: String,
+    /// Where the header stands.
+    offset: usize,
+    /// Its place in the record.
+    section: usize,
+    known: Vec<&'static str>,
+}
+
+impl<'r> TableReader<'r> {
+    fn new(reading: &'r Reading<'r>, table: Option<&'r DeTable<'r>>, section: Section, offset: usize) -> Self {
+        let path = section.path.clone();
+        let mut record = reading.record.borrow_mut();
+        record.sections.push(section);
+        Self { reading, table, path, offset, section: record.sections.len() - 1, known: Vec::new() }
+    }
+
+    /// The reading that this table belongs to, for checks across tables.
+    pub fn reading(&self) -> &'r Reading<'r> {
+        self.reading
+    }
+
+    /// An option with a default.
+    pub fn or<T: Setting>(&mut self, key: Key, default: T) -> T {
+        let fallback = Fallback::Value(default.written());
+        self.read(key, fallback).unwrap_or(default)
+    }
+
+    /// An option with a default and a bound that its type does not know; `check` says why a value is outside.
+    pub fn or_where<T: Setting>(&mut self, key: Key, default: T, check: impl Fn(&T) -> Result<(), String>) -> T {
+        let name = key.name;
+        let value = self.or(key, default);
+        if let Err(sentence) = check(&value) {
+            self.reading.error(&self.place(name), sentence);
+        }
+        value
+    }
+
+    /// An option that may be absent.
+    pub fn optional<T: Setting>(&mut self, key: Key) -> Option<T> {
+        self.read(key, Fallback::Nothing)
+    }
+
+    /// An option that must be there.
+    pub fn required<T: Setting>(&mut self, key: Key) -> Option<T> {
+        let value = self.read(key, Fallback::Required);
+        let absent = self.item(key.name).is_none() && !self.reading.source.has_unreadable(key.name);
+        if absent && self.reading.purpose == Purpose::Run {
+            let example = key.example.map_or(String::new(), |toml| format!("; write {} = {toml}", key.name));
+            self.reading.error(&self.place(key.name), format!("missing{example}"));
+        }
+        value
+    }
+
+    /// A table that is written at most once.
+    #[must_use]
+    pub fn table(&mut self, name: &'static str, doc: &'static str) -> TableReader<'r> {
+        let section = Section::of(self.path_of(name), SectionKind::Table, doc);
+        let Some((offset, value)) = self.entry(name) else {
+            return Self::new(self.reading, None, section, self.offset);
+        };
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            self.reading.error(&self.place(name), format!("not a section; write [{}]", self.path_of(name)));
+        }
+        Self::new(self.reading, table, section, offset)
+    }
+
+    /// Tables of which there may be many, in the order of the file.
+    pub fn tables(&mut self, name: &'static str, doc: &'static str) -> Vec<TableReader<'r>> {
+        let path = self.path_of(name);
+        let section = || Section::of(path.clone(), SectionKind::Element, doc);
+        let Some((_, value)) = self.entry(name) else {
+            let element = || Self::new(self.reading, None, section(), self.offset);
+            return (self.reading.purpose == Purpose::Reference).then(element).into_iter().collect();
+        };
+        let Some(elements) = value.get_ref().as_array() else {
+            self.reading.error(&self.place(name), format!("there may be several: write [[{path}]]"));
+            return Vec::new();
+        };
+        let mut readers = Vec::new();
+        for element in elements {
+            let offset = element.span().start;
+            if let Some(table) = element.get_ref().as_table() {
+                readers.push(Self::new(self.reading, Some(table), section(), offset));
+            } else {
+                let place = Place { offset, key: path.clone(), value: None };
+                self.reading.error(&place, format!("not a section; write [[{path}]]"));
+            }
+        }
+        readers
+    }
+
+    /// Tables whose names the operator chooses, as in `[accounts."shop@example.org"]`. `sample` stands in the reference.
+    pub fn named(&mut self, name: &'static str, sample: &str, doc: &'static str) -> Vec<(String, TableReader<'r>)> {
+        let section = |path: &str, own: &str| Section::of(format!("{path}.{own:?}"), SectionKind::Named, doc);
+        let path = self.path_of(name);
+        let Some((_, value)) = self.entry(name) else {
+            let element = || (sample.to_owned(), Self::new(self.reading, None, section(&path, sample), self.offset));
+            return (self.reading.purpose == Purpose::Reference).then(element).into_iter().collect();
+        };
+        let Some(outer) = value.get_ref().as_table() else {
+            self.reading.error(&self.place(name), format!("write [{path}.\"{sample}\"]"));
+            return Vec::new();
+        };
+        let mut readers = Vec::new();
+        for (own, value) in outer {
+            let (offset, own) = (own.span().start, own.get_ref());
+            match value.get_ref().as_table() {
+                Some(table) => {
+                    let reader = Self::new(self.reading, Some(table), section(&path, own), offset);
+                    readers.push((own.to_string(), reader));
+                }
+                None => self.reading.error(
+                    &Place { offset, key: format!("{path}.{own}"), value: None },
+                    format!("not a section; write [{path}.\"{own}\"]"),
+                ),
+            }
+        }
+        readers
+    }
+
+    /// Whether the table itself is written.
+    pub fn is_written(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// Where a key of this table stands, or the table's header where it is absent.
+    pub fn place(&self, name: &str) -> Place {
+        match self.item(name) {
+            Some(value) => {
+                let path = self.path_of(name);
+                let item = Item { reading: self.reading, key: &path, value, secret: false };
+                item.place()
+            }
+            None => Place { offset: self.offset, key: self.path_of(name), value: None },
+        }
+    }
+
+    /// Ends the table: whatever was not asked for is unknown. Dropping the reader does the same.
+    pub fn finish(self) {}
+
+    fn read<T: Setting>(&mut self, key: Key, default: Fallback) -> Option<T> {
+        self.known.push(key.name);
+        let mut origin = Origin::Default;
+        let mut value = None;
+        if let Some(written) = self.item(key.name) {
+            origin = Origin::Line(self.reading.source.position(written.span().start).line);
+            let path = self.path_of(key.name);
+            value = Item { reading: self.reading, key: &path, value: written, secret: false }.parse::<T>();
+        }
+        let shown = value.as_ref().map(T::written).or_else(|| match &default {
+            Fallback::Value(toml) => Some(toml.clone()),
+            Fallback::Nothing | Fallback::Required => None,
+        });
+        let entry = Entry {
+            key: key.name,
+            doc: key.doc,
+            expected: T::EXPECTED,
+            example: key.example,
+            default,
+            value: shown,
+            origin,
+        };
+        self.reading.record.borrow_mut().sections[self.section].entries.push(entry);
+        value
+    }
+
+    fn item(&self, name: &str) -> Option<&'r Spanned<DeValue<'r>>> {
+        self.entry_unseen(name).map(|(_, value)| value)
+    }
+
+    fn entry(&mut self, name: &'static str) -> Option<(usize, &'r Spanned<DeValue<'r>>)> {
+        self.known.push(name);
+        self.entry_unseen(name)
+    }
+
+    fn entry_unseen(&self, name: &str) -> Option<(usize, &'r Spanned<DeValue<'r>>)> {
+        self.table?.iter().find(|(key, _)| key.get_ref() == name).map(|(key, value)| (key.span().start, value))
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    fn unknown(&self) {
+        for (key, _) in self.table.into_iter().flatten() {
+            let name = key.get_ref().as_ref();
+            if self.known.contains(&name) {
+                continue;
+            }
+            let advice = match nearest(name, &self.known) {
+                Some(known) => format!("unknown key; did you mean {known}?"),
+                None => format!("unknown key; known here: {}", self.known.join(", ")),
+            };
+            let Range { start: offset, .. } = key.span();
+            let shown = name.chars().take(60).flat_map(visible).collect::<String>();
+            self.reading.error(&Place { offset, key: self.path_of(&shown), value: None }, advice);
+        }
+    }
+}
+
+impl Drop for TableReader<'_> {
+    fn drop(&mut self) {
+        self.unknown();
+    }
+}
+
+impl Section {
+    fn of(path: String, kind: SectionKind, doc: &'static str) -> Self {
+        Self { path, kind, doc, entries: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::surroundings::Machine;
+    use crate::config::values::{Size, words};
+
+    #[derive(Debug, PartialEq, Clone, Copy)]
+    enum Tls {
+        None,
+        Required,
+    }
+    words!(Tls, "\"none\" or \"required\"", { "none" => Tls::None, "required" => Tls::Required });
+
+    /// A file of the kind that the sections read, without their types.
+    fn faults(text: &str) -> Vec<String> {
+        let source = Source::new("outguard.toml", text);
+        let machine = Machine::new(std::path::Path::new("/"));
+        let reading = Reading::new(&source, &machine, Purpose::Run);
+        let tree = source.tree();
+        let mut root = reading.root(&tree);
+        root.or(key("store", "Where mail is kept."), std::path::PathBuf::from("/var/lib/outguard"));
+        for mut listen in root.tables("listen", "A door.") {
+            listen.required::<std::net::SocketAddr>(key("address", "Where.").example("\"127.0.0.1:10025\""));
+            listen.or(key("networks", "Who may relay."), Vec::<ipnet::IpNet>::new());
+        }
+        let mut limits = root.table("limits", "How much may leave.");
+        limits.or(key("wait", "How long."), Duration::from_mins(1));
+        limits.or(key("size", "How big."), Size(50 << 20));
+        limits.or(key("count", "How many."), 20_u32);
+        limits.or(key("tls", "Whether."), Tls::None);
+        limits.optional::<crate::config::secrets::SecretSetting>(key("password", "Which."));
+        limits.finish();
+        root.finish();
+        let (diagnostics, _) = reading.finish();
+        crate::config::Diagnostics::new(diagnostics).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_fault_is_told_with_its_place() {
+        let cases: [(&str, &[&str]); 22] = [
+            ("", &[]), // everything is optional
+            ("store = \"/x\"\n[limits]\nwait = \"1h 30m\"\nsize = \"50 MiB\"\ncount = 3\ntls = \"none\"", &[]),
+            ("stroe = 1", &["1:1: stroe: unknown key; did you mean store?"]),
+            ("zzz = 1", &["1:1: zzz: unknown key; known here: store, listen, limits"]),
+            (
+                "[limits]\nwait = \"5 minuts\"",
+                &[
+                    "2:8: limits.wait = \"5 minuts\": not a duration; write a duration such as \"30s\", \"5m\" or \"1h 30m\"",
+                ],
+            ),
+            (
+                "[limits]\nwait = 30",
+                &[
+                    "2:8: limits.wait = 30: a number without a unit; write a duration such as \"30s\", \"5m\" or \"1h 30m\"",
+                ],
+            ),
+            (
+                "[limits]\nsize = \"50\"",
+                &["2:8: limits.size = \"50\": a number without a unit; write a size such as \"50 MiB\" or \"512 KiB\""],
+            ),
+            (
+                "[limits]\ncount = -1",
+                &["2:9: limits.count = -1: out of range; write a whole number from 0 to 4294967295"],
+            ),
+            (
+                "[limits]\ntls = \"requird\"",
+                &["2:7: limits.tls = \"requird\": unknown word; did you mean \"required\"?"],
+            ),
+            ("[limits]\ntls = \"x\"", &["2:7: limits.tls = \"x\": unknown word; write \"none\" or \"required\""]),
+            ("[[listen]]\n", &["1:1: listen.address: missing; write address = \"127.0.0.1:10025\""]),
+            ("[listen]\naddress = 1", &["1:1: listen: there may be several: write [[listen]]"]),
+            ("limits = 3", &["1:10: limits = 3: not a section; write [limits]"]),
+            (
+                "[[listen]]\naddress = \"127.0.0.1\"",
+                &[
+                    "2:11: listen.address = \"127.0.0.1\": has no port; write an address with a port such as \"127.0.0.1:10025\" or \"[::1]:10025\"",
+                ],
+            ),
+            (
+                // each element at its own place
+                "[[listen]]\naddress = \"127.0.0.1:1\"\nnetworks = [\"10.0.0.0/8\", \"10.0.0.1/8\", \"::1\", 3]",
+                &[
+                    "3:27: listen.networks = \"10.0.0.1/8\": has bits right of its mask; write \"10.0.0.0/8\" or \"10.0.0.1\"",
+                    "3:48: listen.networks = 3: a number cannot stand here; write a network such as \"10.0.0.0/8\" or \"2001:db8::/32\"",
+                ],
+            ),
+            // a line that stops the parser hides nothing below it, and its key is not called missing
+            (
+                "[[listen]]\naddress \"127.0.0.1:1\"\n[limits]\ncuont = 1",
+                &["2:9: no `=` here; write `key = value`", "4:1: limits.cuont: unknown key; did you mean count?"],
+            ),
+            (
+                "[limits\ncuont = 1",
+                &["1:1: the section's name has no end; add `]`", "2:1: limits.cuont: unknown key; did you mean count?"],
+            ),
+            (
+                "[[listen]]\naddress = \"127.0.0.1:1\"\nnetworks = [\"::1\",\n[limits]\ncuont = 1",
+                &["3:12: the list has no end; add `]`", "5:1: limits.cuont: unknown key; did you mean count?"],
+            ),
+            (
+                "[limits]\nwait = 5m\nwait = \"6m\"\n[limits]\nx = 1",
+                &[
+                    "2:8: a text stands in quotes, as in \"5m\" or \"example.com\"",
+                    "3:1: written twice; keep one of the two",
+                    "4:2: written twice; keep one of the two",
+                    "5:1: limits.x: unknown key; known here: wait, size, count, tls, password",
+                ],
+            ),
+            (
+                "[limits]\npassword = \"hunter2\"", // never repeated
+                &[
+                    "2:12: limits.password: a secret does not stand in this file; write { file = \"/etc/outguard/secret\" } or { env = \"OUTGUARD_SECRET\" }",
+                ],
+            ),
+            (
+                "[limits]\npassword = { env = \"OUTGUARD_NOT_SET\" }",
+                &["2:12: limits.password: the environment has no variable \"OUTGUARD_NOT_SET\""],
+            ),
+            (
+                // a file is no escape sequence
+                "\"a\\u001b[31m\" = 1",
+                &["1:1: a\\u{1b}[31m: unknown key; known here: store, listen, limits"],
+            ),
+        ];
+        for (text, expected) in cases {
+            let expected: Vec<String> = expected.iter().map(|line| format!("outguard.toml:{line}")).collect();
+            assert_eq!(faults(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_without_a_panic() {
+        let pieces =
+            ["[", "]", "[[", "=", "\"", "\"\"\"", "'", "'''", "{", "}", "\n", "a", "limits", "é", "\\", "#", ",", "."];
+        for seed in 0..3_000_u64 {
+            let mut state = seed;
+            let text: String = (0..24)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    pieces[usize::try_from(state >> 33).unwrap() % pieces.len()]
+                })
+                .collect();
+            faults(&text);
+        }
+    }
+}
