@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod event;
 pub mod guard;
+pub mod intake;
 pub mod mail;
 pub mod secret;
 pub mod smtp;
