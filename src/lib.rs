@@ -9,6 +9,7 @@ pub mod config;
 pub mod event;
 pub mod guard;
 pub mod intake;
+pub mod limits;
 pub mod mail;
 pub mod secret;
 pub mod smtp;

@@ -1,0 +1,196 @@
+//! Who used an egress's window, so that the last tenth of it can be kept for those who used little.
+//!
+//! Fair turns cannot help once the slots of an hour are gone. So the last tenth of each egress window is leased only to
+//! accounts that used less than N ÷ (accounts active in it). It mirrors a ring entry by entry: 4 bytes a slot more, for
+//! egresses alone, and one small entry for each active account, of whom there are at most N.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// The part of a window that is kept: N ÷ this, rounded down.
+const RESERVE_DIVISOR: u32 = 10;
+
+/// The accounts behind the slots of one ring.
+#[derive(Debug, Default)]
+pub(super) struct FairLog {
+    ids: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
+    /// By id: slots taken, leased ones included. Zero where the id is free.
+    shares: Vec<Share>,
+    free: Vec<u32>,
+    /// The account of each entry of the ring, in the ring's order.
+    order: VecDeque<u32>,
+}
+
+#[derive(Debug)]
+struct Share {
+    account: Arc<str>,
+    taken: u32,
+}
+
+impl FairLog {
+    /// How many slots `account` may take now, with `taken` slots of the window taken; the window's own room is another
+    /// rule's to say.
+    pub(super) fn room(&self, account: &str, slots: u32, taken: u32) -> u32 {
+        let mine = self.taken_by(account);
+        allowed(slots, taken, mine, self.others(mine))
+    }
+
+    /// How many of the oldest entries must go until `account` may take one; `None` if all of them are not enough.
+    pub(super) fn entries_to_go(&self, account: &str, slots: u32, taken: u32) -> Option<usize> {
+        let mine_id = self.ids.get(account).copied();
+        let mut mine = self.taken_by(account);
+        let mut others = self.others(mine);
+        if allowed(slots, taken, mine, others) > 0 {
+            return Some(0);
+        }
+        let mut gone: HashMap<u32, u32> = HashMap::new();
+        // At most a tenth of the window is walked: by then the window is below the reserve.
+        for (i, &id) in self.order.iter().enumerate() {
+            if Some(id) == mine_id {
+                mine -= 1;
+            } else {
+                let count = gone.entry(id).or_default();
+                *count += 1;
+                if *count == self.shares[id as usize].taken {
+                    others -= 1;
+                }
+            }
+            let passed = u32::try_from(i + 1).unwrap_or(u32::MAX);
+            if allowed(slots, taken.saturating_sub(passed), mine, others) > 0 {
+                return Some(i + 1);
+            }
+        }
+        None
+    }
+
+    pub(super) fn lease(&mut self, account: &Arc<str>, n: u32) {
+        let id = self.id_of(account);
+        self.shares[id as usize].taken += n;
+    }
+
+    pub(super) fn give_back(&mut self, account: &str, n: u32) {
+        if let Some(&id) = self.ids.get(account) {
+            self.release(id, n);
+        }
+    }
+
+    /// `n` leased slots of the account became entries `at..at + n` of the ring.
+    pub(super) fn settle(&mut self, account: &str, n: u32, at: usize) {
+        if n == 0 {
+            return;
+        }
+        let id = *self.ids.get(account).expect("an account with leased slots has its share until they end");
+        for _ in 0..n {
+            self.order.insert(at, id);
+        }
+    }
+
+    /// The `n` oldest entries left the ring.
+    pub(super) fn expire(&mut self, n: usize) {
+        for _ in 0..n {
+            let id = self.order.pop_front().expect("the log has an entry for each of the ring");
+            self.release(id, 1);
+        }
+        if n > 0 && self.order.is_empty() {
+            self.order.shrink_to_fit();
+        }
+        if self.ids.is_empty() {
+            *self = Self::default();
+        }
+    }
+
+    /// The accounts of the entries, oldest first.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.order.iter().map(|&id| &self.shares[id as usize].account)
+    }
+
+    fn taken_by(&self, account: &str) -> u32 {
+        self.ids.get(account).map_or(0, |&id| self.shares[id as usize].taken)
+    }
+
+    /// Active accounts beside one that took `mine` slots.
+    fn others(&self, mine: u32) -> u32 {
+        let active = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        active - u32::from(mine > 0)
+    }
+
+    fn release(&mut self, id: u32, n: u32) {
+        let share = &mut self.shares[id as usize];
+        share.taken -= n;
+        if share.taken == 0 {
+            self.ids.remove(&share.account);
+            self.free.push(id);
+        }
+    }
+
+    fn id_of(&mut self, account: &Arc<str>) -> u32 {
+        if let Some(&id) = self.ids.get(&**account) {
+            return id;
+        }
+        let share = Share { account: Arc::clone(account), taken: 0 };
+        let id = if let Some(id) = self.free.pop() {
+            self.shares[id as usize] = share;
+            id
+        } else {
+            self.shares.push(share);
+            u32::try_from(self.shares.len() - 1).expect("at most N accounts are active in a window")
+        };
+        self.ids.insert(Arc::clone(account), id);
+        id
+    }
+}
+
+/// The rule itself: a slot in the last tenth needs a share below N ÷ active accounts, the asking one among them.
+fn allowed(slots: u32, taken: u32, mine: u32, others: u32) -> u32 {
+    let before_reserve = (slots - slots / RESERVE_DIVISOR).saturating_sub(taken);
+    let share = slots.div_ceil(others + 1).saturating_sub(mine);
+    before_reserve.max(share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_tenth_is_for_those_who_used_little() {
+        // N, taken, by this account, other active accounts: slots it may take
+        let cases = [
+            (300, 0, 0, 0, 300),   // alone: all of it
+            (300, 299, 299, 0, 1), // alone to the end
+            (300, 0, 0, 1, 270),   // two: free until the reserve begins, then up to the half
+            (300, 270, 270, 1, 0), // the hog is done
+            (300, 270, 0, 1, 150), // the other may take its half, if the window has it
+            (300, 270, 149, 1, 1),
+            (300, 270, 150, 1, 0),
+            (300, 285, 0, 2, 100),
+            (9, 8, 8, 1, 1), // no tenth of nine: nothing is kept
+            (10, 9, 9, 1, 0),
+            (10, 9, 3, 2, 1), // 3 < 10 ÷ 3
+            (10, 9, 4, 2, 0),
+        ];
+        for (slots, taken, mine, others, expected) in cases {
+            assert_eq!(
+                allowed(slots, taken, mine, others),
+                expected,
+                "N {slots} taken {taken} mine {mine} others {others}"
+            );
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_by_active_accounts() {
+        let mut log = FairLog::default();
+        for n in 0..10_000 {
+            let account: Arc<str> = format!("a{n}").into();
+            log.lease(&account, 1);
+            log.settle(&account, 1, log.order.len());
+            if log.order.len() > 10 {
+                log.expire(1);
+            }
+        }
+        assert_eq!(log.ids.len(), 10);
+        assert!(log.shares.len() <= 11);
+        log.expire(10);
+        assert_eq!((log.ids.capacity(), log.shares.capacity(), log.order.capacity()), (0, 0, 0));
+    }
+}

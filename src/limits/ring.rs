@@ -1,0 +1,224 @@
+//! The exact log of one key and rule: outcome times, oldest first, and a count of slots leased.
+//!
+//! A slot is taken from its lease until W after its outcome, the end not included. So k more fit exactly if the outcomes
+//! younger than W, the leased slots and k together are at most N; nothing is rounded, and no window, however laid, holds
+//! more than N (invariant 2).
+
+use std::collections::VecDeque;
+
+use super::report::NextSlot;
+use super::timeline::Moment;
+
+/// The smallest buffer that is not empty, in slots.
+const SLOTS_MIN: usize = 4;
+
+/// A ring costs 8 bytes a slot in use (the buffer grows 4, 8, … and not past N), and no buffer when idle.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    /// Outcome times in order. Those W old or older are dropped when the ring is next touched.
+    outcomes: VecDeque<Moment>,
+    leased: u32,
+}
+
+impl Ring {
+    /// Drops what no longer takes a slot; returns how many entries that were, from the oldest on.
+    pub(super) fn expire(&mut self, now: Moment, window_ms: u64) -> usize {
+        let mut dropped = 0;
+        while self.outcomes.front().is_some_and(|&outcome| outcome.plus_ms(window_ms) <= now) {
+            self.outcomes.pop_front();
+            dropped += 1;
+        }
+        if dropped > 0 && self.outcomes.len() * 4 <= self.outcomes.capacity() {
+            self.outcomes.shrink_to(match self.outcomes.len() {
+                0 => 0,
+                len => (len * 2).max(SLOTS_MIN),
+            });
+        }
+        dropped
+    }
+
+    /// Slots taken, leased ones included. The ring is expired to now.
+    pub(super) fn taken(&self) -> u32 {
+        count(self.outcomes.len()) + self.leased
+    }
+
+    /// Slots taken at `now` in a ring that may not be expired yet.
+    pub(super) fn taken_at(&self, now: Moment, window_ms: u64) -> u32 {
+        let old = self.outcomes.partition_point(|outcome| outcome.plus_ms(window_ms) <= now);
+        count(self.outcomes.len() - old) + self.leased
+    }
+
+    /// Slots leased and without an outcome yet.
+    pub(super) fn leased(&self) -> u32 {
+        self.leased
+    }
+
+    /// How many more fit. The ring is expired to now.
+    pub(super) fn room(&self, slots: u32) -> u32 {
+        slots.saturating_sub(self.taken())
+    }
+
+    /// Takes `n` slots for an attempt under way. The caller asked [`Ring::room`] in the same breath.
+    pub(super) fn lease(&mut self, n: u32) {
+        self.leased += n;
+    }
+
+    /// Frees `n` leased slots at once: for them nothing left.
+    pub(super) fn give_back(&mut self, n: u32) {
+        assert!(n <= self.leased, "invariant 2: more slots given back than were leased");
+        self.leased -= n;
+    }
+
+    /// Turns `n` leased slots into used ones, taken until W after `outcome`. Returns how many entries stand before them.
+    pub(super) fn settle(&mut self, n: u32, outcome: Moment, slots: u32) -> usize {
+        self.give_back(n);
+        self.insert(n, outcome, slots)
+    }
+
+    /// Puts `n` used slots where their time belongs: last, except beside unknown outcomes, which lie ahead.
+    pub(super) fn insert(&mut self, n: u32, outcome: Moment, slots: u32) -> usize {
+        let at = match self.outcomes.back() {
+            Some(&newest) if newest > outcome => self.outcomes.partition_point(|&other| other <= outcome),
+            _ => self.outcomes.len(),
+        };
+        self.make_room(n as usize, slots as usize);
+        for _ in 0..n {
+            self.outcomes.insert(at, outcome);
+        }
+        at
+    }
+
+    /// When `taken` has come down to where one more fits, if no further outcome comes.
+    pub(super) fn next_slot(&self, slots: u32, window_ms: u64) -> NextSlot {
+        if slots == 0 {
+            return NextSlot::Never;
+        }
+        let excess = (self.taken() + 1).saturating_sub(slots) as usize;
+        self.when_gone(excess, window_ms)
+    }
+
+    /// When the `n` oldest entries no longer take a slot.
+    pub(super) fn when_gone(&self, n: usize, window_ms: u64) -> NextSlot {
+        match n.checked_sub(1) {
+            None => NextSlot::At(Moment::BEGINNING),
+            Some(last) => match self.outcomes.get(last) {
+                Some(outcome) => NextSlot::At(outcome.plus_ms(window_ms)),
+                None => NextSlot::AfterLeases,
+            },
+        }
+    }
+
+    /// When a slot comes free for the one after `ahead` others, if each slot is used again as soon as it is free.
+    pub(super) fn outlook(&self, slots: u32, window_ms: u64, ahead: u32, now: Moment) -> NextSlot {
+        if slots == 0 {
+            return NextSlot::Never;
+        }
+        let wanted = (u64::from(self.taken_at(now, window_ms)) + u64::from(ahead) + 1).saturating_sub(slots.into());
+        let Some(i) = wanted.checked_sub(1) else { return NextSlot::At(now) };
+        // The slots in the order they come free: those of the log, then those under way or about to be used.
+        let (round, place) = (i / u64::from(slots), i % u64::from(slots));
+        let old = self.outcomes.partition_point(|outcome| outcome.plus_ms(window_ms) <= now);
+        let place = usize::try_from(place).unwrap_or(usize::MAX).saturating_add(old);
+        let first = self.outcomes.get(place).copied().unwrap_or(now);
+        NextSlot::At(first.plus_ms(window_ms).plus_ms(window_ms.saturating_mul(round)))
+    }
+
+    /// Whether nothing is in it. The ring is expired to now.
+    pub(super) fn is_idle(&self) -> bool {
+        self.outcomes.is_empty() && self.leased == 0
+    }
+
+    /// The outcomes kept, oldest first.
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = Moment> {
+        self.outcomes.iter().copied()
+    }
+
+    /// Bytes of its buffer.
+    #[cfg(test)]
+    pub(super) fn buffer_bytes(&self) -> usize {
+        self.outcomes.capacity() * size_of::<Moment>()
+    }
+
+    /// Grows the buffer by doubling, though not past N, so that a key at its limit costs 8 bytes a slot and no more.
+    /// (It goes past N where N was lowered, or where the record holds more.)
+    fn make_room(&mut self, n: usize, slots: usize) {
+        let needed = self.outcomes.len() + n;
+        if needed > self.outcomes.capacity() {
+            let doubled = needed.next_power_of_two().max(SLOTS_MIN);
+            let wanted = doubled.min(slots.max(needed));
+            self.outcomes.reserve_exact(wanted - self.outcomes.len());
+        }
+    }
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).expect("a ring holds at most SLOTS_MAX entries, and the record of one window beside them")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::BootMs;
+
+    fn at(ms: u64) -> Moment {
+        Moment::of_boot(BootMs(ms))
+    }
+
+    fn used(ring: &mut Ring, n: u32, now: Moment) {
+        ring.lease(n);
+        ring.settle(n, now, 100);
+    }
+
+    #[test]
+    fn the_end_of_a_window_is_open() {
+        let mut ring = Ring::default();
+        used(&mut ring, 1, at(1_000));
+        ring.expire(at(1_999), 1_000);
+        assert_eq!(ring.room(1), 0, "one beside W");
+        ring.expire(at(2_000), 1_000);
+        assert_eq!(ring.room(1), 1, "exactly W");
+    }
+
+    #[test]
+    fn a_later_end_does_not_hide_an_earlier_one() {
+        let mut ring = Ring::default();
+        used(&mut ring, 1, at(5_000)); // an unknown outcome, put ten minutes ahead
+        used(&mut ring, 1, at(1_000));
+        assert_eq!(ring.next_slot(2, 1_000), NextSlot::At(at(2_000)));
+        assert_eq!(ring.expire(at(2_000), 1_000), 1);
+        assert_eq!(ring.taken(), 1);
+    }
+
+    #[test]
+    fn next_slot_waits_for_as_many_as_must_go() {
+        let mut ring = Ring::default();
+        for ms in [10, 20, 30] {
+            used(&mut ring, 1, at(ms));
+        }
+        let cases = [
+            (4, NextSlot::At(Moment::BEGINNING)), // there is room
+            (3, NextSlot::At(at(1_010))),
+            (1, NextSlot::At(at(1_030))), // N was lowered: all three must go
+            (0, NextSlot::Never),
+        ];
+        for (slots, expected) in cases {
+            assert_eq!(ring.next_slot(slots, 1_000), expected, "N = {slots}");
+        }
+        ring.lease(1);
+        assert_eq!(ring.next_slot(1, 1_000), NextSlot::AfterLeases, "the only slot is under way");
+    }
+
+    #[test]
+    fn eight_bytes_a_slot_and_none_when_idle() {
+        let mut ring = Ring::default();
+        assert_eq!(ring.buffer_bytes(), 0);
+        for n in 0..300 {
+            ring.lease(1);
+            ring.settle(1, at(n), 300);
+        }
+        assert_eq!(ring.buffer_bytes(), 300 * 8, "grown to N, not to the next power of two");
+        ring.expire(at(10_000), 1_000);
+        assert_eq!(ring.buffer_bytes(), 0);
+        assert!(size_of::<Ring>() <= 40, "{}", size_of::<Ring>());
+    }
+}
