@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Write as _;
 
 use crate::mail::QueueId;
 
@@ -113,14 +114,13 @@ impl Reply {
 
     /// Appends the reply as it goes over the wire, CRLF included.
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.to_string().as_bytes());
-        out.extend_from_slice(b"\r\n");
+        write!(out, "{self}\r\n").expect("a Vec takes every write");
     }
 }
 
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.code())?;
+        write!(f, "{:03}", self.code())?;
         if let Some((subject, detail)) = self.enhanced {
             write!(f, " {}.{subject}.{detail}", self.class as u8)?;
         }
@@ -135,6 +135,20 @@ pub enum Prompt {
     Challenge(Text),
     /// `354`.
     StartContent,
+}
+
+impl Prompt {
+    /// Appends the prompt as it goes over the wire, CRLF included.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Challenge(text) => {
+                out.extend_from_slice(b"334 ");
+                out.extend_from_slice(text.as_str().as_bytes());
+            }
+            Self::StartContent => out.extend_from_slice(b"354 end with <CRLF>.<CRLF>"),
+        }
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// The 250 that takes a message over: from here on it is ours to lose.
@@ -171,6 +185,15 @@ impl Refusal {
     /// This reply as a refusal, unless it says "done".
     pub fn new(reply: Reply) -> Option<Self> {
         (reply.class != Class::Done).then_some(Self(reply))
+    }
+
+    /// A refusal that is fixed when the program is built.
+    ///
+    /// # Panics
+    /// If the reply says "done": a bad constant stops the build.
+    pub const fn fixed(reply: Reply) -> Self {
+        assert!(!matches!(reply.class, Class::Done));
+        Self(reply)
     }
 
     /// The store cannot take mail now (read-only, failed sync): invariant 6, never 5xx.

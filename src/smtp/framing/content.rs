@@ -231,8 +231,9 @@ mod tests {
     #[test]
     fn smuggling() {
         use ContentFault::{BareCr, BareLf, Nul};
-        // What comes after DATA, the message that is read, what is left for the next command.
-        let cases: [(&[u8], &[u8], &[u8], Option<ContentFault>); 16] = [
+        /// What comes after DATA, the message that is read, what is left for the next command, the fault.
+        type Case = (&'static [u8], &'static [u8], &'static [u8], Option<ContentFault>);
+        let cases: [Case; 16] = [
             (b".\r\nQUIT\r\n", b"", b"QUIT\r\n", None), // an empty message
             (b"a\r\n.\r\nQUIT\r\n", b"a\r\n", b"QUIT\r\n", None),
             (b"..a\r\n...\r\n.\r\n", b".a\r\n..\r\n", b"", None),
