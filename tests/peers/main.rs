@@ -1,0 +1,12 @@
+//! Real peers on both sides of the real binary: who can hand mail to it, who takes mail from it, and what they see.
+//!
+//! Every test starts its own peers on loopback addresses of its own and leaves nothing behind. Where a peer is not
+//! installed the test says `skipped:` with the reason and passes.
+
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "tests stand outside the rooms: they wait for real processes")]
+
+#[path = "../rig/mod.rs"]
+mod rig;
+
+mod rig_itself;
