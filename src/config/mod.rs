@@ -9,10 +9,13 @@
 //! Read [`reader`] first.
 
 pub mod diagnostic;
+pub mod effective;
 pub mod item;
+mod limits;
 pub mod log;
 pub mod reader;
 pub mod record;
+pub mod reference;
 pub mod secrets;
 pub mod source;
 pub mod surroundings;

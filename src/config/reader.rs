@@ -257,6 +257,11 @@ impl<'r> TableReader<'r> {
         self.table.is_some()
     }
 
+    /// Where the table's header stands.
+    pub fn here(&self) -> Place {
+        Place { offset: self.offset, key: self.path.clone(), value: None }
+    }
+
     /// Where a key of this table stands, or the table's header where it is absent.
     pub fn place(&self, name: &str) -> Place {
         match self.item(name) {

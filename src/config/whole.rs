@@ -3,15 +3,19 @@
 use std::path::Path;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
+use super::limits;
 use super::log::{self, LogSettings};
 use super::reader::{Purpose, Reading};
 use super::record::Record;
 use super::source::{CONFIG_BYTES_MAX, Source};
 use super::surroundings::{Machine, Surroundings};
+use crate::limits::LimitSettings;
 
 /// What the daemon runs with.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
+    /// `[limits]`.
+    pub limits: LimitSettings,
     /// `[log]`.
     pub log: LogSettings,
 }
@@ -77,7 +81,7 @@ impl Config {
     /// One line for each section, in the order of the reference.
     fn read<'r>(reading: &'r Reading<'r>, tree: &'r toml::Spanned<toml::de::DeTable<'r>>) -> Self {
         let mut root = reading.root(tree);
-        Self { log: log::read(&mut root) }
+        Self { limits: limits::read(&mut root), log: log::read(&mut root) }
     }
 }
 
