@@ -43,7 +43,8 @@ fn sources() -> Vec<(String, String, String)> {
         let name = path.strip_prefix(&root).unwrap().display().to_string();
         let room = name.split(['/', '.']).next().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();
-        let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap().to_owned();
+        let tests = ["\n#[cfg(test)]\nmod ", "\n#![cfg(test)]\n"].into_iter().filter_map(|mark| text.find(mark)).min();
+        let code = text[..tests.unwrap_or(text.len())].to_owned();
         (name, room, code)
     };
     files.into_iter().map(read).collect()

@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn responses() {
-        let cases: [(&str, &[u8], Option<(&str, &str)>); 10] = [
+        type Case = (&'static str, &'static [u8], Option<(&'static str, &'static str)>);
+        let cases: [Case; 10] = [
             ("PLAIN", b"\0user\0secret", Some(("user", "secret"))),
             ("plain", b"user\0user\0secret", Some(("user", "secret"))),
             ("PLAIN", b"other\0user\0secret", None), // acting for another one

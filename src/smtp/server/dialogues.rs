@@ -4,6 +4,8 @@
 //! `S: text` is a line that must be answered. `= key value` sets the scene or the next answer of the edge, `#` is a
 //! comment. `= lockstep` is for dialogues whose answer depends on what arrives together, which is STARTTLS alone.
 
+#![cfg(test)]
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 

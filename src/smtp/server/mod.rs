@@ -12,8 +12,6 @@
 mod answers;
 mod auth;
 mod content;
-#[cfg(test)]
-mod dialogues;
 mod hello;
 mod order;
 pub mod rights;
@@ -381,3 +379,6 @@ impl Session {
         self.errors
     }
 }
+
+#[cfg(test)]
+mod dialogues;
