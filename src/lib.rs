@@ -4,6 +4,7 @@
 //! listed from the top down; an arrow between them may only point down (`docs/architecture.md`).
 
 pub mod account;
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod event;

@@ -152,7 +152,7 @@ fn login_comment(before: &[Part<'_>]) -> Option<Sender> {
     // The client's own comment, `(host [192.0.2.7])`, parts what the client may have chosen from what the MTA says of it.
     let client = before.iter().rposition(|part| part.comment().is_some_and(|c| c.contains('[') && !names_login(c)));
     let own = &before[client.map_or(0, |at| at + 1)..];
-    own.iter().filter_map(Part::comment).filter(|comment| names_login(comment)).next_back().and_then(|comment| {
+    own.iter().filter_map(Part::comment).rfind(|comment| names_login(comment)).and_then(|comment| {
         if let Some(name) = strip_prefix_any_case(comment, "authenticated sender:") {
             return login(name);
         }

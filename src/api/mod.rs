@@ -1,0 +1,12 @@
+//! The routes that CLI, pages and scripts share: HTTP and JSON on a Unix socket, and their client.
+//!
+//! The socket's peer credentials say who asks: root and the service user are admin, others have the configured role. What
+//! the store can answer is read from it; what only the daemon knows or does stands behind the trait [`Operator`]. Nothing
+//! here decides about mail. Read [`operator`] first, then [`view`] (the JSON).
+
+pub mod operator;
+pub mod settings;
+pub mod view;
+
+pub use operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
+pub use settings::{ApiSettings, Role};
