@@ -8,6 +8,7 @@
 //!
 //! Read [`reader`] first.
 
+mod account;
 pub mod diagnostic;
 pub mod effective;
 pub mod item;

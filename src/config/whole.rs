@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
-use super::limits;
 use super::log::{self, LogSettings};
 use super::reader::{Purpose, Reading};
 use super::record::Record;
 use super::source::{CONFIG_BYTES_MAX, Source};
 use super::surroundings::{Machine, Surroundings};
+use super::{account, limits};
+use crate::account::AccountSettings;
 use crate::limits::LimitSettings;
 
 /// What the daemon runs with.
@@ -16,6 +17,8 @@ use crate::limits::LimitSettings;
 pub struct Config {
     /// `[limits]`.
     pub limits: LimitSettings,
+    /// `[account]`.
+    pub account: AccountSettings,
     /// `[log]`.
     pub log: LogSettings,
 }
@@ -81,7 +84,7 @@ impl Config {
     /// One line for each section, in the order of the reference.
     fn read<'r>(reading: &'r Reading<'r>, tree: &'r toml::Spanned<toml::de::DeTable<'r>>) -> Self {
         let mut root = reading.root(tree);
-        Self { limits: limits::read(&mut root), log: log::read(&mut root) }
+        Self { limits: limits::read(&mut root), account: account::read(&mut root), log: log::read(&mut root) }
     }
 }
 
