@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
 
 use rustix::process::Signal;
 
@@ -19,13 +20,13 @@ pub(crate) struct Site {
 
 impl Site {
     /// Writes a configuration: one listener, one egress, then `further`. `{store}`, `{egress}` and `{address}` in it are filled in.
-    pub(crate) fn new(further: &str) -> Self {
+    pub(crate) fn new(further: &str) -> Arc<Self> {
         let folder = tempfile::Builder::new().prefix("outguard-").tempdir().expect("a folder");
         let this = Self { folder, address: own_address(), egress: own_address() };
         std::fs::create_dir(this.store()).expect("a folder of ours");
         super::tls::set_mode(&this.store(), 0o700);
         this.configure(further);
-        this
+        Arc::new(this)
     }
 
     /// Replaces the configuration; a running relay reads it at the next reload.
@@ -75,7 +76,7 @@ impl Site {
     }
 
     /// Starts the relay and waits until it greets.
-    pub(crate) fn start(&self) -> Relay<'_> {
+    pub(crate) fn start(self: &Arc<Self>) -> Relay {
         let mut relay = self.launch();
         wait_for("the relay to listen", || {
             assert!(relay.running.ended().is_none(), "the relay ended at its start:\n{}", self.log());
@@ -85,11 +86,11 @@ impl Site {
     }
 
     /// Starts it and does not wait.
-    pub(crate) fn launch(&self) -> Relay<'_> {
+    pub(crate) fn launch(self: &Arc<Self>) -> Relay {
         let config = self.config().display().to_string();
         let log = self.folder.path().join("log");
         let running = Running::start("outguard", &binary(), &["run", "--config", &config], &log);
-        Relay { site: self, running }
+        Relay { site: Arc::clone(self), running }
     }
 
     /// Runs another command of the binary on this site's configuration.
@@ -101,14 +102,14 @@ impl Site {
 
 /// A running relay. Dropping it is kill -9.
 #[derive(Debug)]
-pub(crate) struct Relay<'a> {
-    site: &'a Site,
+pub(crate) struct Relay {
+    site: Arc<Site>,
     running: Running,
 }
 
-impl Relay<'_> {
+impl Relay {
     pub(crate) fn site(&self) -> &Site {
-        self.site
+        &self.site
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -1,0 +1,55 @@
+//! The relays that are measured: outguard with its limits out of the way, and Postfix as it comes.
+
+use std::net::SocketAddr;
+
+use super::rig::postfix::{self, Plan, Postfix};
+use super::rig::relay::{Relay, Site};
+
+/// A relay in front of a sink.
+pub(crate) enum Target {
+    Outguard(Relay),
+    Postfix(Postfix),
+}
+
+impl Target {
+    /// `None`, and a sentence, where this machine cannot run it.
+    pub(crate) fn start(relay: &str, sink: SocketAddr) -> Option<Self> {
+        match relay {
+            "outguard" => Some(Self::Outguard(Site::new(&outguard(sink)).start())),
+            "postfix" => {
+                if let Some(reason) = postfix::missing() {
+                    println!("skipped: postfix: {reason}");
+                    return None;
+                }
+                Some(Self::Postfix(Postfix::start(&Plan::default().relayhost(sink))))
+            }
+            _ => panic!("{relay}: not a relay; outguard or postfix"),
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Outguard(relay) => relay.site().address(),
+            Self::Postfix(postfix) => postfix.address(),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        match self {
+            Self::Outguard(relay) => relay.pid(),
+            Self::Postfix(postfix) => postfix.pid(),
+        }
+    }
+}
+
+/// Limits that no run reaches: what is measured is the work, not the waiting.
+fn outguard(sink: SocketAddr) -> String {
+    format!(
+        "[limits]\n\
+         account = \"100000000/h\"\n\
+         egress = \"100000000/h\"\n\
+         [[route]]\n\
+         smarthost = \"{sink}\"\n\
+         tls = \"none\"\n"
+    )
+}
