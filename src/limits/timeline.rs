@@ -24,6 +24,16 @@ impl Moment {
         Self(BOOT_START_MS.saturating_add(boot.0))
     }
 
+    /// The moment that many milliseconds from the line's beginning.
+    pub(super) const fn at_ms(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds from the line's beginning.
+    pub(super) const fn ms(self) -> u64 {
+        self.0
+    }
+
     /// The same moment on the boot clock; the boot's start for moments before it.
     pub const fn to_boot(self) -> BootMs {
         BootMs(self.0.saturating_sub(BOOT_START_MS))
