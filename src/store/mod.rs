@@ -9,6 +9,8 @@
 pub mod error;
 pub mod proof;
 pub mod query;
+pub mod settings;
+pub mod sqlite;
 pub mod transaction;
 
 use std::future::Future;
@@ -24,7 +26,7 @@ pub use query::{
 };
 pub use transaction::{
     Acceptance, AttemptId, Body, Concluded, Conclusion, DeliveryEnd, DeliveryOutcome, DeliveryState, Destination,
-    Index, Lease, LeaseRequest, SlotsEnd,
+    Index, Lease, LeaseRequest, SlotsEnd, SpoolFile,
 };
 
 use crate::account::Account;
@@ -38,7 +40,7 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// A queue that loses nothing. Every method that changes something returns after the sync of its transaction.
 ///
 /// The methods may be called from many tasks at once; their work is committed together.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Reads {
     /// A new queue id, never given before, whether or not a message is stored under it.
     ///
     /// # Errors
@@ -53,8 +55,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Records an attempt before its MAIL is sent (invariants 2 and 3): the deliveries go from waiting to under way.
     ///
-    /// Deliveries that are no longer waiting (removed by an operator) are left out of the lease; if none is left the
-    /// lease is empty and must be given back.
+    /// Deliveries that are no longer waiting (removed by an operator) or stand behind a closed gate are left out of the
+    /// lease; if none is left the lease is empty and must be given back.
     fn lease(&self, request: LeaseRequest) -> StoreFuture<'_, Stored<Lease>>;
 
     /// Ends an attempt: the outcome of each of its deliveries, DSNs, the end of the body where no delivery is left, and
@@ -105,7 +107,10 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets history older than `before`, and more while the journal is over `journal_bytes_max`; attempts only when
     /// older than `attempts_before`. In small batches; returns whether there is more to do.
     fn prune(&self, before: WallMs, attempts_before: WallMs, journal_bytes_max: u64) -> StoreFuture<'_, bool>;
+}
 
+/// The half of a store that changes nothing: also what is left of it while the daemon is down.
+pub trait Reads: Send + Sync + 'static {
     /// Every line that has waiting deliveries, with counts.
     fn lines(&self) -> StoreFuture<'_, Vec<LineCount>>;
 

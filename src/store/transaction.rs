@@ -1,7 +1,6 @@
 //! What goes into the transactions of [`Store`](super::Store), and what comes out.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -87,10 +86,10 @@ impl Body {
     }
 }
 
-/// A body in a file of the spool.
+/// A body in a file of the spool. Dropped without having become a message's, the file goes.
 #[derive(Debug, Clone)]
 pub struct SpoolFile {
-    pub(in crate::store) path: PathBuf,
+    pub(in crate::store) entry: Arc<super::sqlite::spool::SpoolEntry>,
     pub(in crate::store) size_bytes: u64,
 }
 
@@ -129,6 +128,7 @@ pub struct Lease {
     pub(in crate::store) attempt: AttemptId,
     pub(in crate::store) message: QueueId,
     pub(in crate::store) deliveries: Vec<Index>,
+    pub(in crate::store) account: Account,
 }
 
 impl Lease {

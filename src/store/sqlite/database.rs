@@ -1,0 +1,131 @@
+//! Opening the database file: pragmas, version, migrations.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rusqlite::{Connection, FileControl, OpenFlags, ffi};
+
+use super::open::OpenError;
+
+/// One script a version, in order. A script that was released is never changed: stores of that version exist.
+const MIGRATIONS: [&str; 1] = [include_str!("v1.sql")];
+/// "ogrd", so that `file` and a curious person can tell whose database it is.
+const APPLICATION_ID: i32 = 0x6f67_7264;
+/// How long a connection waits for the lock that recovery or a checkpoint of another connection holds.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+
+/// The writer's connection, with the length of the write-ahead log after its last commit.
+#[derive(Debug)]
+pub(super) struct WriterConnection {
+    pub(super) db: Connection,
+    /// In frames of one page. Kept here because the hook below points to it for as long as `db` lives.
+    log_frames: Arc<AtomicU32>,
+}
+
+impl WriterConnection {
+    /// Opens the database for writing, creating or migrating it as needed.
+    pub(super) fn open(file: &Path) -> Result<Self, OpenError> {
+        let wrong = |source| OpenError::Database { file: file.to_path_buf(), source };
+        let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).map_err(wrong)?;
+        let version = version(&db).map_err(wrong)?;
+        if version > MIGRATIONS.len() {
+            return Err(OpenError::Newer { file: file.to_path_buf(), found: version, known: MIGRATIONS.len() });
+        }
+        prepare(&db, version == 0).map_err(wrong)?;
+        if version < MIGRATIONS.len() {
+            migrate(&db, version).map_err(wrong)?;
+        }
+        let writer = Self { db, log_frames: Arc::default() };
+        writer.watch_log();
+        Ok(writer)
+    }
+
+    /// The length of the write-ahead log, as far as it is in use.
+    pub(super) fn log_frames(&self) -> u32 {
+        self.log_frames.load(Ordering::Relaxed)
+    }
+
+    /// Asks SQLite to tell the length of its log after each commit. This also replaces its own checkpoints.
+    #[expect(unsafe_code, reason = "the safe wrapper needs a feature of rusqlite that compiles far more hooks in")]
+    fn watch_log(&self) {
+        unsafe extern "C" fn committed(
+            frames: *mut std::ffi::c_void,
+            _db: *mut ffi::sqlite3,
+            _name: *const std::ffi::c_char,
+            pages: std::ffi::c_int,
+        ) -> std::ffi::c_int {
+            // SAFETY: `frames` is the `AtomicU32` of the `WriterConnection`, which drops its connection first.
+            let frames = unsafe { &*frames.cast::<AtomicU32>() };
+            frames.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+            ffi::SQLITE_OK
+        }
+        let frames = Arc::as_ptr(&self.log_frames).cast_mut().cast::<std::ffi::c_void>();
+        // SAFETY: the handle is open, and the hook's argument outlives it: fields drop in order, `db` first.
+        unsafe { ffi::sqlite3_wal_hook(self.db.handle(), Some(committed), frames) };
+    }
+}
+
+/// A connection that only reads.
+pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
+    let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    keep_log(&db)?;
+    Ok(db)
+}
+
+/// A connection for checkpoints beside the writer.
+pub(super) fn open_checkpointer(file: &Path) -> rusqlite::Result<Connection> {
+    let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.execute_batch("PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=FULL;")?;
+    keep_log(&db)?;
+    Ok(db)
+}
+
+/// The store's version, 0 for an empty file.
+pub(super) fn version(db: &Connection) -> rusqlite::Result<usize> {
+    db.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0)).map(|v| v as usize)
+}
+
+/// The newest version this program knows.
+pub(super) const fn known_version() -> usize {
+    MIGRATIONS.len()
+}
+
+/// Where the database is.
+pub(super) fn file_in(folder: &Path) -> PathBuf {
+    folder.join("queue.db")
+}
+
+fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let db = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(BUSY_MAX)?;
+    db.set_prepared_statement_cache_capacity(128);
+    Ok(db)
+}
+
+/// The log stays when the last connection closes, so that the CLI can read a store whose daemon is down.
+fn keep_log(db: &Connection) -> rusqlite::Result<()> {
+    db.file_control(None::<&str>, FileControl::PersistWal(&mut 1))
+}
+
+fn prepare(db: &Connection, empty: bool) -> rusqlite::Result<()> {
+    if empty {
+        // Both hold for the life of the file, and only if set before its first table.
+        db.execute_batch("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;")?;
+    }
+    db.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
+    db.execute_batch("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384;")?;
+    keep_log(db)
+}
+
+fn migrate(db: &Connection, from: usize) -> rusqlite::Result<()> {
+    db.execute_batch("BEGIN IMMEDIATE")?;
+    for script in &MIGRATIONS[from..] {
+        db.execute_batch(script)?;
+    }
+    db.execute_batch(&format!(
+        "PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={}; COMMIT",
+        MIGRATIONS.len()
+    ))
+}

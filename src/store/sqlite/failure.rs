@@ -1,0 +1,76 @@
+//! What SQLite's errors mean for the request at hand and for the whole store.
+
+use rusqlite::ErrorCode;
+
+use crate::store::StoreError;
+
+/// Why a request did not run.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It was refused before it wrote anything: the others of the batch go on.
+    Refused(StoreError),
+    /// One of its statements failed for itself (a constraint): it is taken back alone.
+    Statement(rusqlite::Error),
+    /// Disk or database: the whole batch fails.
+    Store(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        if is_ours(&error) { Self::Statement(error) } else { Self::Store(error) }
+    }
+}
+
+/// Whether a statement failed because of what it was asked, and not because of disk or database.
+fn is_ours(error: &rusqlite::Error) -> bool {
+    !matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::OutOfMemory
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OperationAborted
+                | ErrorCode::OperationInterrupted
+        )
+    )
+}
+
+/// The error of a request whose own statement failed.
+pub(super) fn of_statement(error: &rusqlite::Error) -> StoreError {
+    StoreError::Corrupt { object: "the request".into(), detail: error.to_string() }
+}
+
+/// The error of everything that waited for a failed write, commit or sync.
+pub(super) fn of_write(error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full { free_bytes: None },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            StoreError::ReadOnly { detail: error.to_string() }
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Corrupt { object: "the database".into(), detail: error.to_string() }
+        }
+        _ => StoreError::Unknown { detail: error.to_string() },
+    }
+}
+
+/// The error of a read.
+pub(super) fn of_read(error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Corrupt { object: "the database".into(), detail: error.to_string() }
+        }
+        Some(ErrorCode::OperationInterrupted) => {
+            StoreError::Unavailable { detail: "the read held the log for too long and was stopped".into() }
+        }
+        _ => StoreError::Unavailable { detail: error.to_string() },
+    }
+}

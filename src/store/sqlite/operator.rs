@@ -1,0 +1,73 @@
+//! What people and breakers do to the queue: gates, removal, release; and events that belong to no other deed.
+
+use rusqlite::params;
+
+use super::attempt::{account_of, end_message};
+use super::failure::Failure;
+use super::tx::{Closed, Tx, number, wall};
+use crate::clock::WallMs;
+use crate::event::Event;
+use crate::mail::QueueId;
+use crate::store::{Gate, GateKind};
+
+/// Closes a gate, or changes why it is closed.
+pub(super) fn close_gate((gate, at, under_way): &(Gate, WallMs, u32), tx: &mut Tx<'_>) -> Result<(), Failure> {
+    tx.run(
+        "INSERT INTO gate (kind, key, by, reason, since, until) VALUES (?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (kind, key) DO UPDATE SET by = excluded.by, reason = excluded.reason, until = excluded.until",
+        params![gate.kind.as_str(), gate.key, gate.by, gate.reason, wall(gate.since), gate.until.map(wall)],
+    )?;
+    tx.gate_changed(gate.kind, &gate.key, Closed::Yes);
+    let event = Event::GateClosed {
+        kind: gate.kind.as_str().to_owned(),
+        key: gate.key.clone(),
+        by: gate.by.clone(),
+        reason: gate.reason.clone(),
+        under_way: *under_way,
+    };
+    Ok(tx.event(*at, event)?)
+}
+
+/// Opens a gate; false if it was not closed.
+pub(super) fn open_gate(
+    (kind, key, by, at): &(GateKind, String, String, WallMs),
+    tx: &mut Tx<'_>,
+) -> Result<bool, Failure> {
+    let opened = tx.run("DELETE FROM gate WHERE kind = ? AND key = ?", params![kind.as_str(), key])? > 0;
+    if opened {
+        tx.gate_changed(*kind, key, Closed::No);
+        tx.event(*at, Event::GateOpened { kind: kind.as_str().to_owned(), key: key.clone(), by: by.clone() })?;
+    }
+    Ok(opened)
+}
+
+/// What waits or is held of a message ends by an operator's name.
+pub(super) fn remove((message, by, at): &(QueueId, String, WallMs), tx: &mut Tx<'_>) -> Result<Option<u32>, Failure> {
+    let Some(account) = account_of(*message, tx)? else { return Ok(None) };
+    let removed =
+        tx.run("UPDATE delivery SET state = 5 WHERE message = ? AND state <= 1", params![number(*message)])?;
+    let recipients = u32::try_from(removed).unwrap_or(u32::MAX);
+    if removed > 0 {
+        end_message(*message, removed, *at, tx)?;
+        tx.event(*at, Event::Removed { id: message.to_string(), account, by: by.clone(), recipients })?;
+    }
+    Ok(Some(recipients))
+}
+
+/// Held deliveries of a message wait from now on.
+pub(super) fn release((message, by, at): &(QueueId, String, WallMs), tx: &mut Tx<'_>) -> Result<Option<u32>, Failure> {
+    let Some(account) = account_of(*message, tx)? else { return Ok(None) };
+    let released = tx.run(
+        "UPDATE delivery SET state = 0, again = 1, due = ? WHERE message = ? AND state = 1",
+        params![wall(*at), number(*message)],
+    )?;
+    if released > 0 {
+        tx.event(*at, Event::Released { id: message.to_string(), account, by: by.clone() })?;
+    }
+    Ok(Some(u32::try_from(released).unwrap_or(u32::MAX)))
+}
+
+/// Appends an event of its own.
+pub(super) fn note((event, at): &(Event, WallMs), tx: &mut Tx<'_>) -> Result<(), Failure> {
+    Ok(tx.event(*at, event.clone())?)
+}

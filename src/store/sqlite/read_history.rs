@@ -1,0 +1,242 @@
+//! Reading messages with their deliveries, and the journal.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::read_queue::{queue_id, small, time, unsigned};
+use super::readers::{Read, Reader, damaged};
+use super::rows::{self, flag};
+use super::tx::{count, many, number};
+use crate::mail::{Address, BodyType, Notify, OriginalRecipient, QueueId, Recipient, Ret, ReversePath};
+use crate::store::{DeliveryRow, DeliveryState, Destination, EventRow, Filter, Index, MessageRow, Page};
+
+/// How many messages one call lists at most.
+const LIST_MAX: usize = 1_000;
+
+/// A message with its deliveries.
+pub(super) type Whole = (MessageRow, Vec<DeliveryRow>);
+
+impl Reader {
+    pub(super) fn message(&self, id: QueueId) -> Read<Option<Whole>> {
+        let mut statement = self.sql(
+            "SELECT id, received, account, class, flags, size_bytes, report_on, source, reverse_path, client, mta_id, \
+             message_id, envid, verdict FROM message WHERE id = ?",
+        )?;
+        let mut rows = statement.query(params![number(id)])?;
+        match rows.next()? {
+            Some(row) => Ok(Some((self.message_row(row)?, self.deliveries(id)?))),
+            None => Ok(None),
+        }
+    }
+
+    fn message_row(&self, row: &Row<'_>) -> Read<MessageRow> {
+        let id = queue_id(row.get(0)?)?;
+        let bad = |what: &str| damaged(format!("message {id}"), format!("its {what} cannot be read"));
+        let flags: i64 = row.get(4)?;
+        let ret = match flags & (flag::RET_FULL | flag::RET_HEADERS) {
+            flag::RET_FULL => Some(Ret::Full),
+            flag::RET_HEADERS => Some(Ret::Headers),
+            _ => None,
+        };
+        let verdict = match row.get::<_, Option<String>>(13)? {
+            None => rows::plain_verdict(),
+            Some(json) => serde_json::from_str(&json).map_err(|_| bad("verdict"))?,
+        };
+        Ok(MessageRow {
+            id,
+            received: time(row.get(1)?),
+            client: row.get(9)?,
+            account: self.account(row.get(2)?)?,
+            source: rows::source(&row.get::<_, String>(7)?).ok_or_else(|| bad("source"))?,
+            reverse_path: ReversePath::parse(row.get::<_, String>(8)?.as_bytes()).map_err(|_| bad("reverse-path"))?,
+            body_type: if flags & flag::EIGHT_BIT == 0 { BodyType::SevenBit } else { BodyType::EightBitMime },
+            smtputf8: flags & flag::SMTPUTF8 != 0,
+            header_needs_utf8: flags & flag::HEADER_UTF8 != 0,
+            ret,
+            envid: row.get::<_, Option<String>>(12)?.map(Into::into),
+            mta_id: row.get(10)?,
+            message_id: row.get(11)?,
+            verdict,
+            class: row.get(3)?,
+            size_bytes: unsigned(row.get(5)?),
+            report_on: row.get::<_, Option<i64>>(6)?.map(queue_id).transpose()?,
+        })
+    }
+
+    fn deliveries(&self, id: QueueId) -> Read<Vec<DeliveryRow>> {
+        let mut statement = self.sql(
+            "SELECT place, state, destination, due, attempts, spent_ms, delay_reported, recipient, notify, \
+             original_type, original, reply FROM delivery WHERE message = ? ORDER BY place",
+        )?;
+        let mut rows = statement.query(params![number(id)])?;
+        let mut deliveries = Vec::new();
+        while let Some(row) = rows.next()? {
+            let bad = |what: &str| damaged(format!("a delivery of {id}"), format!("its {what} cannot be read"));
+            let address = Address::parse(row.get::<_, String>(7)?.as_bytes()).map_err(|_| bad("recipient"))?;
+            let original = match (row.get::<_, Option<String>>(9)?, row.get::<_, Option<String>>(10)?) {
+                (Some(kind), Some(address)) => {
+                    Some(OriginalRecipient { address_type: kind.into(), address: address.into() })
+                }
+                _ => None,
+            };
+            let notify = row.get::<_, Option<u8>>(8)?.map(Notify::from_bits);
+            deliveries.push(DeliveryRow {
+                index: Index(row.get(0)?),
+                recipient: Recipient { address, notify, original },
+                destination: Destination(self.name(row.get(2)?)?),
+                state: rows::state(row.get(1)?).ok_or_else(|| bad("state"))?,
+                due: time(row.get(3)?),
+                attempts: small(row.get(4)?),
+                spent_ms: unsigned(row.get(5)?),
+                delay_reported: row.get(6)?,
+                last_reply: row.get(11)?,
+            });
+        }
+        Ok(deliveries)
+    }
+
+    pub(super) fn list(&self, filter: &Filter, page: Page) -> Read<Vec<Whole>> {
+        let limit = page.limit.min(LIST_MAX);
+        let mut listed = Vec::new();
+        let mut after = page.after.map_or(-1, number);
+        while listed.len() < limit {
+            let ids = self.queued_after(filter, after, limit)?;
+            let Some(last) = ids.last() else { break };
+            after = *last;
+            for id in ids {
+                let Some(whole) = self.message(queue_id(id)?)? else { continue };
+                if listed.len() < limit && passes(filter, &whole) {
+                    listed.push(whole);
+                }
+            }
+        }
+        Ok(listed)
+    }
+
+    /// The smallest ids after `after` of messages with a delivery in the queue, of the filter's account and state.
+    fn queued_after(&self, filter: &Filter, after: i64, limit: usize) -> Read<Vec<i64>> {
+        if let Some(id) = filter.id {
+            return Ok(if number(id) > after { vec![number(id)] } else { Vec::new() });
+        }
+        let account = match &filter.account {
+            None => None,
+            Some(account) => match self.number_of(account.as_str())? {
+                None => return Ok(Vec::new()),
+                some => some,
+            },
+        };
+        let state = filter.state.map(rows::state_number);
+        // The index is in order of lines. The set keeps the smallest ids, so memory is that of a page.
+        let mut statement = self.sql(
+            "SELECT message FROM delivery INDEXED BY delivery_queue WHERE state <= 2 AND message > ?1 \
+             AND (?2 IS NULL OR account = ?2) AND (?3 IS NULL OR state = ?3)",
+        )?;
+        let mut rows = statement.query(params![after, account, state])?;
+        let mut smallest = BTreeSet::new();
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            if smallest.len() < limit || smallest.last().is_some_and(|last| id < *last) {
+                smallest.insert(id);
+                if smallest.len() > limit {
+                    smallest.pop_last();
+                }
+            }
+        }
+        Ok(smallest.into_iter().collect())
+    }
+
+    pub(super) fn find(&self, term: &str, limit: usize) -> Read<Vec<Whole>> {
+        let limit = limit.min(LIST_MAX);
+        let mut found = BTreeSet::new();
+        if let Ok(id) = term.parse::<QueueId>() {
+            found.insert(number(id));
+        }
+        let bare = term.trim_start_matches('<').trim_end_matches('>');
+        let account = self.number_of(&bare.to_lowercase())?;
+        // Message-ID, the MTA's id, sender, account: no index, for each would cost every message more than this search.
+        let mut by_message = self.sql(
+            "SELECT id FROM message WHERE message_id IN (?1, ?2, '<' || ?2 || '>') OR mta_id = ?1 \
+             OR reverse_path = ?2 COLLATE NOCASE OR account = ?3 ORDER BY id DESC LIMIT ?4",
+        )?;
+        for id in by_message.query_map(params![term, bare, account, many(limit)], |row| row.get::<_, i64>(0))? {
+            found.insert(id?);
+        }
+        if bare.contains('@') {
+            let mut by_recipient = self
+                .sql("SELECT message FROM delivery WHERE recipient = ? COLLATE NOCASE ORDER BY message DESC LIMIT ?")?;
+            for id in by_recipient.query_map(params![bare, many(limit)], |row| row.get::<_, i64>(0))? {
+                found.insert(id?);
+            }
+        }
+        let mut messages = Vec::new();
+        for id in found.into_iter().rev().take(limit) {
+            messages.extend(self.message(queue_id(id)?)?);
+        }
+        Ok(messages)
+    }
+
+    pub(super) fn history(&self, id: QueueId) -> Read<Vec<EventRow>> {
+        let mut statement = self.sql("SELECT id, at, body FROM event WHERE message = ? ORDER BY id")?;
+        let mut rows = statement.query(params![number(id)])?;
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            events.push(event_row(row)?);
+        }
+        Ok(events)
+    }
+
+    pub(super) fn events(&self, after: u64, limit: usize) -> Read<Vec<EventRow>> {
+        let mut statement = self.sql("SELECT id, at, body FROM event WHERE id > ? ORDER BY id LIMIT ?")?;
+        let mut rows = statement.query(params![count(after), many(limit)])?;
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            events.push(event_row(row)?);
+        }
+        Ok(events)
+    }
+
+    /// The reverse-path and recipient of a delivery, if it is there.
+    pub(super) fn addresses(&self, message: i64, place: i64) -> Read<Option<(String, String)>> {
+        let row = self
+            .sql(
+                "SELECT m.reverse_path, d.recipient FROM delivery d JOIN message m ON m.id = d.message \
+                 WHERE d.message = ? AND d.place = ?",
+            )?
+            .query_row(params![message, place], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        Ok(row)
+    }
+}
+
+fn event_row(row: &Row<'_>) -> Read<EventRow> {
+    let id: i64 = row.get(0)?;
+    let body: String = row.get(2)?;
+    let event = serde_json::from_str(&body).map_err(|e| damaged(format!("event {id}"), e.to_string()))?;
+    Ok(EventRow { row: unsigned(id), at: time(row.get(1)?), event })
+}
+
+/// Whether a message of the queue passes what the index does not know.
+pub(super) fn passes(filter: &Filter, (message, deliveries): &Whole) -> bool {
+    let in_queue =
+        |d: &DeliveryRow| matches!(d.state, DeliveryState::Waiting | DeliveryState::Held | DeliveryState::UnderWay);
+    filter.id.is_none_or(|id| id == message.id)
+        && filter.account.as_ref().is_none_or(|account| *account == message.account)
+        && deliveries.iter().any(|d| {
+            in_queue(d)
+                && filter.state.is_none_or(|state| state == d.state)
+                && passes_delivery(filter, d.recipient.address.as_str())
+        })
+}
+
+/// Whether a recipient is the filter's, or of its domain.
+pub(super) fn passes_delivery(filter: &Filter, recipient: &str) -> bool {
+    match &filter.recipient {
+        None => true,
+        Some(wanted) if wanted.starts_with('@') => recipient
+            .rfind('@')
+            .and_then(|at| recipient.get(at..))
+            .is_some_and(|domain| domain.eq_ignore_ascii_case(wanted)),
+        Some(wanted) => recipient.eq_ignore_ascii_case(wanted),
+    }
+}

@@ -1,0 +1,50 @@
+//! Reading which waiting deliveries a change is about.
+
+use rusqlite::params;
+
+use super::read_history::passes_delivery;
+use super::readers::{Read, Reader};
+use super::tx::number;
+use super::waiting::Place;
+use crate::mail::QueueId;
+use crate::store::{Destination, Filter, Reroute};
+
+impl Reader {
+    /// The waiting deliveries of one message.
+    pub(super) fn places_of(&self, id: QueueId) -> Read<Vec<Place>> {
+        let mut statement = self.sql(
+            "SELECT account, class, destination, due, message, place FROM delivery WHERE message = ? AND state = 0",
+        )?;
+        let rows = statement.query_map(params![number(id)], Place::of_row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Those of a page that the filter lets through.
+    pub(super) fn filtered(&self, filter: &Filter, page: Vec<Place>) -> Read<Vec<Place>> {
+        if filter.recipient.is_none() {
+            return Ok(page);
+        }
+        let mut kept = Vec::new();
+        for place in page {
+            if let Some((_, recipient)) = self.addresses(place.message, place.index)?
+                && passes_delivery(filter, &recipient)
+            {
+                kept.push(place);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Those of a page that `route` sends elsewhere, with where.
+    pub(super) fn rerouted(&self, page: Vec<Place>, route: &Reroute) -> Read<Vec<(Place, Destination)>> {
+        let mut changed = Vec::new();
+        for place in page {
+            let Some((reverse_path, recipient)) = self.addresses(place.message, place.index)? else { continue };
+            let to = route(&self.account(place.account)?, &reverse_path, &recipient);
+            if *to.0 != *self.name(place.destination)? {
+                changed.push((place, to));
+            }
+        }
+        Ok(changed)
+    }
+}

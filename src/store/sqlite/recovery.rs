@@ -1,0 +1,199 @@
+//! After a failed write, commit or sync: the connection is never used again. The file is opened anew, what of the batch is
+//! in it is found out, what must not be there is taken back, what was promised is written until it holds.
+
+use std::collections::VecDeque;
+
+use rusqlite::params;
+
+use super::database::{self, WriterConnection};
+use super::failure::of_write;
+use super::open::OpenError;
+use super::request::{Kind, Request, Undo};
+use super::tx::{count, number};
+use super::writer::Writer;
+use crate::clock::BootMs;
+use crate::mail::QueueId;
+use crate::store::StoreError;
+
+/// After so many failures in a row, intake and leases are off until a probe write syncs.
+const FAILURES_MAX: u32 = 3;
+/// How long is waited between tries, in milliseconds, once there were that many.
+const PROBE_EVERY_MS: u64 = 1_000;
+/// How often lasting trouble is told, in milliseconds.
+const TELL_EVERY_MS: u64 = 60_000;
+
+/// What went wrong and what is to be put right.
+#[derive(Default)]
+pub(super) struct Trouble {
+    failures: u32,
+    error: Option<StoreError>,
+    next_try: BootMs,
+    told: Option<BootMs>,
+    undo: Vec<Undo>,
+    /// Outcomes that are not on disk yet, in order, each with the number of the failed batch it may have been stored with.
+    promised: VecDeque<(Option<i64>, Box<dyn Request>)>,
+}
+
+impl Trouble {
+    /// Whether something waits for the disk.
+    pub(super) fn is_pending(&self) -> bool {
+        self.error.is_some() || !self.promised.is_empty()
+    }
+
+    /// Whether all is well.
+    pub(super) fn is_calm(&self) -> bool {
+        !self.is_pending()
+    }
+
+    /// A batch was synced.
+    pub(super) fn well(&mut self) {
+        if self.failures > 0 {
+            tracing::info!("the store writes again");
+        }
+        self.failures = 0;
+        self.error = None;
+        self.told = None;
+    }
+
+    /// Why nothing but outcomes is taken.
+    pub(super) fn closes(&self, database_is_shut: bool) -> Option<StoreError> {
+        if database_is_shut {
+            return Some(self.error.clone().unwrap_or(StoreError::Closed));
+        }
+        None
+    }
+
+    /// Keeps an outcome until it can be written.
+    pub(super) fn promise(&mut self, request: Box<dyn Request>) {
+        self.promised.push_back((None, request));
+    }
+
+    /// The outcomes to be written now.
+    pub(super) fn promised(&mut self) -> impl Iterator<Item = Box<dyn Request>> {
+        std::mem::take(&mut self.promised).into_iter().map(|(_, request)| request)
+    }
+
+    /// The store closes: what could not be written is found as unknown at the next start.
+    pub(super) fn give_up(&mut self) {
+        for request in self.promised() {
+            request.answer(Err(StoreError::Closed));
+        }
+    }
+}
+
+impl Writer {
+    /// Ends a batch whose write failed, and the connection with it.
+    pub(super) fn failed(&mut self, batch: Vec<Box<dyn Request>>, error: &StoreError) {
+        let number = self.memory.batch;
+        self.db = None;
+        self.shared.readers.reset();
+        if matches!(error, StoreError::Full { .. }) && self.space.drop_ballast() {
+            tracing::warn!("the disk is full: the ballast file was given up so that outcomes can be stored");
+        }
+        for request in batch {
+            if request.kind() == Kind::Outcome {
+                self.trouble.promised.push_back((Some(number), request));
+            } else {
+                self.trouble.undo.extend(request.undo());
+                request.answer(Err(error.clone()));
+            }
+        }
+        self.note_failure(error.clone());
+    }
+
+    fn note_failure(&mut self, error: StoreError) {
+        let now = self.clock.now().boot;
+        let trouble = &mut self.trouble;
+        trouble.failures += 1;
+        trouble.next_try =
+            if trouble.failures < FAILURES_MAX { now } else { BootMs(now.0.saturating_add(PROBE_EVERY_MS)) };
+        if trouble.told.is_none_or(|told| now.0.saturating_sub(told.0) >= TELL_EVERY_MS) {
+            trouble.told = Some(now);
+            tracing::error!(%error, failures = trouble.failures, advice = error.advice(), "the store cannot write");
+        }
+        trouble.error = Some(error);
+    }
+
+    /// Opens the file again when it is time, and puts right what the failure left.
+    pub(super) fn recover(&mut self) {
+        if self.clock.now().boot < self.trouble.next_try {
+            return;
+        }
+        match self.reopen() {
+            Ok(db) => {
+                self.db = Some(db);
+                self.log_frames_done = 0;
+                tracing::warn!("the store was opened again after a failed write");
+            }
+            Err(error) => self.note_failure(error),
+        }
+    }
+
+    fn reopen(&mut self) -> Result<WriterConnection, StoreError> {
+        if !self.faults.reopen() {
+            return Err(StoreError::Unknown { detail: "injected: the file does not open".into() });
+        }
+        let db = WriterConnection::open(&database::file_in(&self.shared.folder.path)).map_err(of_open)?;
+        self.memory.load(&db.db).map_err(|e| of_write(&e))?;
+        let stored = self.memory.batch;
+        self.memory.batch += 1;
+        let unlink = take_back(&db, &self.trouble.undo, self.memory.batch).map_err(|e| of_write(&e))?;
+        // The failed sync may have left frames in memory that are not on disk. Emptying the log writes each page anew.
+        let busy: i64 =
+            db.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(|e| of_write(&e))?;
+        if busy != 0 {
+            return Err(StoreError::Unknown { detail: "a reader holds the log".into() });
+        }
+        self.memory.load(&db.db).map_err(|e| of_write(&e))?;
+        self.trouble.undo.clear();
+        for id in unlink {
+            self.shared.spool.remove(id);
+        }
+        for (batch, request) in std::mem::take(&mut self.trouble.promised) {
+            // Numbers only grow, so a batch is there exactly if the stored number has reached it.
+            if batch.is_some_and(|batch| batch <= stored) {
+                request.answer(Ok(()));
+            } else {
+                self.trouble.promised.push_back((None, request));
+            }
+        }
+        Ok(db)
+    }
+}
+
+fn of_open(error: OpenError) -> StoreError {
+    match error {
+        OpenError::Database { source, .. } => of_write(&source),
+        other => StoreError::ReadOnly { detail: other.to_string() },
+    }
+}
+
+/// Removes what nobody was told of. This transaction is the probe write as well. Gives the bodies to be removed.
+fn take_back(db: &WriterConnection, undo: &[Undo], batch: i64) -> rusqlite::Result<Vec<QueueId>> {
+    let mut unlink = Vec::new();
+    let tx = db.db.unchecked_transaction()?;
+    for undo in undo {
+        match undo {
+            Undo::Message(id) => {
+                let id_number = number(*id);
+                tx.execute("DELETE FROM event WHERE message = ?", params![id_number])?;
+                tx.execute("DELETE FROM body WHERE message = ?", params![id_number])?;
+                tx.execute("DELETE FROM delivery WHERE message = ?", params![id_number])?;
+                tx.execute("DELETE FROM message WHERE id = ?", params![id_number])?;
+                unlink.push(*id);
+            }
+            Undo::Attempt(id) => {
+                let id = count(id.0);
+                tx.execute(
+                    "UPDATE delivery SET state = 0, attempt = NULL WHERE state = 2 AND attempt = ?1 \
+                     AND message = (SELECT message FROM attempt WHERE id = ?1)",
+                    params![id],
+                )?;
+                tx.execute("DELETE FROM attempt WHERE id = ?", params![id])?;
+            }
+        }
+    }
+    tx.execute("UPDATE progress SET batch = ?", params![batch])?;
+    tx.commit()?;
+    Ok(unlink)
+}

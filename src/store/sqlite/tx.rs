@@ -1,0 +1,177 @@
+//! What a request sees of the transaction it runs in: statements, names as numbers, the journal.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
+
+use crate::clock::WallMs;
+use crate::event::Event;
+use crate::mail::QueueId;
+use crate::store::{EventRow, GateKind};
+
+/// How many names are kept in memory before the map starts anew.
+const NAMES_MAX: usize = 200_000;
+/// What an event costs beside its text, for `journal_bytes_max`: row, index entry.
+pub(super) const EVENT_OVERHEAD_BYTES: i64 = 40;
+
+/// What the writer knows without asking the database. Right only while every transaction that changed it was committed.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    names: HashMap<Arc<str>, i64, foldhash::fast::RandomState>,
+    gates: HashSet<(GateKind, String)>,
+    /// The last event's row.
+    pub(super) last_event: i64,
+    /// The last attempt's row.
+    pub(super) last_attempt: i64,
+    /// Number of the last batch.
+    pub(super) batch: i64,
+    /// Size of the kept events in bytes.
+    pub(super) journal_bytes: i64,
+    /// First queue id that is not reserved.
+    pub(super) ids_reserved: i64,
+}
+
+impl Memory {
+    /// Reads all of it; the row counters never fall.
+    pub(super) fn load(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        self.names.clear();
+        let last = |table: &str| -> rusqlite::Result<i64> {
+            db.query_row(&format!("SELECT coalesce(max(id), 0) FROM {table}"), [], |row| row.get(0))
+        };
+        self.last_event = self.last_event.max(last("event")?);
+        self.last_attempt = self.last_attempt.max(last("attempt")?);
+        (self.batch, self.ids_reserved, self.journal_bytes) =
+            db.query_row("SELECT batch, ids_reserved, journal_bytes FROM progress", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        self.gates = read_gates(db)?;
+        Ok(())
+    }
+
+    /// Whether a gate is closed.
+    pub(super) fn is_closed(&self, kind: GateKind, key: &str) -> bool {
+        // A handful of gates at most: no need for a borrowed key.
+        !self.gates.is_empty() && self.gates.iter().any(|(k, name)| *k == kind && name == key)
+    }
+}
+
+fn read_gates(db: &Connection) -> rusqlite::Result<HashSet<(GateKind, String)>> {
+    let mut statement = db.prepare_cached("SELECT kind, key FROM gate")?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let mut gates = HashSet::new();
+    for row in rows {
+        let (kind, key) = row?;
+        if let Some(kind) = super::rows::gate_kind(&kind) {
+            gates.insert((kind, key));
+        }
+    }
+    Ok(gates)
+}
+
+/// What happens once the transaction is synced.
+#[derive(Debug, Default)]
+pub(super) struct After {
+    /// Events to be told, in the journal's order.
+    pub(super) events: Vec<EventRow>,
+    /// Spool files whose message ended.
+    pub(super) unlink: Vec<QueueId>,
+}
+
+/// The transaction of a batch.
+pub(super) struct Tx<'c> {
+    pub(super) db: &'c Connection,
+    pub(super) memory: &'c mut Memory,
+    pub(super) after: &'c mut After,
+    /// Whether leases may be made now: not while the disk is nearly full.
+    pub(super) leases: bool,
+}
+
+impl Tx<'_> {
+    /// A statement, compiled once.
+    pub(super) fn sql(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        self.db.prepare_cached(sql)
+    }
+
+    /// Runs a statement and gives how many rows it changed.
+    pub(super) fn run(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
+        self.sql(sql)?.execute(params)
+    }
+
+    /// The number of a name, new or old.
+    pub(super) fn name(&mut self, text: &str) -> rusqlite::Result<i64> {
+        if let Some(id) = self.memory.names.get(text) {
+            return Ok(*id);
+        }
+        let known =
+            self.sql("SELECT id FROM name WHERE text = ?")?.query_row(params![text], |row| row.get(0)).optional()?;
+        let id = if let Some(id) = known {
+            id
+        } else {
+            self.run("INSERT INTO name (text) VALUES (?)", params![text])?;
+            self.db.last_insert_rowid()
+        };
+        if self.memory.names.len() >= NAMES_MAX {
+            self.memory.names.clear();
+        }
+        self.memory.names.insert(text.into(), id);
+        Ok(id)
+    }
+
+    /// Appends to the journal.
+    pub(super) fn event(&mut self, at: WallMs, event: Event) -> rusqlite::Result<()> {
+        let message = event.message().and_then(|id| id.parse::<QueueId>().ok());
+        let body = serde_json::to_string(&event).expect("an event is plain fields, strings and lists of strings");
+        self.memory.last_event += 1;
+        let row = self.memory.last_event;
+        self.run(
+            "INSERT INTO event (id, at, message, body) VALUES (?, ?, ?, ?)",
+            params![row, wall(at), message.map(number), body],
+        )?;
+        self.memory.journal_bytes += journal_bytes(body.len());
+        self.after.events.push(EventRow { row: row.unsigned_abs(), at, event });
+        Ok(())
+    }
+
+    /// Keeps the gates in memory as the table has them.
+    pub(super) fn gate_changed(&mut self, kind: GateKind, key: &str, closed: Closed) {
+        match closed {
+            Closed::Yes => self.memory.gates.insert((kind, key.to_owned())),
+            Closed::No => self.memory.gates.remove(&(kind, key.to_owned())),
+        };
+    }
+}
+
+/// What became of a gate.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Closed {
+    /// Mail behind it is held.
+    Yes,
+    /// It is open again.
+    No,
+}
+
+/// What an event of so many bytes counts towards `journal_bytes_max`.
+pub(super) fn journal_bytes(text_bytes: usize) -> i64 {
+    i64::try_from(text_bytes).unwrap_or(i64::MAX / 2) + EVENT_OVERHEAD_BYTES
+}
+
+/// A queue id as the tables have it. Ids have 50 bits.
+pub(super) fn number(id: QueueId) -> i64 {
+    id.number().cast_signed()
+}
+
+/// A time as the tables have it: over 292 million years are cut.
+pub(super) fn wall(at: WallMs) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
+/// A number of things in memory as the tables have it.
+pub(super) fn many(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// A span or count as the tables have it.
+pub(super) fn count(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,318 @@
+//! The one thread that writes: it takes all that waits, runs it in one transaction, syncs once, and answers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use rusqlite::params;
+
+use super::database::WriterConnection;
+use super::failure::{Failure, of_statement, of_write};
+use super::faults::{CommitFault, Faults};
+use super::recovery::Trouble;
+use super::request::{Kind, Request};
+use super::shared::Shared;
+use super::space::{Room, Space};
+use super::tx::{After, Memory, Tx};
+use crate::clock::{BootMs, Clock};
+use crate::store::StoreError;
+
+/// Requests in one transaction: more would make the first of them wait too long for its answer.
+const BATCH_MAX: usize = 512;
+/// The writer looks at what happens without requests this often.
+const IDLE: Duration = Duration::from_millis(200);
+/// How often the free space is looked at, in milliseconds.
+const SPACE_EVERY_MS: u64 = 200;
+/// From this many frames of log on, the writer finishes the checkpoint itself: 32 MiB.
+const LOG_FRAMES_TAIL: u32 = 8 * 1024;
+/// Pages that stay free for new mail before the file is made smaller: 16 MiB.
+const FREE_PAGES_KEPT: i64 = 4 * 1024;
+
+/// What comes through the channel.
+pub(super) enum Message {
+    /// Work.
+    Request(Box<dyn Request>),
+    /// The end, after what came before it.
+    Close,
+}
+
+/// The writer and all it owns.
+pub(super) struct Writer {
+    pub(super) requests: Receiver<Message>,
+    /// `None` after a failed write, until the file is opened again.
+    pub(super) db: Option<WriterConnection>,
+    pub(super) memory: Memory,
+    pub(super) shared: Arc<Shared>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) faults: Arc<dyn Faults>,
+    pub(super) space: Space,
+    pub(super) room: Room,
+    pub(super) looked: BootMs,
+    pub(super) trouble: Trouble,
+    /// The log's length at the last checkpoint of ours.
+    pub(super) log_frames_done: u32,
+}
+
+impl Writer {
+    /// Runs until the store is closed and all outcomes are written.
+    pub(super) fn run(mut self) {
+        loop {
+            let (batch, open) = self.take();
+            if batch.is_empty() {
+                self.idle();
+            }
+            self.work(batch);
+            if !open {
+                break;
+            }
+        }
+        self.trouble.give_up();
+        if let Some(db) = &self.db {
+            // The log stays, but short: what reads without a daemon opens faster.
+            let _ = checkpoint(db);
+        }
+    }
+
+    /// All that waits, at most a batch; and whether more may come.
+    fn take(&mut self) -> (VecDeque<Box<dyn Request>>, bool) {
+        let mut batch = VecDeque::new();
+        let wait = if self.trouble.is_pending() { Duration::from_millis(20) } else { IDLE };
+        match self.requests.recv_timeout(wait) {
+            Ok(Message::Request(request)) => batch.push_back(request),
+            Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => return (batch, false),
+            Err(RecvTimeoutError::Timeout) => return (batch, true),
+        }
+        while batch.len() < BATCH_MAX {
+            match self.requests.try_recv() {
+                Ok(Message::Request(request)) => batch.push_back(request),
+                Ok(Message::Close) => return (batch, false),
+                Err(_) => break,
+            }
+        }
+        (batch, true)
+    }
+
+    fn work(&mut self, requests: VecDeque<Box<dyn Request>>) {
+        self.look_at_space();
+        if self.db.is_none() {
+            self.recover();
+        }
+        let mut batch: Vec<Box<dyn Request>> = Vec::new();
+        if self.db.is_some() {
+            batch.extend(self.trouble.promised());
+        }
+        for request in requests {
+            if let Some(error) = self.refusal(request.kind()) {
+                request.answer(Err(error));
+            } else if self.db.is_none() {
+                self.trouble.promise(request);
+            } else {
+                batch.push(request);
+            }
+        }
+        if batch.is_empty() {
+            return;
+        }
+        match self.commit(&mut batch) {
+            Ok((faults, after)) => self.committed(batch, faults, after),
+            Err(error) => self.failed(batch, &error),
+        }
+    }
+
+    /// Why a request cannot be taken now.
+    fn refusal(&self, kind: Kind) -> Option<StoreError> {
+        if kind == Kind::Outcome {
+            return None;
+        }
+        if let Some(error) = self.trouble.closes(self.db.is_none()) {
+            return Some(error);
+        }
+        match (self.room, kind) {
+            (Room::NoMail { free_bytes } | Room::OutcomesOnly { free_bytes }, Kind::Accept)
+            | (Room::OutcomesOnly { free_bytes }, Kind::Lease) => {
+                Some(StoreError::Full { free_bytes: Some(free_bytes) })
+            }
+            _ => None,
+        }
+    }
+
+    /// Everything in one transaction. `Ok` gives what each request's own fault was, and what follows.
+    fn commit(&mut self, batch: &mut [Box<dyn Request>]) -> Result<(Vec<Option<StoreError>>, After), StoreError> {
+        let Some(WriterConnection { db, .. }) = &self.db else {
+            return Err(StoreError::Unavailable { detail: "the database is not open".into() });
+        };
+        let mut after = After::default();
+        let leases = !matches!(self.room, Room::OutcomesOnly { .. });
+        let mut tx = Tx { db, memory: &mut self.memory, after: &mut after, leases };
+        let faults = run_batch(batch, &mut tx).map_err(|e| of_write(&e))?;
+        let fault = self.faults.commit();
+        if fault == CommitFault::Lost {
+            return Err(StoreError::Unknown { detail: "injected: the commit was lost".into() });
+        }
+        db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(|e| of_write(&e))?;
+        if fault == CommitFault::StoredAllTheSame {
+            return Err(StoreError::Unknown { detail: "injected: the commit's answer was lost".into() });
+        }
+        Ok((faults, after))
+    }
+
+    fn committed(&mut self, batch: Vec<Box<dyn Request>>, faults: Vec<Option<StoreError>>, after: After) {
+        self.trouble.well();
+        for (request, fault) in batch.into_iter().zip(faults) {
+            request.answer(fault.map_or(Ok(()), Err));
+        }
+        for id in after.unlink {
+            self.shared.spool.remove(id);
+        }
+        self.shared.reserved(self.memory.ids_reserved);
+        self.shared.publish(after.events);
+        self.shared.log_grew(self.log_frames());
+        if self.log_frames() < self.log_frames_done {
+            self.log_frames_done = 0; // SQLite began the log anew
+        }
+        if self.log_frames() > self.log_frames_done + LOG_FRAMES_TAIL {
+            self.checkpoint();
+        }
+    }
+
+    /// The helper has copied all but the tail: finished here, between two batches, the log begins anew with the next.
+    fn checkpoint(&mut self) {
+        if let Some(db) = &self.db {
+            let frames = db.log_frames();
+            match checkpoint(db) {
+                Ok(()) => self.log_frames_done = frames,
+                Err(error) => {
+                    let error = of_write(&error);
+                    self.failed(Vec::new(), &error);
+                }
+            }
+        }
+    }
+
+    fn log_frames(&self) -> u32 {
+        self.db.as_ref().map_or(0, WriterConnection::log_frames)
+    }
+
+    fn look_at_space(&mut self) {
+        let now = self.clock.now().boot;
+        if now.0.saturating_sub(self.looked.0) < SPACE_EVERY_MS {
+            return;
+        }
+        self.looked = now;
+        let room = self.space.look();
+        match (self.room, room) {
+            (Room::Enough, Room::NoMail { free_bytes } | Room::OutcomesOnly { free_bytes }) => {
+                tracing::error!(
+                    free_bytes,
+                    advice = StoreError::Full { free_bytes: None }.advice(),
+                    "the store's disk is nearly full: no mail is taken"
+                );
+            }
+            (Room::NoMail { .. } | Room::OutcomesOnly { .. }, Room::Enough) => {
+                tracing::info!("the store's disk has space again: mail is taken");
+            }
+            _ => {}
+        }
+        self.room = room;
+    }
+
+    /// What is done while nothing waits: the log's tail, the ballast, pages given back.
+    fn idle(&mut self) {
+        if self.db.is_none() {
+            return;
+        }
+        if self.log_frames() > self.log_frames_done {
+            self.checkpoint();
+        }
+        if self.trouble.is_calm() {
+            self.space.lay_ballast();
+            self.give_pages_back();
+        }
+    }
+
+    fn give_pages_back(&mut self) {
+        let Some(WriterConnection { db, .. }) = &self.db else { return };
+        let free = db.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0)).unwrap_or(0);
+        if free > FREE_PAGES_KEPT
+            && let Err(error) = db.execute_batch("PRAGMA incremental_vacuum(512)")
+        {
+            let error = of_write(&error);
+            self.failed(Vec::new(), &error);
+        }
+    }
+}
+
+/// Copies what the log holds into the database, without waiting for anyone.
+fn checkpoint(db: &WriterConnection) -> rusqlite::Result<()> {
+    db.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+/// Runs all requests. A request that fails for itself must not spoil the others; as that is rare, the batch is first run
+/// without savepoints, and only then once more with one around each request.
+fn run_batch(batch: &mut [Box<dyn Request>], tx: &mut Tx<'_>) -> rusqlite::Result<Vec<Option<StoreError>>> {
+    begin(tx)?;
+    let mut faults = Vec::with_capacity(batch.len());
+    for request in batch.iter_mut() {
+        match request.run(tx) {
+            Ok(()) => faults.push(None),
+            Err(Failure::Refused(error)) => faults.push(Some(error)),
+            Err(Failure::Store(error)) => return Err(error),
+            Err(Failure::Statement(_)) => {
+                take_back(tx)?;
+                begin(tx)?;
+                faults = run_each_alone(batch, tx)?;
+                break;
+            }
+        }
+    }
+    let memory = &*tx.memory;
+    tx.run(
+        "UPDATE progress SET batch = ?, ids_reserved = ?, journal_bytes = ?",
+        params![memory.batch, memory.ids_reserved, memory.journal_bytes],
+    )?;
+    Ok(faults)
+}
+
+fn begin(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
+    tx.run("BEGIN IMMEDIATE", [])?;
+    tx.memory.batch += 1;
+    Ok(())
+}
+
+/// Back to before the batch, in the database and in memory.
+fn take_back(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
+    tx.run("ROLLBACK", [])?;
+    tx.after.events.clear();
+    tx.after.unlink.clear();
+    tx.memory.load(tx.db)
+}
+
+fn run_each_alone(batch: &mut [Box<dyn Request>], tx: &mut Tx<'_>) -> rusqlite::Result<Vec<Option<StoreError>>> {
+    let mut faults = Vec::with_capacity(batch.len());
+    for request in batch.iter_mut() {
+        let (events, unlink) = (tx.after.events.len(), tx.after.unlink.len());
+        let (bytes, number) = (tx.memory.journal_bytes, tx.memory.batch);
+        tx.run("SAVEPOINT request", [])?;
+        let fault = match request.run(tx) {
+            Ok(()) => None,
+            Err(Failure::Refused(error)) => Some(error),
+            Err(Failure::Store(error)) => return Err(error),
+            Err(Failure::Statement(error)) => {
+                tracing::error!(%error, "a request to the store failed for itself and was taken back");
+                Some(of_statement(&error))
+            }
+        };
+        if fault.is_some() {
+            tx.run("ROLLBACK TO request", [])?;
+            tx.after.events.truncate(events);
+            tx.after.unlink.truncate(unlink);
+            let reserved = tx.memory.ids_reserved;
+            tx.memory.load(tx.db)?;
+            (tx.memory.journal_bytes, tx.memory.batch, tx.memory.ids_reserved) = (bytes, number, reserved);
+        }
+        tx.run("RELEASE request", [])?;
+        faults.push(fault);
+    }
+    Ok(faults)
+}

@@ -1,0 +1,441 @@
+//! What every store promises, written against the trait: another engine runs the same.
+
+#![expect(clippy::unwrap_used, reason = "this is a test")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use outguard::account::{Account, AccountSource};
+use outguard::clock::{BootId, BootMs, Clock, Now, WallMs};
+use outguard::event::Event;
+use outguard::guard::{Decision, Verdict};
+use outguard::mail::{Address, BodyType, Envelope, QueueId, Recipient, ReversePath};
+use outguard::store::query::ContentBody;
+use outguard::store::settings::{FreeMin, StoreSettings};
+use outguard::store::sqlite::SqliteStore;
+use outguard::store::{
+    Acceptance, Body, Conclusion, DeliveryEnd, DeliveryOutcome, DeliveryState, Destination, Filter, Gate, GateKind,
+    Index, Lease, LeaseRequest, Line, Page, SlotsEnd, Store, StoreError,
+};
+
+struct FixedClock;
+
+impl Clock for FixedClock {
+    fn now(&self) -> Now {
+        at(5_000)
+    }
+    fn boot_id(&self) -> BootId {
+        BootId("boot".into())
+    }
+    fn synchronised(&self) -> bool {
+        true
+    }
+}
+
+fn at(ms: u64) -> Now {
+    Now { boot: BootMs(ms), wall: WallMs(1_000_000 + ms) }
+}
+
+fn wall(ms: u64) -> WallMs {
+    at(ms).wall
+}
+
+fn open(path: &Path) -> Arc<dyn Store> {
+    let settings = StoreSettings {
+        path: path.to_path_buf(),
+        free_min: FreeMin::Bytes(0),
+        ballast_bytes: 0,
+        ..StoreSettings::default()
+    };
+    SqliteStore::open(&settings, Arc::new(FixedClock)).unwrap().0
+}
+
+fn account(name: &str) -> Account {
+    Account::named(name)
+}
+
+fn to(name: &str) -> Destination {
+    Destination(name.into())
+}
+
+/// A message from `a@example.org` with these recipients, each at the destination `mx:` and its domain.
+fn message(store: &dyn Store, now: Now, recipients: &[&str]) -> Acceptance {
+    let recipients: Vec<Recipient> =
+        recipients.iter().map(|r| Recipient::plain(Address::parse(r.as_bytes()).unwrap())).collect();
+    Acceptance {
+        id: store.allocate().unwrap(),
+        received: now,
+        client: "127.0.0.1".into(),
+        account: account("a@example.org"),
+        source: AccountSource::ReversePath,
+        destinations: recipients.iter().map(|r| to(&format!("mx:{}", r.address.domain()))).collect(),
+        envelope: Envelope {
+            reverse_path: ReversePath::parse(b"a@example.org").unwrap(),
+            recipients,
+            body: BodyType::SevenBit,
+            smtputf8: false,
+            ret: None,
+            envid: None,
+        },
+        class: 0,
+        mta_id: Some("4ABC".into()),
+        message_id: Some("<1@example.org>".into()),
+        prefix: Bytes::from_static(b"Received: by outguard\r\n"),
+        verdict: Verdict { decision: Decision::Send, score_points: 0, reasons: Vec::new() },
+        header_needs_utf8: false,
+        body: Body::Inline(Bytes::from_static(b"Subject: x\r\n\r\nhello\r\n")),
+        report_on: None,
+    }
+}
+
+fn request(id: QueueId, deliveries: &[u32], now: Now) -> LeaseRequest {
+    LeaseRequest {
+        message: id,
+        deliveries: deliveries.iter().copied().map(Index).collect(),
+        account: account("a@example.org"),
+        egress: "192.0.2.1".into(),
+        login: None,
+        route: "mx".into(),
+        boot_id: BootId("boot".into()),
+        leased: now,
+    }
+}
+
+fn conclusion(lease: Lease, now: Now, outcomes: Vec<DeliveryEnd>) -> Conclusion {
+    let recipients = u32::try_from(outcomes.len()).unwrap();
+    Conclusion {
+        lease,
+        ended: now,
+        slots: SlotsEnd::Used { recipients, messages: 1 },
+        outcomes,
+        reports: Vec::new(),
+        events: Vec::new(),
+        next_hop: "mx.example.net [198.51.100.1]:25".into(),
+        egress: "192.0.2.1".into(),
+    }
+}
+
+fn delivered(index: u32) -> DeliveryEnd {
+    DeliveryEnd { index: Index(index), outcome: DeliveryOutcome::Delivered { reply: "250 ok".into() } }
+}
+
+fn deferred(index: u32, due: WallMs) -> DeliveryEnd {
+    let outcome = DeliveryOutcome::Deferred { due, reply: "451 later".into(), spent_ms: 60_000 };
+    DeliveryEnd { index: Index(index), outcome }
+}
+
+async fn states(store: &dyn Store, id: QueueId) -> Vec<DeliveryState> {
+    store.message(id).await.unwrap().unwrap().1.iter().map(|d| d.state).collect()
+}
+
+fn line(destination: &str) -> Line {
+    Line { account: account("a@example.org"), class: 0, destination: to(destination) }
+}
+
+/// All cases, each on a store of its own that `make` opens.
+async fn contract(make: impl Fn() -> Arc<dyn Store>) {
+    a_whole_life(&*make()).await;
+    a_deferral_is_found_when_due(&*make()).await;
+    gates_stop_leases(&*make()).await;
+    held_removed_released(&*make()).await;
+    a_fault_of_one_request_spoils_no_other(&make()).await;
+    many_changes_at_once(&*make()).await;
+    large_bodies_live_as_long_as_their_message(&*make()).await;
+    lists_and_searches(&*make()).await;
+    history_is_forgotten_in_time(&*make()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_keeps_the_contract() {
+    let folders = std::sync::Mutex::new(Vec::new());
+    contract(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder.path().join("store"));
+        folders.lock().unwrap().push(folder);
+        store
+    })
+    .await;
+}
+
+async fn a_whole_life(store: &dyn Store) {
+    let m = message(store, at(0), &["b@example.net", "c@example.com"]);
+    let id = m.id;
+    let stored = store.accept(m).await.unwrap();
+    assert_eq!(*stored.get(), id);
+    let lines = store.lines().await.unwrap();
+    assert_eq!(lines.iter().map(|l| l.deliveries).sum::<u64>(), 2);
+    assert_eq!(lines.len(), 2);
+
+    let page = store.line_page(line("mx:example.net"), wall(0), 10).await.unwrap();
+    assert_eq!((page.len(), page[0].id, &page[0].deliveries[..]), (1, id, &[Index(0)][..]));
+    assert!(store.line_page(line("mx:example.org"), wall(0), 10).await.unwrap().is_empty());
+
+    let content = store.content(id).await.unwrap();
+    assert_eq!(&content.prefix[..], b"Received: by outguard\r\n");
+    assert!(matches!(&content.body, ContentBody::Bytes(b) if &b[..] == b"Subject: x\r\n\r\nhello\r\n"));
+    assert_eq!(content.size_bytes, 23 + 21);
+
+    let lease = store.lease(request(id, &[0, 1], at(10))).await.unwrap().into_inner();
+    assert_eq!(lease.deliveries(), [Index(0), Index(1)]);
+    assert_eq!(states(store, id).await, [DeliveryState::UnderWay; 2]);
+    assert!(store.lines().await.unwrap().is_empty());
+    let again = store.lease(request(id, &[0, 1], at(11))).await.unwrap().into_inner();
+    assert!(again.deliveries().is_empty(), "what is under way is leased once");
+    store.conclude(conclusion(again, at(12), Vec::new()), None).await.unwrap().into_inner();
+    assert_eq!(states(store, id).await, [DeliveryState::UnderWay; 2], "an empty lease ends nothing");
+
+    let done = store.conclude(conclusion(lease, at(20), vec![delivered(0)]), None).await.unwrap().into_inner();
+    assert!(!done.message_ended);
+    assert_eq!(states(store, id).await, [DeliveryState::Delivered, DeliveryState::Waiting], "no outcome: waits again");
+
+    let lease = store.lease(request(id, &[1], at(30))).await.unwrap().into_inner();
+    let done = store.conclude(conclusion(lease, at(40), vec![delivered(1)]), None).await.unwrap().into_inner();
+    assert!(done.message_ended);
+    assert_eq!(store.content(id).await.unwrap_err(), StoreError::NoSuchMessage(id), "no body stays behind");
+    let names: Vec<&str> = store.history(id).await.unwrap().iter().map(|e| e.event.name()).collect();
+    assert_eq!(names, ["message.accepted", "delivery.delivered", "delivery.delivered"]);
+
+    let attempts = store.attempts(wall(0)).await.unwrap();
+    let ends: Vec<_> = attempts.iter().map(|a| (a.leased_boot, a.ended_boot, a.recipients, a.messages)).collect();
+    assert_eq!(ends, [(10, Some(20), 1, 1), (30, Some(40), 1, 1)]);
+    assert_eq!(store.totals().await.unwrap(), outguard::store::Totals::default());
+}
+
+async fn a_deferral_is_found_when_due(store: &dyn Store) {
+    let (first, second) = (message(store, at(0), &["b@example.net"]), message(store, at(1), &["c@example.net"]));
+    let (a, b) = (first.id, second.id);
+    store.accept(first).await.unwrap().into_inner();
+    store.accept(second).await.unwrap().into_inner();
+    assert!(store.due(WallMs(0), wall(9_999), 10).await.unwrap().is_empty(), "new mail needs no timer");
+    let lease = store.lease(request(a, &[0], at(10))).await.unwrap().into_inner();
+    let next = Some(request(b, &[0], at(20)));
+    let done = store.conclude(conclusion(lease, at(20), vec![deferred(0, wall(500))]), next).await.unwrap();
+    let next = done.into_inner().next.unwrap().into_inner();
+    assert_eq!((next.message(), next.deliveries()), (b, &[Index(0)][..]), "the next lease rides along");
+    assert_eq!(store.next_due(wall(20)).await.unwrap(), Some(wall(500)));
+    assert!(store.due(wall(20), wall(499), 10).await.unwrap().is_empty());
+    assert!(store.line_page(line("mx:example.net"), wall(499), 10).await.unwrap().is_empty());
+    let due = store.due(wall(499), wall(500), 10).await.unwrap();
+    assert_eq!((due.len(), due[0].message.id, due[0].spent_ms, due[0].received), (1, a, 60_000, wall(0)));
+    assert!(store.due(wall(500), wall(900), 10).await.unwrap().is_empty(), "half-open: after, until included");
+    let (_, deliveries) = store.message(a).await.unwrap().unwrap();
+    assert_eq!((deliveries[0].attempts, deliveries[0].last_reply.as_deref()), (1, Some("451 later")));
+
+    let bounce =
+        DeliveryEnd { index: Index(0), outcome: DeliveryOutcome::Bounced { reply: "too old".into(), dsn: None } };
+    let mut report = message(store, at(600), &["a@example.org"]);
+    let report_id = report.id;
+    let queued = Event::DsnQueued {
+        id: report_id.to_string(),
+        of: a.to_string(),
+        account: account("a@example.org"),
+        action: "failed".into(),
+        to: "a@example.org".into(),
+    };
+    report.report_on = Some((a, queued));
+    store.end_unattempted(a, at(600), vec![bounce], vec![report]).await.unwrap().into_inner();
+    assert_eq!(states(store, a).await, [DeliveryState::Bounced]);
+    assert_eq!(states(store, report_id).await, [DeliveryState::Waiting]);
+    assert_eq!(store.message(report_id).await.unwrap().unwrap().0.report_on, Some(a));
+    let delay = message(store, at(601), &["a@example.org"]);
+    store.report_delay(b, vec![Index(0)], delay).await.unwrap().into_inner();
+    assert!(store.message(b).await.unwrap().unwrap().1[0].delay_reported);
+}
+
+async fn gates_stop_leases(store: &dyn Store) {
+    let m = message(store, at(0), &["b@example.net"]);
+    let id = m.id;
+    store.accept(m).await.unwrap().into_inner();
+    let cases = [(GateKind::All, ""), (GateKind::Account, "a@example.org"), (GateKind::Egress, "192.0.2.1")];
+    for (kind, key) in cases {
+        let gate =
+            Gate { kind, key: key.into(), by: "anna".into(), reason: "test".into(), since: wall(1), until: None };
+        store.close_gate(gate.clone(), at(1), 0).await.unwrap().into_inner();
+        assert_eq!(store.gates().await.unwrap(), [gate]);
+        let lease = store.lease(request(id, &[0], at(2))).await.unwrap().into_inner();
+        assert!(lease.deliveries().is_empty(), "{kind:?}");
+        assert!(store.open_gate(kind, key.into(), "anna".into(), at(3)).await.unwrap().into_inner());
+        assert!(!store.open_gate(kind, key.into(), "anna".into(), at(3)).await.unwrap().into_inner());
+    }
+    let lease = store.lease(request(id, &[0], at(4))).await.unwrap().into_inner();
+    assert_eq!(lease.deliveries().len(), 1);
+}
+
+async fn held_removed_released(store: &dyn Store) {
+    let mut m = message(store, at(0), &["b@example.net", "c@example.net"]);
+    m.verdict.decision = Decision::Hold;
+    let (id, unknown) = (m.id, store.allocate().unwrap());
+    store.accept(m).await.unwrap().into_inner();
+    assert_eq!(states(store, id).await, [DeliveryState::Held; 2]);
+    assert_eq!(store.waiting_by_account().await.unwrap(), [(account("a@example.org"), 2)]);
+    let lease = store.lease(request(id, &[0], at(1))).await.unwrap().into_inner();
+    assert!(lease.deliveries().is_empty(), "invariant 5: held stays held");
+    assert_eq!(store.release(unknown, "anna".into(), at(2)).await.unwrap().into_inner(), None);
+    assert_eq!(store.release(id, "anna".into(), at(2)).await.unwrap().into_inner(), Some(2));
+    assert_eq!(store.release(id, "anna".into(), at(2)).await.unwrap().into_inner(), Some(0));
+    let lease = store.lease(request(id, &[0], at(3))).await.unwrap().into_inner();
+    assert_eq!(store.remove(unknown, "anna".into(), at(4)).await.unwrap().into_inner(), None);
+    assert_eq!(store.remove(id, "anna".into(), at(4)).await.unwrap().into_inner(), Some(1));
+    assert_eq!(states(store, id).await, [DeliveryState::UnderWay, DeliveryState::Removed]);
+    assert!(store.content(id).await.is_ok(), "what is under way needs its body");
+    let done = store.conclude(conclusion(lease, at(5), vec![delivered(0)]), None).await.unwrap().into_inner();
+    assert!(done.message_ended);
+    let names: Vec<&str> = store.history(id).await.unwrap().iter().map(|e| e.event.name()).collect();
+    assert_eq!(
+        names,
+        ["message.accepted", "message.held", "message.released", "message.removed", "delivery.delivered"]
+    );
+}
+
+async fn a_fault_of_one_request_spoils_no_other(store: &Arc<dyn Store>) {
+    let first = message(&**store, at(0), &["b@example.net"]);
+    let id = first.id;
+    store.accept(first).await.unwrap().into_inner();
+    let mut tasks = Vec::new();
+    for n in 0..20 {
+        let mut m = message(&**store, at(0), &["b@example.net"]);
+        if n % 5 == 0 {
+            m.id = id; // stored before: its insert fails
+        }
+        let store = Arc::clone(store);
+        tasks.push(tokio::spawn(async move { (n, store.accept(m).await.map(outguard::store::Stored::into_inner)) }));
+    }
+    for task in tasks {
+        let (n, result) = task.await.unwrap();
+        assert_eq!(result.is_err(), n % 5 == 0, "{n}: {result:?}");
+    }
+    assert_eq!(store.totals().await.unwrap().waiting, 17);
+    let events = store.events(0, 100).await.unwrap();
+    assert_eq!(events.len(), 17, "a request taken back leaves no event");
+}
+
+async fn many_changes_at_once(store: &dyn Store) {
+    for n in 0..700 {
+        let recipient = format!("b{n}@{}", if n % 2 == 0 { "example.net" } else { "example.com" });
+        store.accept(message(store, at(0), &[&recipient])).await.unwrap().into_inner();
+    }
+    let put_off = |due| store.defer_destination(to("mx:example.net"), at(10), due, "no route".into());
+    assert_eq!(put_off(wall(100)).await.unwrap(), 350);
+    assert_eq!(put_off(wall(100)).await.unwrap(), 0, "not due any more");
+    let due = store.due(wall(10), wall(100), 10).await.unwrap();
+    assert_eq!(due.len(), 350, "a moment is never split, or its rest would never be found");
+    assert_eq!(due[0].spent_ms, 90);
+    let flush = |which: Filter| store.flush(which, at(20));
+    let one = Filter { id: Some(due[0].message.id), ..Filter::default() };
+    assert_eq!(flush(one).await.unwrap().into_inner(), 1);
+    let other = Filter { account: Some(account("z@example.org")), ..Filter::default() };
+    assert_eq!(flush(other).await.unwrap().into_inner(), 0);
+    let domain = Filter { recipient: Some("@example.com".into()), ..Filter::default() };
+    assert_eq!(flush(domain).await.unwrap().into_inner(), 0);
+    assert_eq!(flush(Filter::default()).await.unwrap().into_inner(), 349);
+    let route = |_: &Account, from: &str, recipient: &str| {
+        assert_eq!(from, "a@example.org");
+        if recipient.ends_with("@example.com") { to("smarthost:one") } else { to("mx:example.net") }
+    };
+    assert_eq!(store.reroute(Box::new(route)).await.unwrap(), 350);
+    assert_eq!(store.reroute(Box::new(route)).await.unwrap(), 0);
+    assert_eq!(store.line_page(line("smarthost:one"), wall(20), 1_000).await.unwrap().len(), 350);
+    assert_eq!(store.lines().await.unwrap().len(), 2);
+}
+
+async fn large_bodies_live_as_long_as_their_message(store: &dyn Store) {
+    let mut m = message(store, at(0), &["b@example.net"]);
+    let id = m.id;
+    let chunk = Bytes::from(vec![b'x'; 100_000]);
+    let mut spool = store.spool(id).await.unwrap();
+    spool.write(chunk.clone()).await.unwrap();
+    spool.write(chunk).await.unwrap();
+    m.body = spool.finish().await.unwrap();
+    assert_eq!(m.body.len(), 200_000);
+    store.accept(m).await.unwrap().into_inner();
+    let content = store.content(id).await.unwrap();
+    assert_eq!(content.size_bytes, 200_023);
+    let ContentBody::File(file) = content.body else { panic!("a large body is a file") };
+    assert_eq!(file.metadata().unwrap().len(), 200_000);
+    assert_eq!(store.remove(id, "anna".into(), at(1)).await.unwrap().into_inner(), Some(1));
+    // The file goes after the answer, in the writer's own time.
+    let mut looks = 0;
+    while std::os::unix::fs::MetadataExt::nlink(&file.metadata().unwrap()) > 0 {
+        looks += 1;
+        assert!(looks < 1_000, "the file stays");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    // A body that becomes nobody's goes as well.
+    let other = store.allocate().unwrap();
+    let body = store.spool(other).await.unwrap().finish().await.unwrap();
+    drop(body);
+    store.spool(other).await.expect("the name is free again");
+}
+
+async fn lists_and_searches(store: &dyn Store) {
+    let mut ids = Vec::new();
+    for n in 0..30 {
+        let recipient = format!("b{}@example.net", n % 3);
+        let mut m = message(store, at(n), &[&recipient]);
+        m.message_id = Some(format!("<{n}@example.org>"));
+        m.mta_id = Some(format!("MTA{n}"));
+        ids.push(m.id);
+        store.accept(m).await.unwrap().into_inner();
+    }
+    let list = |filter: Filter, after, limit| async move {
+        let listed = store.list(filter, Page { after, limit }).await.unwrap();
+        listed.into_iter().map(|(m, _)| m.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(Filter::default(), None, 10).await, ids[..10]);
+    assert_eq!(list(Filter::default(), Some(ids[9]), 100).await, ids[10..]);
+    let to_b0 = Filter { recipient: Some("b0@example.net".into()), ..Filter::default() };
+    let expected: Vec<QueueId> = ids.iter().copied().step_by(3).collect();
+    assert_eq!(list(to_b0.clone(), None, 4).await, expected[..4]);
+    assert_eq!(list(to_b0, Some(expected[3]), 100).await, expected[4..]);
+    let held = Filter { state: Some(DeliveryState::Held), ..Filter::default() };
+    assert!(list(held, None, 10).await.is_empty());
+    let cases = [
+        (ids[3].to_string(), vec![ids[3]]),
+        ("<4@example.org>".into(), vec![ids[4]]),
+        ("4@example.org".into(), vec![ids[4]]), // without its brackets
+        ("MTA5".into(), vec![ids[5]]),
+        ("B2@example.net".into(), ids.iter().rev().copied().step_by(3).collect()), // newest first
+        ("a@example.org".into(), ids.iter().rev().copied().collect()),
+        ("nobody@example.org".into(), vec![]),
+    ];
+    for (term, expected) in cases {
+        let found: Vec<QueueId> = store.find(term.clone(), 100).await.unwrap().into_iter().map(|(m, _)| m.id).collect();
+        assert_eq!(found, expected, "{term}");
+    }
+    assert_eq!(store.find("a@example.org".into(), 3).await.unwrap().len(), 3);
+}
+
+async fn history_is_forgotten_in_time(store: &dyn Store) {
+    let mut ids = Vec::new();
+    for n in 0..20 {
+        let m = message(store, at(n * 100), &["b@example.net"]);
+        let id = m.id;
+        ids.push(id);
+        store.accept(m).await.unwrap().into_inner();
+        if n > 0 {
+            let now = at(n * 100 + 10);
+            let lease = store.lease(request(id, &[0], now)).await.unwrap().into_inner();
+            store.conclude(conclusion(lease, now, vec![delivered(0)]), None).await.unwrap().into_inner();
+        }
+    }
+    let last = store.events(0, 1_000).await.unwrap().last().unwrap().row;
+    while store.prune(wall(1_000), wall(500), u64::MAX).await.unwrap() {}
+    let alive: Vec<bool> = {
+        let mut alive = Vec::new();
+        for id in &ids {
+            alive.push(store.message(*id).await.unwrap().is_some());
+        }
+        alive
+    };
+    let expected: Vec<bool> = (0..20).map(|n| n == 0 || n >= 10).collect();
+    assert_eq!(alive, expected, "the first still waits: age alone removes nothing");
+    assert!(store.events(0, 1_000).await.unwrap().iter().all(|e| e.at >= wall(1_000)));
+    assert_eq!(store.attempts(WallMs(0)).await.unwrap().len(), 15);
+    while store.prune(wall(0), wall(0), 0).await.unwrap() {}
+    let rest = store.events(0, 1_000).await.unwrap();
+    assert_eq!(rest.len(), 1, "over its bound the journal shrinks whatever its age; the last row keeps the cursor");
+    assert_eq!(rest[0].row, last);
+    store.note(Event::Stopped { waiting: 1 }, at(9_000)).await.unwrap().into_inner();
+    assert_eq!(store.events(last, 10).await.unwrap()[0].row, last + 1);
+}
