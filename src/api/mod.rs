@@ -2,11 +2,24 @@
 //!
 //! The socket's peer credentials say who asks: root and the service user are admin, others have the configured role. What
 //! the store can answer is read from it; what only the daemon knows or does stands behind the trait [`Operator`]. Nothing
-//! here decides about mail. Read [`operator`] first, then [`view`] (the JSON).
+//! here decides about mail. Read [`operator`] first, then [`view`] (the JSON), [`routes`] (which path is what) and
+//! [`socket`].
 
+pub mod caller;
+pub mod client;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod operator;
+pub mod refusal;
+pub mod routes;
 pub mod settings;
+pub mod socket;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
+pub use client::{Client, ClientError};
 pub use operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
+pub use routes::Api;
 pub use settings::{ApiSettings, Role};
+pub use socket::{ControlSocket, SocketError};

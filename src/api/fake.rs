@@ -1,0 +1,303 @@
+//! A store and a daemon for tests: a few messages in memory, deeds written down instead of done.
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+
+use super::operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
+use crate::account::{Account, AccountSource};
+use crate::clock::{Now, WallMs};
+use crate::event::Event;
+use crate::guard::{Decision, Verdict};
+use crate::mail::{Address, BodyType, QueueId, Recipient, ReversePath};
+use crate::store::{
+    Acceptance, AttemptRow, Concluded, Conclusion, Content, DeliveryEnd, DeliveryRow, DeliveryState, Destination,
+    DueDelivery, EventRow, Filter, Gate, GateKind, Index, Lease, LeaseRequest, Line, LineCount, MessageRow, Page,
+    Reroute, SpoolWriter, Store, StoreError, StoreFuture, Stored, Totals, WaitingMessage,
+};
+
+/// When everything in the fake happened: 2026-11-21 10:00:00 UTC.
+pub(crate) const THEN: WallMs = WallMs(1_795_255_200_000);
+
+/// A message of `account` with these recipients, the first `delivered` of them gone.
+pub(crate) fn message(number: u64, account: &str, to: &[&str], delivered: usize) -> (MessageRow, Vec<DeliveryRow>) {
+    let row = MessageRow {
+        id: QueueId::new(number).unwrap(),
+        received: THEN,
+        client: "127.0.0.1".into(),
+        account: Account::named(account),
+        source: AccountSource::Received,
+        reverse_path: ReversePath::parse(account.as_bytes()).unwrap_or(ReversePath::Null),
+        body_type: BodyType::SevenBit,
+        smtputf8: false,
+        header_needs_utf8: false,
+        ret: None,
+        envid: None,
+        mta_id: Some("4XvK2n".into()),
+        message_id: Some(format!("<{number}@shop.example>")),
+        verdict: Verdict { decision: Decision::Send, score_points: 0, reasons: Vec::new() },
+        class: 0,
+        size_bytes: 4_096,
+        report_on: None,
+    };
+    let deliveries = to.iter().enumerate().map(|(place, to)| DeliveryRow {
+        index: Index(u32::try_from(place).unwrap()),
+        recipient: Recipient::plain(Address::parse(to.as_bytes()).unwrap()),
+        destination: Destination("mx:c.example".into()),
+        state: if place < delivered { DeliveryState::Delivered } else { DeliveryState::Waiting },
+        due: THEN,
+        attempts: 1,
+        spent_ms: 0,
+        delay_reported: false,
+        last_reply: Some("450 4.7.1 later\r\n\x1b[31mplease".into()),
+    });
+    (row, deliveries.collect())
+}
+
+/// Messages in memory.
+#[derive(Default)]
+pub(crate) struct FakeStore {
+    pub(crate) messages: Vec<(MessageRow, Vec<DeliveryRow>)>,
+    pub(crate) gates: Vec<Gate>,
+}
+
+fn now<'a, T: Send + 'a>(value: T) -> StoreFuture<'a, T> {
+    Box::pin(std::future::ready(Ok(value)))
+}
+
+/// What no route may ask of a store: writing is the daemon's.
+fn never<'a, T: Send + 'a>() -> StoreFuture<'a, T> {
+    Box::pin(std::future::ready(Err(StoreError::Closed)))
+}
+
+impl Store for FakeStore {
+    fn message(&self, id: QueueId) -> StoreFuture<'_, Option<(MessageRow, Vec<DeliveryRow>)>> {
+        now(self.messages.iter().find(|(row, _)| row.id == id).cloned())
+    }
+
+    fn list(&self, filter: Filter, page: Page) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>> {
+        let fits = |row: &MessageRow| {
+            page.after.is_none_or(|after| row.id > after) && filter.account.as_ref().is_none_or(|a| *a == row.account)
+        };
+        now(self.messages.iter().filter(|(row, _)| fits(row)).take(page.limit).cloned().collect())
+    }
+
+    fn find(&self, term: String, limit: usize) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>> {
+        let fits = |row: &MessageRow| {
+            row.id.to_string() == term || row.message_id.as_ref() == Some(&term) || row.account.as_str() == term
+        };
+        now(self.messages.iter().filter(|(row, _)| fits(row)).take(limit).cloned().collect())
+    }
+
+    fn history(&self, id: QueueId) -> StoreFuture<'_, Vec<EventRow>> {
+        let event = Event::Deferred {
+            id: id.to_string(),
+            account: Account::named("shop@example.org"),
+            to: "b@c.example".into(),
+            reply: "450 later".into(),
+            due: THEN,
+        };
+        now(vec![EventRow { row: 7, at: THEN, event }])
+    }
+
+    fn events(&self, after: u64, limit: usize) -> StoreFuture<'_, Vec<EventRow>> {
+        let rows = (after + 1..=3).map(|row| EventRow { row, at: THEN, event: Event::Stopped { waiting: row } });
+        now(rows.take(limit).collect())
+    }
+
+    fn gates(&self) -> StoreFuture<'_, Vec<Gate>> {
+        now(self.gates.clone())
+    }
+
+    fn totals(&self) -> StoreFuture<'_, Totals> {
+        let waiting = self.messages.iter().flat_map(|(_, d)| d).filter(|d| d.state == DeliveryState::Waiting).count();
+        now(Totals { messages: self.messages.len() as u64, waiting: waiting as u64, held: 0, under_way: 0 })
+    }
+
+    fn allocate(&self) -> Result<QueueId, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    fn spool(&self, _: QueueId) -> StoreFuture<'_, Box<dyn SpoolWriter>> {
+        never()
+    }
+
+    fn accept(&self, _: Acceptance) -> StoreFuture<'_, Stored<QueueId>> {
+        never()
+    }
+
+    fn lease(&self, _: LeaseRequest) -> StoreFuture<'_, Stored<Lease>> {
+        never()
+    }
+
+    fn conclude(&self, _: Conclusion, _: Option<LeaseRequest>) -> StoreFuture<'_, Stored<Concluded>> {
+        never()
+    }
+
+    fn defer_destination(&self, _: Destination, _: Now, _: WallMs, _: String) -> StoreFuture<'_, u64> {
+        never()
+    }
+
+    fn end_unattempted(
+        &self,
+        _: QueueId,
+        _: Now,
+        _: Vec<DeliveryEnd>,
+        _: Vec<Acceptance>,
+    ) -> StoreFuture<'_, Stored<()>> {
+        never()
+    }
+
+    fn report_delay(&self, _: QueueId, _: Vec<Index>, _: Acceptance) -> StoreFuture<'_, Stored<()>> {
+        never()
+    }
+
+    fn close_gate(&self, _: Gate, _: Now, _: u32) -> StoreFuture<'_, Stored<()>> {
+        never()
+    }
+
+    fn open_gate(&self, _: GateKind, _: String, _: String, _: Now) -> StoreFuture<'_, Stored<bool>> {
+        never()
+    }
+
+    fn remove(&self, _: QueueId, _: String, _: Now) -> StoreFuture<'_, Stored<Option<u32>>> {
+        never()
+    }
+
+    fn release(&self, _: QueueId, _: String, _: Now) -> StoreFuture<'_, Stored<Option<u32>>> {
+        never()
+    }
+
+    fn flush(&self, _: Filter, _: Now) -> StoreFuture<'_, Stored<u64>> {
+        never()
+    }
+
+    fn reroute(&self, _: Reroute) -> StoreFuture<'_, u64> {
+        never()
+    }
+
+    fn note(&self, _: Event, _: Now) -> StoreFuture<'_, Stored<()>> {
+        never()
+    }
+
+    fn prune(&self, _: WallMs, _: WallMs, _: u64) -> StoreFuture<'_, bool> {
+        never()
+    }
+
+    fn lines(&self) -> StoreFuture<'_, Vec<LineCount>> {
+        never()
+    }
+
+    fn line_page(&self, _: Line, _: WallMs, _: usize) -> StoreFuture<'_, Vec<WaitingMessage>> {
+        never()
+    }
+
+    fn due(&self, _: WallMs, _: WallMs, _: usize) -> StoreFuture<'_, Vec<DueDelivery>> {
+        never()
+    }
+
+    fn next_due(&self, _: WallMs) -> StoreFuture<'_, Option<WallMs>> {
+        never()
+    }
+
+    fn content(&self, _: QueueId) -> StoreFuture<'_, Content> {
+        never()
+    }
+
+    fn attempts(&self, _: WallMs) -> StoreFuture<'_, Vec<AttemptRow>> {
+        never()
+    }
+
+    fn waiting_by_account(&self) -> StoreFuture<'_, Vec<(Account, u64)>> {
+        never()
+    }
+}
+
+impl SpoolWriter for FakeStore {
+    fn write(&mut self, _: Bytes) -> StoreFuture<'_, ()> {
+        never()
+    }
+
+    fn finish(self: Box<Self>) -> StoreFuture<'static, crate::store::Body> {
+        never()
+    }
+}
+
+/// A daemon that writes down what it is told.
+#[derive(Default)]
+pub(crate) struct FakeOperator {
+    pub(crate) told: Mutex<Vec<String>>,
+}
+
+impl FakeOperator {
+    fn tell<T: Send + 'static>(&self, what: String, answer: T) -> OperatorFuture<'_, T> {
+        self.told.lock().unwrap().push(what);
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+}
+
+impl Operator for FakeOperator {
+    fn running(&self) -> OperatorFuture<'_, Running> {
+        let running = Running {
+            version: "1.2.3".into(),
+            pid: 42,
+            started: THEN,
+            sessions: 3,
+            connections: 2,
+            troubles: vec!["intake stopped: disk full".into()],
+        };
+        Box::pin(std::future::ready(Ok(running)))
+    }
+
+    fn why(&self, _: QueueId) -> OperatorFuture<'_, Vec<WhyLine>> {
+        let line = WhyLine {
+            deliveries: vec![Index(0)],
+            sentence: "the limit account 200/h of account shop@example.org is used up".into(),
+            expected: Some(WallMs(THEN.0 + 600_000)),
+        };
+        Box::pin(std::future::ready(Ok(vec![line])))
+    }
+
+    fn limits(&self) -> OperatorFuture<'_, Vec<LimitUse>> {
+        let used = |key: &str, used| LimitUse {
+            kind: "account".into(),
+            key: key.into(),
+            rule: "account 200/h".into(),
+            used,
+            leased: 0,
+            slots: 200,
+            next_slot: (used == 200).then_some(THEN),
+        };
+        Box::pin(std::future::ready(Ok(vec![used("quiet@example.org", 3), used("shop@example.org", 200)])))
+    }
+
+    fn hold(&self, kind: GateKind, key: String, by: String, reason: String) -> OperatorFuture<'_, u32> {
+        let _ = by; // the user who runs the tests
+        self.tell(format!("hold {} {key}: {reason}", kind.as_str()), 1)
+    }
+
+    fn resume(&self, kind: GateKind, key: String, _: String) -> OperatorFuture<'_, bool> {
+        self.tell(format!("resume {} {key}", kind.as_str()), false)
+    }
+
+    fn flush(&self, which: Filter, _: String) -> OperatorFuture<'_, u64> {
+        let account = which.account.map(|a| a.as_str().to_owned()).unwrap_or_default();
+        self.tell(format!("flush account {account:?}"), 5)
+    }
+
+    fn remove(&self, id: QueueId, _: String) -> OperatorFuture<'_, Option<u32>> {
+        self.tell(format!("remove {id}"), (id.number() == 1).then_some(2))
+    }
+
+    fn release(&self, id: QueueId, _: String) -> OperatorFuture<'_, Option<u32>> {
+        self.tell(format!("release {id}"), Some(1))
+    }
+
+    fn reload(&self, _: String) -> OperatorFuture<'_, Vec<String>> {
+        let refused = OperatorError::Refused {
+            faults: vec!["outguard.toml:3:1: limits.account: no".into()],
+            advice: "the daemon goes on with the old configuration".into(),
+        };
+        Box::pin(std::future::ready(Err(refused)))
+    }
+}
