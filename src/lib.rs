@@ -7,6 +7,7 @@ pub mod account;
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod delivery;
 pub mod dispatch;
 pub mod event;
 pub mod guard;

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or keeps a queue. Start with [`server`], or with
 //! [`framing`] for where lines and messages end.
 
+pub mod client;
 pub mod command;
 pub mod framing;
 pub mod replies;
