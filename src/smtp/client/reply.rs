@@ -247,11 +247,12 @@ mod tests {
         }
     }
 
+    type Read = Result<&'static [&'static str], ReplyFault>;
+
     #[test]
     fn replies_and_what_is_none() {
         let long = [b"250 ".as_slice(), &[b'x'; 3_000], b"\r\n"].concat();
         let endless = b"250-a\r\n".repeat(200);
-        type Read = Result<&'static [&'static str], ReplyFault>;
         let cases: [(&[u8], Read); 18] = [
             (b"250 ok\r\n", Ok(&["250 ok"])),
             (b"250\r\n", Ok(&["250"])), // a bare code passes
