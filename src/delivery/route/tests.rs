@@ -1,3 +1,5 @@
+//! Which route wins, what a destination means, and which names are none.
+
 use super::*;
 use crate::delivery::credentials::Credentials;
 use crate::delivery::settings::SmarthostSettings;

@@ -1,3 +1,5 @@
+//! Transactions as dialogues, honest and hostile.
+
 use super::super::reply::ReplyReader;
 use super::*;
 
