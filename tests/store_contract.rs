@@ -99,6 +99,7 @@ fn request(id: QueueId, deliveries: &[u32], now: Now) -> LeaseRequest {
         route: "mx".into(),
         boot_id: BootId("boot".into()),
         leased: now,
+        granted: None,
     }
 }
 

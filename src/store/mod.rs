@@ -26,7 +26,7 @@ pub use query::{
 };
 pub use transaction::{
     Acceptance, AttemptId, Body, Concluded, Conclusion, DeliveryEnd, DeliveryOutcome, DeliveryState, Destination,
-    Index, Lease, LeaseRequest, SlotsEnd, SpoolFile,
+    Index, Lease, LeaseError, LeaseRequest, SlotsEnd, SpoolFile,
 };
 
 use crate::account::Account;
@@ -36,6 +36,9 @@ use crate::mail::QueueId;
 
 /// What a call to the store gives: the answer once the work is synced (or read).
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// What [`Store::lease`] gives.
+pub type LeaseFuture<'a> = Pin<Box<dyn Future<Output = Result<Stored<Lease>, LeaseError>> + Send + 'a>>;
 
 /// A queue that loses nothing. Every method that changes something returns after the sync of its transaction.
 ///
@@ -57,7 +60,7 @@ pub trait Store: Reads {
     ///
     /// Deliveries that are no longer waiting (removed by an operator) or stand behind a closed gate are left out of the
     /// lease; if none is left the lease is empty and must be given back.
-    fn lease(&self, request: LeaseRequest) -> StoreFuture<'_, Stored<Lease>>;
+    fn lease(&self, request: LeaseRequest) -> LeaseFuture<'_>;
 
     /// Ends an attempt: the outcome of each of its deliveries, DSNs, the end of the body where no delivery is left, and
     /// the next lease of the same connection, all in one transaction.

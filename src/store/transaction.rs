@@ -6,11 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::error::StoreError;
 use super::proof::Stored;
 use crate::account::{Account, AccountSource};
 use crate::clock::{BootId, Now, WallMs};
 use crate::event::Event;
 use crate::guard::Verdict;
+use crate::limits::Granted;
 use crate::mail::{Envelope, QueueId};
 
 /// The line of waiting mail that a delivery stands in: the name that routing gives to a next hop (route, login, and for
@@ -120,15 +122,42 @@ pub struct LeaseRequest {
     pub boot_id: BootId,
     /// When the slots were taken.
     pub leased: Now,
+    /// The limits' proof that there were slots; `None` where nothing is counted (LMTP). The store only carries it: it
+    /// comes back in the [`Lease`], or in the [`LeaseError`] so that the slots can be given back.
+    pub granted: Option<Granted>,
+}
+
+/// A lease that was not made. No MAIL may be sent, and no row of it stays: the slots can be given back.
+#[derive(Debug)]
+pub struct LeaseError {
+    /// Why.
+    pub error: StoreError,
+    /// The proof of the request, unless the store ended under way.
+    pub granted: Option<Granted>,
+}
+
+impl fmt::Display for LeaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for LeaseError {}
+
+impl From<StoreError> for LeaseError {
+    fn from(error: StoreError) -> Self {
+        Self { error, granted: None }
+    }
 }
 
 /// An attempt on record: leave to send MAIL for these deliveries.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Lease {
     pub(in crate::store) attempt: AttemptId,
     pub(in crate::store) message: QueueId,
     pub(in crate::store) deliveries: Vec<Index>,
     pub(in crate::store) account: Account,
+    pub(in crate::store) granted: Option<Granted>,
 }
 
 impl Lease {
@@ -140,6 +169,12 @@ impl Lease {
     /// Which message.
     pub fn message(&self) -> QueueId {
         self.message
+    }
+
+    /// The limits' proof, to be spent when the outcome is known: the time that the limits give belongs into the
+    /// [`Conclusion`]. `None` where nothing is counted, and the second time.
+    pub fn take_granted(&mut self) -> Option<Granted> {
+        self.granted.take()
     }
 
     /// The deliveries that are under way with it; empty if none was waiting any more.
@@ -246,8 +281,12 @@ pub enum DeliveryState {
 /// What [`Store::conclude`](super::Store::conclude) gives.
 #[derive(Debug)]
 pub struct Concluded {
-    /// The next lease of the same connection, if one was asked for.
+    /// The next lease of the same connection, if one was asked for and leases are possible now.
     pub next: Option<Stored<Lease>>,
+    /// The proof of the next lease where it was not made: its slots can be given back.
+    pub next_granted: Option<Granted>,
+    /// The proof of the lease that ended, if nobody had taken it.
+    pub granted: Option<Granted>,
     /// Whether the message has no delivery left, so that its body is gone.
     pub message_ended: bool,
 }

@@ -21,7 +21,7 @@ use crate::event::Event;
 use crate::mail::QueueId;
 use crate::store::{
     Acceptance, Body, Concluded, Conclusion, DeliveryEnd, Destination, Filter, Gate, GateKind, Index, Lease,
-    LeaseRequest, Reroute, SpoolWriter, Store, StoreError, StoreFuture, Stored,
+    LeaseError, LeaseFuture, LeaseRequest, Reroute, SpoolWriter, Store, StoreError, StoreFuture, Stored,
 };
 
 type Run<I, T> = fn(&I, &mut Tx<'_>) -> Result<T, Failure>;
@@ -48,16 +48,16 @@ impl SqliteStore {
     }
 
     /// A deed that waits for a place first.
-    async fn ask<I: Send + 'static, T: Send + 'static, A: Send + 'static>(
+    async fn ask<I: Send + 'static, T: Send + 'static, A: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
         kind: Kind,
         input: I,
         run: Run<I, T>,
         undo: fn(&I, &T) -> Option<Undo>,
-        finish: fn(I, Result<T, StoreError>) -> Result<A, StoreError>,
-    ) -> Result<A, StoreError> {
+        finish: fn(I, Result<T, StoreError>) -> Result<A, E>,
+    ) -> Result<A, E> {
         let permit = Arc::clone(&self.places).acquire_owned().await.ok();
-        self.send(kind, input, run, undo, finish, permit).await.unwrap_or(Err(StoreError::Closed))
+        self.send(kind, input, run, undo, finish, permit).await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
     /// A deed that leaves nothing to undo, whose answer is the proof of what it gave.
@@ -144,13 +144,16 @@ impl Store for SqliteStore {
         ))
     }
 
-    fn lease(&self, request: LeaseRequest) -> StoreFuture<'_, Stored<Lease>> {
+    fn lease(&self, request: LeaseRequest) -> LeaseFuture<'_> {
         Box::pin(self.ask(
             Kind::Lease,
             request,
             attempt::lease,
             |_, taken: &Taken| (taken.attempt.0 != 0).then_some(Undo::Attempt(taken.attempt)),
-            |request, done| done.map(|taken| Stored::after_sync(lease_of(request, taken))),
+            |request, done| match done {
+                Ok(taken) => Ok(Stored::after_sync(lease_of(request, taken))),
+                Err(error) => Err(LeaseError { error, granted: request.granted }),
+            },
         ))
     }
 
@@ -158,8 +161,13 @@ impl Store for SqliteStore {
         let finish = |(conclusion, next): (Conclusion, Option<LeaseRequest>), done: Result<Ended, StoreError>| {
             let done = done?;
             keep_bodies(&conclusion.reports);
-            let next = next.zip(done.next).map(|(request, taken)| Stored::after_sync(lease_of(request, taken)));
-            Ok(Stored::after_sync(Concluded { next, message_ended: done.message_ended }))
+            let granted = conclusion.lease.granted;
+            let (next, next_granted) = match (next, done.next) {
+                (Some(request), Some(taken)) => (Some(Stored::after_sync(lease_of(request, taken))), None),
+                (Some(request), None) => (None, request.granted),
+                (None, _) => (None, None),
+            };
+            Ok(Stored::after_sync(Concluded { next, next_granted, granted, message_ended: done.message_ended }))
         };
         // Sent before anyone awaits: what happened is stored even if the caller is dropped.
         let answer = self.send(Kind::Outcome, (conclusion, next), attempt::conclude, |_, _| None, finish, None);
@@ -285,7 +293,13 @@ impl Store for SqliteStore {
 }
 
 fn lease_of(request: LeaseRequest, taken: Taken) -> Lease {
-    Lease { attempt: taken.attempt, message: request.message, deliveries: taken.deliveries, account: request.account }
+    Lease {
+        attempt: taken.attempt,
+        message: request.message,
+        deliveries: taken.deliveries,
+        account: request.account,
+        granted: request.granted,
+    }
 }
 
 /// The spool files of these messages are theirs now.
