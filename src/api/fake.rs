@@ -2,18 +2,15 @@
 
 use std::sync::Mutex;
 
-use bytes::Bytes;
-
 use super::operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
 use crate::account::{Account, AccountSource};
-use crate::clock::{Now, WallMs};
+use crate::clock::WallMs;
 use crate::event::Event;
 use crate::guard::{Decision, Verdict};
 use crate::mail::{Address, BodyType, QueueId, Recipient, ReversePath};
 use crate::store::{
-    Acceptance, AttemptRow, Concluded, Conclusion, Content, DeliveryEnd, DeliveryRow, DeliveryState, Destination,
-    DueDelivery, EventRow, Filter, Gate, GateKind, Index, Lease, LeaseRequest, Line, LineCount, MessageRow, Page,
-    Reroute, SpoolWriter, Store, StoreError, StoreFuture, Stored, Totals, WaitingMessage,
+    AttemptRow, Content, DeliveryRow, DeliveryState, Destination, DueDelivery, EventRow, Filter, Gate, GateKind, Index,
+    Line, LineCount, MessageRow, Page, Reads, StoreError, StoreFuture, Totals, WaitingMessage,
 };
 
 /// When everything in the fake happened: 2026-11-21 10:00:00 UTC.
@@ -65,12 +62,12 @@ fn now<'a, T: Send + 'a>(value: T) -> StoreFuture<'a, T> {
     Box::pin(std::future::ready(Ok(value)))
 }
 
-/// What no route may ask of a store: writing is the daemon's.
+/// What no route asks.
 fn never<'a, T: Send + 'a>() -> StoreFuture<'a, T> {
     Box::pin(std::future::ready(Err(StoreError::Closed)))
 }
 
-impl Store for FakeStore {
+impl Reads for FakeStore {
     fn message(&self, id: QueueId) -> StoreFuture<'_, Option<(MessageRow, Vec<DeliveryRow>)>> {
         now(self.messages.iter().find(|(row, _)| row.id == id).cloned())
     }
@@ -114,76 +111,6 @@ impl Store for FakeStore {
         now(Totals { messages: self.messages.len() as u64, waiting: waiting as u64, held: 0, under_way: 0 })
     }
 
-    fn allocate(&self) -> Result<QueueId, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn spool(&self, _: QueueId) -> StoreFuture<'_, Box<dyn SpoolWriter>> {
-        never()
-    }
-
-    fn accept(&self, _: Acceptance) -> StoreFuture<'_, Stored<QueueId>> {
-        never()
-    }
-
-    fn lease(&self, _: LeaseRequest) -> StoreFuture<'_, Stored<Lease>> {
-        never()
-    }
-
-    fn conclude(&self, _: Conclusion, _: Option<LeaseRequest>) -> StoreFuture<'_, Stored<Concluded>> {
-        never()
-    }
-
-    fn defer_destination(&self, _: Destination, _: Now, _: WallMs, _: String) -> StoreFuture<'_, u64> {
-        never()
-    }
-
-    fn end_unattempted(
-        &self,
-        _: QueueId,
-        _: Now,
-        _: Vec<DeliveryEnd>,
-        _: Vec<Acceptance>,
-    ) -> StoreFuture<'_, Stored<()>> {
-        never()
-    }
-
-    fn report_delay(&self, _: QueueId, _: Vec<Index>, _: Acceptance) -> StoreFuture<'_, Stored<()>> {
-        never()
-    }
-
-    fn close_gate(&self, _: Gate, _: Now, _: u32) -> StoreFuture<'_, Stored<()>> {
-        never()
-    }
-
-    fn open_gate(&self, _: GateKind, _: String, _: String, _: Now) -> StoreFuture<'_, Stored<bool>> {
-        never()
-    }
-
-    fn remove(&self, _: QueueId, _: String, _: Now) -> StoreFuture<'_, Stored<Option<u32>>> {
-        never()
-    }
-
-    fn release(&self, _: QueueId, _: String, _: Now) -> StoreFuture<'_, Stored<Option<u32>>> {
-        never()
-    }
-
-    fn flush(&self, _: Filter, _: Now) -> StoreFuture<'_, Stored<u64>> {
-        never()
-    }
-
-    fn reroute(&self, _: Reroute) -> StoreFuture<'_, u64> {
-        never()
-    }
-
-    fn note(&self, _: Event, _: Now) -> StoreFuture<'_, Stored<()>> {
-        never()
-    }
-
-    fn prune(&self, _: WallMs, _: WallMs, _: u64) -> StoreFuture<'_, bool> {
-        never()
-    }
-
     fn lines(&self) -> StoreFuture<'_, Vec<LineCount>> {
         never()
     }
@@ -209,16 +136,6 @@ impl Store for FakeStore {
     }
 
     fn waiting_by_account(&self) -> StoreFuture<'_, Vec<(Account, u64)>> {
-        never()
-    }
-}
-
-impl SpoolWriter for FakeStore {
-    fn write(&mut self, _: Bytes) -> StoreFuture<'_, ()> {
-        never()
-    }
-
-    fn finish(self: Box<Self>) -> StoreFuture<'static, crate::store::Body> {
         never()
     }
 }

@@ -20,7 +20,7 @@ use super::view::{
 };
 use crate::account::{Account, LocalPart, normal};
 use crate::mail::QueueId;
-use crate::store::{DeliveryRow, DeliveryState, Filter, GateKind, MessageRow, Page, Store};
+use crate::store::{DeliveryRow, DeliveryState, Filter, GateKind, MessageRow, Page, Reads};
 
 /// The longest body of a request, in bytes.
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
@@ -38,7 +38,7 @@ const REASON_BYTES_MAX: usize = 500;
 /// What stands behind the routes.
 #[derive(Clone)]
 pub struct Api {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Reads>,
     operator: Arc<dyn Operator>,
     local_part: LocalPart,
 }
@@ -48,7 +48,7 @@ type Answer<T> = Result<Json<T>, Refused>;
 impl Api {
     /// Routes over this store and this daemon. `local_part` is how accounts are named, so that a hold for
     /// `Alice@Example.org` stops `alice@example.org`.
-    pub fn new(store: Arc<dyn Store>, operator: Arc<dyn Operator>, local_part: LocalPart) -> Self {
+    pub fn new(store: Arc<dyn Reads>, operator: Arc<dyn Operator>, local_part: LocalPart) -> Self {
         Self { store, operator, local_part }
     }
 
