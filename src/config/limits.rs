@@ -26,10 +26,11 @@ impl Setting for Rates {
     const EXPECTED: &'static str = "a rate such as \"200/h\", or several as in [\"20/m\", \"200/h\"]; [] is no limit";
 
     fn read(item: &Item<'_>) -> Result<Self, Fault> {
-        match item.text() {
-            Some(_) => Rate::read(item).map(|rate| Self(vec![rate])),
-            None => Vec::read(item).map(Self),
+        if item.elements().is_some() {
+            return Vec::read(item).map(Self);
         }
+        text_of::<Self>(item)?;
+        Rate::read(item).map(|rate| Self(vec![rate]))
     }
 
     fn written(&self) -> String {

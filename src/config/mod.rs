@@ -9,7 +9,10 @@
 //! Read [`reader`] first.
 
 mod account;
+mod api;
+mod delivery;
 pub mod diagnostic;
+mod dispatch;
 pub mod effective;
 pub mod item;
 mod limits;
@@ -17,8 +20,10 @@ pub mod log;
 pub mod reader;
 pub mod record;
 pub mod reference;
+pub mod reload;
 pub mod secrets;
 pub mod source;
+mod store;
 pub mod surroundings;
 mod unclosed;
 pub mod values;

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::item::{Item, Place, Setting, nearest, visible};
@@ -68,7 +68,7 @@ impl<'s> Reading<'s> {
             record: RefCell::new(Record::default()),
         };
         for fault in source.faults() {
-            reading.push(Severity::Error, fault.offset, String::new(), None, fault.sentence.clone());
+            reading.push(Severity::Error, fault.offset, fault.key.clone(), None, fault.sentence.clone());
         }
         reading
     }
@@ -176,8 +176,10 @@ impl<'r> TableReader<'r> {
     /// An option that must be there.
     pub fn required<T: Setting>(&mut self, key: Key) -> Option<T> {
         let value = self.read(key, Fallback::Required);
-        let absent = self.item(key.name).is_none() && !self.reading.source.has_unreadable(key.name);
-        if absent && self.reading.purpose == Purpose::Run {
+        let misspelt = |(written, _): (&Spanned<DeString<'_>>, _)| nearest(written.get_ref(), &[key.name]).is_some();
+        // Told as an unknown key; that it is missing too says nothing new.
+        let misspelt = self.table.into_iter().flatten().any(misspelt);
+        if self.is_absent(key.name) && !misspelt && self.reading.purpose == Purpose::Run {
             let example = key.example.map_or(String::new(), |toml| format!("; write {} = {toml}", key.name));
             self.reading.error(&self.place(key.name), format!("missing{example}"));
         }
@@ -260,6 +262,16 @@ impl<'r> TableReader<'r> {
     /// Where the table's header stands.
     pub fn here(&self) -> Place {
         Place { offset: self.offset, key: self.path.clone(), value: None }
+    }
+
+    /// Whether nothing is written for a key, readable or not.
+    pub fn is_absent(&self, name: &str) -> bool {
+        self.item(name).is_none() && !self.reading.source.has_unreadable(name)
+    }
+
+    /// Like [`TableReader::place`], without showing the value: for what may be a secret.
+    pub fn key_place(&self, name: &str) -> Place {
+        Place { value: None, ..self.place(name) }
     }
 
     /// Where a key of this table stands, or the table's header where it is absent.
@@ -448,13 +460,13 @@ mod tests {
             ),
             (
                 "[[listen]]\naddress = \"127.0.0.1:1\"\nnetworks = [\"::1\",\n[limits]\ncuont = 1",
-                &["3:12: the list has no end; add `]`", "5:1: limits.cuont: unknown key; did you mean count?"],
+                &["3:12: networks: the list has no end; add `]`", "5:1: limits.cuont: unknown key; did you mean count?"],
             ),
             (
                 "[limits]\nwait = 5m\nwait = \"6m\"\n[limits]\nx = 1",
                 &[
-                    "2:8: a text stands in quotes, as in \"5m\" or \"example.com\"",
-                    "3:1: written twice; keep one of the two",
+                    "2:8: wait: a text stands in quotes, as in \"5m\" or \"example.com\"",
+                    "3:1: wait: written twice; keep one of the two",
                     "4:2: written twice; keep one of the two",
                     "5:1: limits.x: unknown key; known here: wait, size, count, tls, password",
                 ],

@@ -44,6 +44,8 @@ pub struct Source {
 pub struct SyntaxFault {
     /// Where, in bytes.
     pub offset: usize,
+    /// The key of that line, where it has one.
+    pub key: String,
     /// What is wrong.
     pub sentence: String,
 }
@@ -176,7 +178,11 @@ impl Source {
 
     fn note(&mut self, offset: usize, sentence: String) {
         if self.broken.insert(self.line_of(offset)) {
-            self.faults.push(SyntaxFault { offset, sentence });
+            let line = &self.text[self.line_span(self.line_of(offset))];
+            let key = line.split_once('=').map_or("", |(key, _)| key.trim());
+            let bare = key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+            let key = if bare { key.to_owned() } else { String::new() };
+            self.faults.push(SyntaxFault { offset, key, sentence });
         }
     }
 

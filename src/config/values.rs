@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use super::item::{Fault, Item, Setting, nearest};
 
 /// Says what was found in place of what is expected.
-fn expected<T: Setting>(item: &Item<'_>) -> Fault {
+pub fn expected<T: Setting>(item: &Item<'_>) -> Fault {
     let found = match item.value() {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
@@ -151,7 +151,15 @@ impl Setting for Duration {
     }
 
     fn written(&self) -> String {
-        quoted(&humantime::format_duration(*self).to_string())
+        let mut left = self.as_millis();
+        let mut parts = Vec::new();
+        for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")] {
+            if left >= unit {
+                parts.push(format!("{}{name}", left / unit));
+                left %= unit;
+            }
+        }
+        quoted(if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }.as_str())
     }
 }
 
@@ -179,6 +187,24 @@ impl Setting for Size {
         let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
         let unit = units.into_iter().find(|(bits, _)| self.0 != 0 && self.0.trailing_zeros() >= *bits);
         unit.map_or_else(|| format!("\"{} B\"", self.0), |(bits, name)| format!("\"{} {name}\"", self.0 >> bits))
+    }
+}
+
+/// Permissions of a file, in octal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mode(pub u32);
+
+impl Setting for Mode {
+    const EXPECTED: &'static str = "permissions in octal, such as \"0660\"";
+
+    fn read(item: &Item<'_>) -> Result<Self, Fault> {
+        let text = text_of::<Self>(item)?;
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+        mode.map(Self).ok_or_else(|| Fault::says(format!("not permissions; write {}", Self::EXPECTED)))
+    }
+
+    fn written(&self) -> String {
+        format!("\"{:04o}\"", self.0)
     }
 }
 
@@ -286,5 +312,25 @@ pub fn unknown_word(word: &str, known: &[&str]) -> Fault {
     match nearest(word, known) {
         Some(near) => Fault::says(format!("unknown word; did you mean \"{near}\"?")),
         None => Fault::says(format!("unknown word; write \"{}\"", known.join("\" or \""))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_people_write_them() {
+        let durations = [(0, "0s"), (1_500, "1s 500ms"), (5_400_000, "1h 30m"), (2_678_400_000, "31d")];
+        for (ms, expected) in durations {
+            let written = Duration::from_millis(ms).written();
+            assert_eq!(written, format!("\"{expected}\""));
+            assert_eq!(humantime::parse_duration(expected), Ok(Duration::from_millis(ms)), "{expected}");
+        }
+        let sizes = [(0, "0 B"), (1000, "1000 B"), (1 << 20, "1 MiB"), (1536, "1536 B"), (50 << 20, "50 MiB")];
+        for (bytes, expected) in sizes {
+            assert_eq!(Size(bytes).written(), format!("\"{expected}\""));
+            assert_eq!(expected.parse::<bytesize::ByteSize>().map(|s| s.as_u64()), Ok(bytes), "{expected}");
+        }
     }
 }

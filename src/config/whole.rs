@@ -4,21 +4,37 @@ use std::path::Path;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::log::{self, LogSettings};
-use super::reader::{Purpose, Reading};
+use super::reader::{Purpose, Reading, key};
 use super::record::Record;
 use super::source::{CONFIG_BYTES_MAX, Source};
 use super::surroundings::{Machine, Surroundings};
-use super::{account, limits};
+use super::{account, api, delivery, dispatch, limits, store};
 use crate::account::AccountSettings;
-use crate::limits::LimitSettings;
+use crate::api::ApiSettings;
+use crate::delivery::settings::DeliverySettings;
+use crate::dispatch::DispatchSettings;
+use crate::limits::{LimitSettings, PaceSettings};
+use crate::store::settings::StoreSettings;
 
 /// What the daemon runs with.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
+    /// `user`: whose rights the daemon keeps when it is started as root.
+    pub user: Option<String>,
+    /// `store`, `[disk]`, `[journal]`.
+    pub store: StoreSettings,
+    /// `[[egress]]`, `[[route]]`, `[delivery]`, `[dsn]`, `[dns]`.
+    pub delivery: DeliverySettings,
     /// `[limits]`.
     pub limits: LimitSettings,
+    /// `[pace]`.
+    pub pace: PaceSettings,
+    /// `[dispatch]`, `[retry]`, `[waiting]`.
+    pub dispatch: DispatchSettings,
     /// `[account]`.
     pub account: AccountSettings,
+    /// `[control]`.
+    pub api: ApiSettings,
     /// `[log]`.
     pub log: LogSettings,
 }
@@ -84,7 +100,25 @@ impl Config {
     /// One line for each section, in the order of the reference.
     fn read<'r>(reading: &'r Reading<'r>, tree: &'r toml::Spanned<toml::de::DeTable<'r>>) -> Self {
         let mut root = reading.root(tree);
-        Self { limits: limits::read(&mut root), account: account::read(&mut root), log: log::read(&mut root) }
+        let user = root.optional(
+            key(
+                "user",
+                "The user that the daemon becomes when it is started as root. Absent: it stays who it is. A change needs a \
+                 restart.",
+            )
+            .example("\"outguard\""),
+        );
+        Self {
+            user,
+            store: store::read(&mut root),
+            limits: limits::read(&mut root),
+            pace: dispatch::read_pace(&mut root),
+            dispatch: dispatch::read(&mut root),
+            delivery: delivery::read(&mut root),
+            account: account::read(&mut root),
+            api: api::read(&mut root),
+            log: log::read(&mut root),
+        }
     }
 }
 
