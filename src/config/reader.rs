@@ -460,7 +460,10 @@ mod tests {
             ),
             (
                 "[[listen]]\naddress = \"127.0.0.1:1\"\nnetworks = [\"::1\",\n[limits]\ncuont = 1",
-                &["3:12: networks: the list has no end; add `]`", "5:1: limits.cuont: unknown key; did you mean count?"],
+                &[
+                    "3:12: networks: the list has no end; add `]`",
+                    "5:1: limits.cuont: unknown key; did you mean count?",
+                ],
             ),
             (
                 "[limits]\nwait = 5m\nwait = \"6m\"\n[limits]\nx = 1",
