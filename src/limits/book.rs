@@ -145,7 +145,7 @@ impl Limits {
                 let taken = window.ring.taken_at(now, rule.window_ms);
                 if taken > 0 {
                     let leased = window.ring.leased();
-                    let full = self.full_until(key.set, i, now).map_or(NextSlot::At(Moment::BEGINNING), NextSlot::At);
+                    let full = self.full_until(key.set, i, now).map_or(NextSlot::NOW, NextSlot::At);
                     all.push(Usage {
                         rule: Arc::clone(&rule.name),
                         kind: set.kind,
@@ -257,12 +257,12 @@ impl Limits {
         let next = || match window {
             Some(window) => window.next_slot(account, rule),
             None if rule.slots == 0 => NextSlot::Never,
-            None => NextSlot::At(Moment::BEGINNING),
+            None => NextSlot::NOW,
         };
         match full_until {
             Some(until) => (0, Cause::RecordTooShort, next().later(NextSlot::At(until))),
             None if fits == 0 => (0, cause, next()),
-            None => (fits, cause, NextSlot::At(Moment::BEGINNING)),
+            None => (fits, cause, NextSlot::NOW),
         }
     }
 

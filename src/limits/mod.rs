@@ -31,6 +31,8 @@ mod book;
 mod fair;
 mod keys;
 mod lease;
+#[cfg(test)]
+mod oracle;
 mod pace;
 mod past;
 mod rate;

@@ -148,7 +148,7 @@ impl Limits {
             let route = old_set.route.as_deref();
             let new = self.book.set_for(old_set.kind, name, route.unwrap_or_default());
             let new_set = self.book.set(new);
-            if new_set.route.as_deref() != route || new_set.rules.is_empty() {
+            if new_set.rules.is_empty() || !self.book.counts_as(new, old_book, *set) {
                 continue;
             }
             for (old_window, old_rule) in windows.all().iter().zip(&old_set.rules) {

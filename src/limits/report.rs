@@ -18,12 +18,16 @@ pub enum NextSlot {
 }
 
 impl NextSlot {
+    /// A slot is free already.
+    pub const NOW: Self = Self::At(Moment::BEGINNING);
+
     /// The one of two that decides where both must have room. A known time outweighs the leases under way: before it,
     /// asking again is in vain whatever they do.
     #[must_use]
     pub fn later(self, other: Self) -> Self {
         match (self, other) {
             (Self::Never, _) | (_, Self::Never) => Self::Never,
+            (Self::NOW, other) | (other, Self::NOW) => other,
             (Self::At(a), Self::At(b)) => Self::At(a.max(b)),
             (at @ Self::At(_), Self::AfterLeases) | (Self::AfterLeases, at @ Self::At(_)) => at,
             (Self::AfterLeases, Self::AfterLeases) => Self::AfterLeases,

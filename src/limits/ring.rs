@@ -100,7 +100,7 @@ impl Ring {
     /// When the `n` oldest entries no longer take a slot.
     pub(super) fn when_gone(&self, n: usize, window_ms: u64) -> NextSlot {
         match n.checked_sub(1) {
-            None => NextSlot::At(Moment::BEGINNING),
+            None => NextSlot::NOW,
             Some(last) => match self.outcomes.get(last) {
                 Some(outcome) => NextSlot::At(outcome.plus_ms(window_ms)),
                 None => NextSlot::AfterLeases,
@@ -196,7 +196,7 @@ mod tests {
             used(&mut ring, 1, at(ms));
         }
         let cases = [
-            (4, NextSlot::At(Moment::BEGINNING)), // there is room
+            (4, NextSlot::NOW), // there is room
             (3, NextSlot::At(at(1_010))),
             (1, NextSlot::At(at(1_030))), // N was lowered: all three must go
             (0, NextSlot::Never),

@@ -1,6 +1,6 @@
 //! Which limits apply to whom: the settings as meant, resolved into rules by account, egress, login and route.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -296,6 +296,17 @@ impl RuleBook {
 
     pub(super) fn set_ids(&self) -> impl Iterator<Item = SetId> + use<> {
         (0..u32::try_from(self.sets.len()).unwrap_or(u32::MAX)).map(SetId)
+    }
+
+    /// Whether a set counts the mail of the same routes as one of another book: the general limits leave out the routes
+    /// that have limits of their own, which those of one name do not.
+    pub(super) fn counts_as(&self, id: SetId, other: &Self, other_id: SetId) -> bool {
+        let left_out = |book: &Self, id: SetId| -> BTreeSet<Box<str>> {
+            let kind = book.set(id).kind as usize;
+            let general = book.general[kind] == id;
+            book.by_route[kind].keys().filter(|_| general).cloned().collect()
+        };
+        self.set(id).route == other.set(other_id).route && left_out(self, id) == left_out(other, other_id)
     }
 
     /// Whether each key belongs to the same set (by its text) as under the other book, whatever the sets' rules are.

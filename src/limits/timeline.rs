@@ -87,7 +87,7 @@ pub enum Bridge {
     /// By the wall clock, or nothing of another boot is stored.
     Wall,
     /// Not at all: the clock is not synchronised, or shows a time before the last stored one. No time counts as passed
-    /// since then, so slots of before are taken for longer than they need be.
+    /// between that moment and the start of this boot, so slots of before may be taken for longer than they need be.
     NoTimePassed,
 }
 
@@ -124,10 +124,10 @@ impl Timeline {
         }
         let believed = clock == WallClock::Synchronised && lasts.last().is_none_or(|last| last.wall_ms <= now.wall);
         let bridge = if believed || lasts.is_empty() { Bridge::Wall } else { Bridge::NoTimePassed };
-        // Each boot ended before the next began; the last of them before this one did. What cannot be known better is
-        // put at that bound, for the later a slot was used the longer it is taken.
+        // Each boot ended before the next began, and the last of them before this one. What cannot be known better is put
+        // at that bound, for the later a slot was used the longer it is taken.
         let present = i128::from(Moment::from(now).0);
-        let mut bound = if believed { i128::from(BOOT_START_MS) } else { present };
+        let mut bound = i128::from(BOOT_START_MS);
         let mut zeroes = Vec::with_capacity(lasts.len());
         for last in lasts.into_iter().rev() {
             let by_wall = present - (i128::from(now.wall.0) - i128::from(last.wall_ms.0));
@@ -200,18 +200,18 @@ mod tests {
                 vec![7_000],
             ),
             (
-                "clock not synchronised: no time has passed",
+                "clock not synchronised: only this boot's time has passed",
                 now(9_000, T),
                 Unsynchronised,
-                vec![stamp("a", 50, T - 7_000)],
-                vec![0],
+                vec![stamp("a", 50, T - 70_000)],
+                vec![9_000],
             ),
             (
-                "clock runs backwards: no time has passed",
+                "clock runs backwards: only this boot's time has passed",
                 now(9_000, T),
                 Synchronised,
                 vec![stamp("a", 50, T + 1)],
-                vec![0],
+                vec![9_000],
             ),
             (
                 "within an earlier boot its own clock decides, though the wall clock was stepped by a year",
@@ -225,14 +225,14 @@ mod tests {
                 now(1_000, 0),
                 Unsynchronised,
                 vec![stamp("a", 10_000, 0), stamp("a", 16_000, 0)],
-                vec![6_000, 0],
+                vec![7_000, 1_000],
             ),
             (
                 "without a clock, an earlier boot ended no later than the last one began",
                 now(1_000, 0),
                 Unsynchronised,
                 vec![stamp("a", 10_000, 0), stamp("b", 3_000, 0)],
-                vec![3_000, 0],
+                vec![4_000, 1_000],
             ),
             (
                 "a wall time after this boot's start is cut to it: that boot was over",
