@@ -7,7 +7,9 @@ pub mod address;
 pub mod envelope;
 pub mod header;
 pub mod queue_id;
+pub mod visible;
 
 pub use address::{Address, AddressError, Domain, ReversePath};
 pub use envelope::{BodyType, Envelope, Notify, OriginalRecipient, Recipient, Ret};
 pub use queue_id::QueueId;
+pub use visible::{Quoted, Visible};
