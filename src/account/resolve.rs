@@ -113,12 +113,16 @@ pub fn resolve(
     Resolved { account, source, mta_id }
 }
 
-/// A client that is not believed about others: its login, its uid, or itself.
+/// A client that is not believed about others: its login, its uid, or itself. A login in XCLIENT was told by the trusted
+/// client that speaks for this one, before trust was judged anew.
 fn own_word(settings: &AccountSettings, session: &SessionFacts<'_>) -> Resolved {
-    let (account, source) = match (session.login.and_then(|name| proven(settings, name)), session.peer) {
-        (Some(account), _) => (account, AccountSource::Login),
-        (None, Some(peer)) => (peer.account(), AccountSource::LocalUser),
-        (None, None) => (Account::of_client(session.client), AccountSource::Client),
+    let login = session.login.and_then(|name| proven(settings, name));
+    let xclient = session.xclient_login.and_then(|name| proven(settings, name));
+    let (account, source) = match (login, xclient, session.peer) {
+        (Some(account), ..) => (account, AccountSource::Login),
+        (None, Some(account), _) => (account, AccountSource::Xclient),
+        (None, None, Some(peer)) => (peer.account(), AccountSource::LocalUser),
+        (None, None, None) => (Account::of_client(session.client), AccountSource::Client),
     };
     Resolved { account, source, mta_id: None }
 }

@@ -1,6 +1,8 @@
 //! What intake asks of the queue behind it; the daemon's engine answers.
 
 use crate::account::Account;
+use crate::clock::Now;
+use crate::event::Event;
 use crate::mail::{Envelope, QueueId};
 use crate::smtp::Refusal;
 use crate::store::{Acceptance, Destination, SpoolWriter, StoreError, StoreFuture, Stored};
@@ -28,4 +30,7 @@ pub trait Queue: Send + Sync + 'static {
 
     /// Takes the message over. The proof, and with it the 250, comes after the sync.
     fn accept(&self, acceptance: Acceptance) -> StoreFuture<'_, Stored<QueueId>>;
+
+    /// Appends an event that belongs to no message to the journal, without waiting for it.
+    fn note(&self, event: Event, now: Now);
 }

@@ -18,6 +18,12 @@ impl<T> Stored<T> {
         Self { value }
     }
 
+    /// For tests of the rooms above, whose stores keep nothing.
+    #[cfg(test)]
+    pub(crate) fn pretended(value: T) -> Self {
+        Self { value }
+    }
+
     /// Looks at what was stored.
     pub fn get(&self) -> &T {
         &self.value

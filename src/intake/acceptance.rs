@@ -1,0 +1,201 @@
+//! What happens at the final dot: hops, account, verdict, prefix, and the store's proof.
+
+use bytes::Bytes;
+
+use super::client::Client;
+use super::collect::{Collected, Collector};
+use super::live::Live;
+use super::reports::Report;
+use super::shared::Shared;
+use super::trace::Trace;
+use crate::account::Resolved;
+use crate::clock::Now;
+use crate::event::Event;
+use crate::guard::Verdict;
+use crate::mail::{Domain, header};
+use crate::smtp::server::{Session, TlsState, Transaction};
+use crate::smtp::{Accepted, ContentAnswer, Refusal, replies};
+use crate::store::Acceptance;
+
+/// The longest Message-ID kept, in bytes (RFC 5322 2.1.1 bounds its line).
+const MESSAGE_ID_BYTES_MAX: usize = 998;
+/// The longest From field looked at for its domain, in bytes.
+const FROM_BYTES_MAX: usize = 4_096;
+/// From so many recipients on a message is bulk, whatever its header says.
+const BULK_RECIPIENTS: usize = 20;
+
+/// A message whose content has ended.
+pub(super) struct Ended<'a> {
+    /// The session, for what it knows of the client.
+    pub session: &'a Session,
+    /// The client.
+    pub client: &'a Client,
+    /// The settings that the session began with.
+    pub live: &'a Live,
+    /// What MAIL, RCPT and XFORWARD said.
+    pub transaction: Transaction,
+}
+
+impl Shared {
+    /// Takes a message over, or says why not. A 250 comes out of the store's proof alone (invariant 3).
+    pub(super) async fn take_over(&self, ended: Ended<'_>, collector: Collector) -> ContentAnswer {
+        let label = &ended.client.label;
+        let collected = match collector.finish().await {
+            Ok(collected) => collected,
+            Err(error) => {
+                self.report(Report::StoreRefused, label, &error.to_string());
+                return ContentAnswer::Refused(error.refusal());
+            }
+        };
+        let Collected { id, head, body, share } = collected;
+        let now = self.clock.now();
+        let acceptance = match self.acceptance(&ended, &head, now) {
+            Ok(draft) => draft.with(id, body, &ended, now),
+            Err(refusal) => {
+                self.report(Report::MessageRefused, label, &refusal.reply().to_string());
+                return ContentAnswer::Refused(refusal);
+            }
+        };
+        let answer = match self.queue.accept(acceptance).await {
+            Ok(stored) => ContentAnswer::Accepted(Accepted::of(&stored)),
+            Err(error) => {
+                self.report(Report::StoreRefused, label, &error.to_string());
+                ContentAnswer::Refused(error.refusal())
+            }
+        };
+        drop(share);
+        answer
+    }
+
+    fn acceptance<'a>(&self, ended: &Ended<'_>, head: &'a [u8], now: Now) -> Result<Draft<'a>, Refusal> {
+        if header::fields(head).filter(|field| field.is("Received")).count() > ended.live.settings.limits.received_max {
+            return Err(Refusal::fixed(replies::MAIL_LOOP));
+        }
+        let resolved = self.account(ended, head, now);
+        let envelope = &ended.transaction.envelope;
+        let recipients = u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX);
+        self.queue.admit(&resolved.account, recipients)?;
+        let header_from = header_from(head);
+        let destinations = self.queue.destinations(&resolved.account, envelope, header_from.as_deref());
+        Ok(Draft { resolved, destinations, head })
+    }
+
+    /// Whose it is, after senders that keep changing their name have been seen through.
+    fn account(&self, ended: &Ended<'_>, head: &[u8], now: Now) -> Resolved {
+        let Ended { session, client, live, transaction } = ended;
+        let mut resolved = client.resolve(&live.accounts, session, transaction, head);
+        let merge = self.rotation().see(&mut resolved, &client.label, now.wall);
+        if let Some(merge) = merge {
+            let event = Event::AccountMerged {
+                into: merge.into,
+                from: merge.from.as_str().to_owned(),
+                new_senders: merge.new_senders,
+                report_only: merge.report_only,
+            };
+            self.queue.note(event, now);
+        }
+        resolved
+    }
+}
+
+/// What was found out about a message before it is put together.
+struct Draft<'a> {
+    resolved: Resolved,
+    destinations: Vec<crate::store::Destination>,
+    head: &'a [u8],
+}
+
+impl Draft<'_> {
+    fn with(self, id: crate::mail::QueueId, body: crate::store::Body, ended: &Ended<'_>, now: Now) -> Acceptance {
+        let Ended { session, client, live, transaction } = ended;
+        let envelope = transaction.envelope.clone();
+        let trace = Trace {
+            hello: session.hello(),
+            ip: client.ip(),
+            own_name: &live.smtp.own_name,
+            encrypted: session.tls() == TlsState::Active,
+            authenticated: session.login().is_some(),
+            id,
+            envelope: &envelope,
+            received: now.wall,
+        };
+        let prefix = Bytes::from(trace.to_string());
+        let message_id = header::first(self.head, "Message-ID").map(|field| field.text(MESSAGE_ID_BYTES_MAX));
+        Acceptance {
+            id,
+            received: now,
+            client: client.label.clone(),
+            account: self.resolved.account,
+            source: self.resolved.source,
+            class: class(self.head, envelope.recipients.len()),
+            envelope,
+            destinations: self.destinations,
+            mta_id: self.resolved.mta_id,
+            message_id: message_id.filter(|id| !id.is_empty()),
+            prefix,
+            verdict: Verdict::from_reasons(Vec::new(), None),
+            header_needs_utf8: header::fields(self.head).any(|field| !field.raw.is_ascii()),
+            body,
+            report_on: None,
+        }
+    }
+}
+
+/// Dispatch's class: 0 for small and transactional mail, 1 for bulk, by its own word or by its number of recipients.
+fn class(head: &[u8], recipients: usize) -> u8 {
+    let bulk = header::fields(head).any(|field| {
+        let word = || field.text(16).to_ascii_lowercase();
+        field.is("List-Id")
+            || field.is("List-Unsubscribe")
+            || field.is("Feedback-ID")
+            || (field.is("Precedence") && ["bulk", "list", "junk"].contains(&word().as_str()))
+    });
+    u8::from(bulk || recipients >= BULK_RECIPIENTS)
+}
+
+/// The domain of the From field's first address, in its comparable form.
+fn header_from(head: &[u8]) -> Option<String> {
+    let from = header::first(head, "From")?.text(FROM_BYTES_MAX);
+    let address = match from.rsplit_once('<') {
+        Some((_, rest)) => rest.split('>').next()?,
+        None => from.split(',').next()?,
+    };
+    let domain = address.trim().rsplit_once('@')?.1.trim();
+    match Domain::parse(domain).ok()? {
+        Domain::Name(name) => Some(name.into()),
+        Domain::Literal(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes() {
+        let cases: [(&[u8], usize, u8); 5] = [
+            (b"Subject: your order\r\n\r\n", 1, 0),
+            (b"List-Id: <news.example.org>\r\n\r\n", 1, 1),
+            (b"Precedence: Bulk\r\n\r\n", 1, 1),
+            (b"Precedence: first-class\r\n\r\n", 1, 0),
+            (b"Subject: to many\r\n\r\n", 20, 1),
+        ];
+        for (head, recipients, expected) in cases {
+            assert_eq!(class(head, recipients), expected, "{}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn from_domains() {
+        let cases = [
+            ("From: a@Example.ORG\r\n\r\n", Some("example.org")),
+            ("From: \"x <y@z.example>\" <a@example.org>\r\n\r\n", Some("example.org")), // the name is no address
+            ("From: A\r\n <a@b\u{fc}cher.example>\r\n\r\n", Some("xn--bcher-kva.example")),
+            ("From: undisclosed\r\n\r\n", None),
+            ("Subject: x\r\n\r\n", None),
+        ];
+        for (head, expected) in cases {
+            assert_eq!(header_from(head.as_bytes()).as_deref(), expected, "{head}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What all sessions share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::limits::{Connections, InFlight};
+use super::live::Live;
+use super::passwords::Failures;
+use super::queue::Queue;
+use super::reports::{Report, Reports};
+use crate::account::Rotation;
+use crate::clock::Clock;
+
+pub(super) struct Shared {
+    pub queue: Arc<dyn Queue>,
+    pub clock: Arc<dyn Clock>,
+    pub connections: Arc<Connections>,
+    pub in_flight: Arc<InFlight>,
+    pub failures: Failures,
+    pub reports: Arc<Reports>,
+    /// Cancelled when no new session may begin and idle ones end.
+    pub drain: CancellationToken,
+    /// Listeners and sessions.
+    pub tasks: TaskTracker,
+    live: RwLock<Arc<Live>>,
+    rotation: Mutex<Rotation>,
+}
+
+impl Shared {
+    pub(super) fn new(queue: Arc<dyn Queue>, clock: Arc<dyn Clock>, rotation: Rotation, live: Live) -> Self {
+        Self {
+            queue,
+            clock,
+            connections: Arc::default(),
+            in_flight: Arc::default(),
+            failures: Failures::default(),
+            reports: Arc::default(),
+            drain: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            live: RwLock::new(Arc::new(live)),
+            rotation: Mutex::new(rotation),
+        }
+    }
+
+    /// The settings of now.
+    pub(super) fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_live(&self, live: Live) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+    }
+
+    pub(super) fn rotation(&self) -> MutexGuard<'_, Rotation> {
+        self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn report(&self, report: Report, client: &str, detail: &str) {
+        self.reports.report(report, self.clock.now().boot, client, detail);
+    }
+}
