@@ -14,6 +14,7 @@ mod delivery;
 pub mod diagnostic;
 mod dispatch;
 pub mod effective;
+mod intake;
 pub mod item;
 mod limits;
 pub mod log;

@@ -13,6 +13,8 @@ pub enum NeedsRestart {
     Store,
     /// Rights cannot be changed once they are given up.
     User,
+    /// The ports are bound before rights are given up.
+    Listen,
 }
 
 impl fmt::Display for NeedsRestart {
@@ -20,6 +22,7 @@ impl fmt::Display for NeedsRestart {
         let what = match self {
             Self::Store => "store",
             Self::User => "user",
+            Self::Listen => "[[listen]]",
         };
         write!(f, "{what} changed, which needs a restart; nothing of the new file is in effect")
     }
@@ -28,10 +31,14 @@ impl fmt::Display for NeedsRestart {
 impl Config {
     /// What keeps a running daemon from taking `new` over. Empty: it can.
     pub fn needs_restart(&self, new: &Self) -> Vec<NeedsRestart> {
-        [(self.store.path != new.store.path, NeedsRestart::Store), (self.user != new.user, NeedsRestart::User)]
-            .into_iter()
-            .filter_map(|(changed, what)| changed.then_some(what))
-            .collect()
+        [
+            (self.store.path != new.store.path, NeedsRestart::Store),
+            (self.user != new.user, NeedsRestart::User),
+            (self.intake.listen != new.intake.listen, NeedsRestart::Listen),
+        ]
+        .into_iter()
+        .filter_map(|(changed, what)| changed.then_some(what))
+        .collect()
     }
 }
 
@@ -43,10 +50,12 @@ mod tests {
     #[test]
     fn changes_are_told_apart() {
         let read = |text| Config::parse(text, "a.toml", &Machine::new(std::path::Path::new("/"))).unwrap().config;
-        let cases: [(&str, &str, &[NeedsRestart]); 3] = [
+        let cases: [(&str, &str, &[NeedsRestart]); 5] = [
             ("", "store = \"/var/lib/outguard\"", &[]), // the default, written
             ("", "[limits]\naccount = \"100/h\"\n[[route]]\nsmarthost = \"127.0.0.1:25\"", &[]),
             ("", "store = \"/srv/mail\"\nuser = \"mail\"", &[NeedsRestart::Store, NeedsRestart::User]),
+            ("", "[[listen]]\naddress = \"127.0.0.1:25\"", &[NeedsRestart::Listen]),
+            ("[[listen]]\naddress = \"127.0.0.1:10025\"", "", &[]),
         ];
         for (old, new, expected) in cases {
             assert_eq!(read(old).needs_restart(&read(new)), expected, "{old} to {new}");

@@ -8,11 +8,12 @@ use super::reader::{Purpose, Reading, key};
 use super::record::Record;
 use super::source::{CONFIG_BYTES_MAX, Source};
 use super::surroundings::{Machine, Surroundings};
-use super::{account, api, delivery, dispatch, limits, store};
+use super::{account, api, delivery, dispatch, intake, limits, store};
 use crate::account::AccountSettings;
 use crate::api::ApiSettings;
 use crate::delivery::settings::DeliverySettings;
 use crate::dispatch::DispatchSettings;
+use crate::intake::IntakeSettings;
 use crate::limits::{LimitSettings, PaceSettings};
 use crate::store::settings::StoreSettings;
 
@@ -23,6 +24,8 @@ pub struct Config {
     pub user: Option<String>,
     /// `store`, `[disk]`, `[journal]`.
     pub store: StoreSettings,
+    /// `[[listen]]`, `[trust]`, `[tls]`, `[auth]`, `[intake]`.
+    pub intake: IntakeSettings,
     /// `[[egress]]`, `[[route]]`, `[delivery]`, `[dsn]`, `[dns]`.
     pub delivery: DeliverySettings,
     /// `[limits]`.
@@ -111,6 +114,7 @@ impl Config {
         Self {
             user,
             store: store::read(&mut root),
+            intake: intake::read(&mut root),
             limits: limits::read(&mut root),
             pace: dispatch::read_pace(&mut root),
             dispatch: dispatch::read(&mut root),

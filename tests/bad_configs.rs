@@ -1,0 +1,70 @@
+//! Files with mistakes, each with what must be said about them: `tests/bad_configs/NAME.toml` and `NAME.expected`.
+//!
+//! `OUTGUARD_BLESS=1 cargo test --test bad_configs` writes what is said now; look at the difference.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use outguard::config::Config;
+use outguard::config::surroundings::{Readers, Surroundings};
+
+/// A machine with one address, one secret and nothing else, so that the answers are the same everywhere.
+struct OneMachine(PathBuf);
+
+impl Surroundings for OneMachine {
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "OUTGUARD_PASSWORD").then(|| "hunter2".to_owned())
+    }
+
+    fn secret_file(&self, path: &Path) -> io::Result<(Vec<u8>, Readers)> {
+        match path.to_str() {
+            Some("/etc/outguard/password") => Ok((b"hunter2\n".to_vec(), Readers::Few)),
+            Some("/etc/outguard/open-password") => Ok((b"hunter2\n".to_vec(), Readers::Everyone)),
+            Some("/etc/outguard/logins") => Ok((b"* box hunter2\n* other hunter2\n".to_vec(), Readers::Few)),
+            Some(_) | None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn readable(&self, path: &Path) -> io::Result<()> {
+        if path.starts_with("/etc/outguard/tls") { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
+    fn has_address(&self, address: IpAddr) -> bool {
+        address.to_string() == "192.0.2.10"
+    }
+
+    fn host_name(&self) -> String {
+        "mail.example.com".to_owned()
+    }
+
+    fn folder(&self) -> &Path {
+        &self.0
+    }
+}
+
+#[test]
+fn each_says_what_is_expected() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad_configs");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "toml") {
+            continue;
+        }
+        seen += 1;
+        let text = std::fs::read_to_string(&path).unwrap();
+        let said = match Config::parse(&text, "outguard.toml", &OneMachine(folder.clone())) {
+            Ok(loaded) => format!("usable\n{}\n", loaded.warnings),
+            Err(diagnostics) => format!("refused\n{diagnostics}\n"),
+        };
+        assert!(!said.contains("hunter2"), "{} tells a secret: {said}", path.display());
+        let expected = path.with_extension("expected");
+        if std::env::var_os("OUTGUARD_BLESS").is_some() {
+            std::fs::write(&expected, &said).unwrap();
+        }
+        let kept = std::fs::read_to_string(&expected).unwrap_or_default();
+        assert_eq!(said, kept, "{}", path.display());
+    }
+    assert!(seen >= 8, "the files are there");
+}
