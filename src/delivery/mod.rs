@@ -4,6 +4,28 @@
 //! the attempt ended. Read [`route`] for where mail goes, then [`next_hop`] for one connection, then [`classify`] for what
 //! a reply means.
 
+pub mod attempt;
+pub mod classify;
+mod connect;
 pub mod credentials;
+pub mod dns;
+pub mod error;
+pub mod mx;
+pub mod next_hop;
 pub mod route;
+mod screen;
 pub mod settings;
+pub mod tls;
+pub mod under_way;
+mod verdict;
+mod wire;
+
+pub use attempt::{Abandoned, AttemptEnd, ContentBegan, Fate, Outgoing, RecipientEnd, ReportDuty, Signal, SignalKind};
+pub use classify::ReplyTable;
+pub use dns::{Dns, Resolver};
+pub use error::{ConnectFate, DeliveryError};
+pub use next_hop::{Edges, NextHop};
+pub use route::{Egress, Facts, NoPlan, Plan, Router, RouterError};
+pub use settings::{DeliverySettings, DsnSettings, EgressSettings, RouteSettings, Timeouts, TlsMode};
+pub use tls::Tls;
+pub use under_way::UnderWay;

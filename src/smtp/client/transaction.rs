@@ -59,7 +59,7 @@ pub struct Transaction {
     rcpts: Vec<Option<PeerReply>>,
     data: Option<PeerReply>,
     content: Option<PeerReply>,
-    /// A reply 421: the next hop is closing the connection (RFC 5321 3.8).
+    /// The reply with which the next hop ends the connection: 421 (RFC 5321 3.8), or one in the middle of content.
     closing: Option<PeerReply>,
 }
 
@@ -222,7 +222,7 @@ impl Transaction {
         None
     }
 
-    /// The 421 with which the next hop closed, if it said one.
+    /// The reply with which the next hop ends the connection, if it said one.
     pub fn closing(&self) -> Option<&PeerReply> {
         self.closing.as_ref()
     }
@@ -232,8 +232,9 @@ impl Transaction {
         if self.content.is_some() { Before::Clean } else { Before::LeftOpen }
     }
 
-    /// Notes an answer to the content that came before its end.
+    /// Notes an answer to the content that came before its end. The next hop takes no further command.
     pub fn content_cut_short(&mut self, reply: PeerReply) {
+        self.closing = Some(reply.clone());
         self.content = Some(reply);
     }
 }
