@@ -20,6 +20,8 @@ mod class;
 mod heads;
 mod hop;
 mod line;
+#[cfg(test)]
+mod model;
 mod names;
 mod park;
 mod refill;

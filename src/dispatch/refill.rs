@@ -13,7 +13,7 @@ use super::schedule::{Again, Dispatch};
 /// The most heads of a line.
 pub(super) const LINE_HEADS_MAX: usize = 64;
 /// Heads that every line may have, whatever the others have.
-pub(super) const LINE_HEADS_SURE: usize = 4;
+pub(super) const LINE_HEADS_SURE: usize = 2;
 /// Heads of all lines together, beside the sure ones, in 16 bytes each.
 pub(super) const HEADS_SPARE: usize = 16_384;
 

@@ -4,12 +4,14 @@
 //! millisecond, and at the end no window, wherever it begins, holds more than N. In between there are restarts, reboots,
 //! steps of the wall clock, reloads, lost leases, unknown outcomes, refused recipients, several windows and both units.
 //!
-//! Each of these changes was tried, and each made these tests fail: `<=` to `<` and W to W - 1 in `Ring::expire`; leased
-//! slots left out of `Ring::taken`; `saturating_sub` by one in `Ring::room`; unknown outcomes inserted last instead of by
-//! time; no grace for unknown outcomes, or for attempts under way at a restart; refused recipients counted; the message
-//! unit counting recipients; only the first rule of a key asked; the egress not asked; route overrides counted with the
-//! rest; the reserve's share rounded down, or its tenth rounded up; the asking account left out of the active ones; rings
-//! thrown away, or leases forgotten, at a reload; `next_slot` one entry early or late; other boots placed by this boot's clock.
+//! Each of these changes was tried, and each made these tests fail: `<=` to `<`, or W to W - 1, in `Ring::expire`; leased
+//! slots left out of `Ring::taken`; one slot more in `Ring::room`; `Ring::next_slot` an entry early or late; unknown
+//! outcomes put last instead of by time, or without grace, at the end, in the record, or under way at a restart; refused
+//! recipients counted; messages counted as recipients; only the first rule of a key asked; the egress not leased; route
+//! overrides not found; a general ring kept where routes became counted apart; the record not read at a reload, leases
+//! forgotten there, or counted twice; the reserve's share rounded down, its tenth rounded up, the asking account not
+//! counted among the active, its log not expired; a known time hiding leases under way; other boots placed by this boot's
+//! clock, or by their wall clock alone.
 
 use std::num::NonZeroU32;
 
