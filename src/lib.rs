@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod delivery;

@@ -1,3 +1,5 @@
 //! The `outguard` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    outguard::cli::main()
+}

@@ -65,10 +65,10 @@ impl Refused {
         let (error, advice) = match self {
             Self::NotAllowed { needed: Role::Admin } => (
                 "only root and the service user may do that".to_owned(),
-                "run it with sudo, or give the socket's group the role in [api]",
+                "run it with sudo, or give others the role in [control]",
             ),
             Self::NotAllowed { needed: Role::Read | Role::None } => {
-                ("you may not look at the queue".to_owned(), "run it with sudo, or set others = \"read\" in [api]")
+                ("you may not look at the queue".to_owned(), "run it with sudo, or set others = \"read\" in [control]")
             }
             Self::Bad { fault } => (fault.clone(), "nothing was done"),
             Self::NoSuchMessage { id } => (

@@ -1,0 +1,205 @@
+//! What can be written behind `outguard`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::store::DeliveryState;
+
+/// Where the configuration is if nothing else is said.
+pub const CONFIG_PATH: &str = "/etc/outguard/outguard.toml";
+
+/// A local guard for outgoing mail: keeps hourly limits exactly and loses nothing.
+#[derive(Debug, Parser)]
+#[command(name = "outguard", version, propagate_version = true, after_help = super::exit::EXIT_CODES)]
+pub struct Arguments {
+    /// The configuration file [default: /etc/outguard/outguard.toml].
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// The daemon's control socket, if not the one of the configuration.
+    #[arg(long, value_name = "PATH", global = true)]
+    pub socket: Option<PathBuf>,
+    /// For scripts: one JSON object a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Whom the answer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// People at a terminal.
+    People,
+    /// Scripts.
+    Json,
+}
+
+impl Arguments {
+    /// Whom the answer is for.
+    pub fn look(&self) -> Look {
+        if self.json { Look::Json } else { Look::People }
+    }
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read the configuration, say what is wrong with it, and print what holds.
+    Check,
+    /// What the daemon does, how much waits, what is held.
+    Status,
+    /// Look at waiting and held mail, and change it.
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Hold mail: nothing of it leaves until it is resumed.
+    Hold(HoldArguments),
+    /// Let held mail go on.
+    Resume(GateArguments),
+    /// Who used how much of which limit, and when the next slot comes free.
+    Limits,
+    /// What became of a message.
+    Trace(TraceArguments),
+}
+
+/// `outguard queue`.
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// List messages, oldest first.
+    List(ListArguments),
+    /// Show one message, why it waits, and when it is expected to leave.
+    Show {
+        /// Queue id.
+        id: String,
+    },
+    /// Try waiting mail now instead of at its time. Limits hold as ever.
+    Flush(FlushArguments),
+    /// Take messages out of the queue. They are not delivered, and nobody is told.
+    Remove {
+        /// Queue ids.
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Let messages go that the guard held.
+    Release {
+        /// Queue ids.
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+}
+
+/// `outguard queue list`.
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Only of this account.
+    #[arg(long)]
+    pub account: Option<String>,
+    /// Only to this address, or with @example.org to this domain.
+    #[arg(long)]
+    pub to: Option<String>,
+    /// Only with deliveries in this state.
+    #[arg(long)]
+    pub state: Option<State>,
+    /// At most so many messages.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// `outguard queue flush`.
+#[derive(Debug, Args)]
+pub struct FlushArguments {
+    /// Only this message.
+    #[arg(value_name = "QUEUE ID")]
+    pub id: Option<String>,
+    /// Only of this account.
+    #[arg(long)]
+    pub account: Option<String>,
+    /// Only to this address, or with @example.org to this domain.
+    #[arg(long)]
+    pub to: Option<String>,
+}
+
+/// What stands in the way of leaving, as a word of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum State {
+    /// Leaves by itself when its time, turn and slot come.
+    Waiting,
+    /// Waits for a person.
+    Held,
+    /// With a next hop now.
+    UnderWay,
+}
+
+impl From<State> for DeliveryState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Waiting => Self::Waiting,
+            State::Held => Self::Held,
+            State::UnderWay => Self::UnderWay,
+        }
+    }
+}
+
+/// What is held.
+#[derive(Debug, Args)]
+pub struct GateArguments {
+    /// What to stop or let go.
+    pub kind: Gated,
+    /// The account's or egress's name.
+    #[arg(default_value = "", hide_default_value = true)]
+    pub name: String,
+}
+
+/// `outguard hold`.
+#[derive(Debug, Args)]
+pub struct HoldArguments {
+    /// What to hold.
+    #[command(flatten)]
+    pub gate: GateArguments,
+    /// Why, for the journal and for colleagues.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub reason: String,
+}
+
+/// What a hold stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Gated {
+    /// Everything.
+    All,
+    /// The mail of one account.
+    Account,
+    /// What leaves from one egress.
+    Egress,
+}
+
+impl From<Gated> for crate::store::GateKind {
+    fn from(gated: Gated) -> Self {
+        match gated {
+            Gated::All => Self::All,
+            Gated::Account => Self::Account,
+            Gated::Egress => Self::Egress,
+        }
+    }
+}
+
+/// `outguard trace`.
+#[derive(Debug, Args)]
+pub struct TraceArguments {
+    /// A Message-ID, a queue id, the MTA's queue id, or an address (sender, account or recipient).
+    pub term: String,
+    /// At most so many messages, newest first.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub limit: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definitions_do_not_contradict_themselves() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,84 @@
+//! The `outguard` command: one file for each command, texts for people, `--json` for scripts.
+//!
+//! Commands ask the running daemon over its control socket. Where none runs, those that only look read the store; each says
+//! on standard error which it was. Nothing here decides about mail. Start with [`arguments`]; [`exit`] says what the exit
+//! codes mean.
+//!
+//! `--json` prints the types of [`crate::api::view`]: one object a line for what is many, one object for what is one.
+
+pub mod arguments;
+mod check;
+pub mod exit;
+mod hold;
+mod limits;
+mod moment;
+mod queue;
+mod show;
+mod source;
+mod status;
+mod table;
+#[cfg(test)]
+mod tests;
+mod trace;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+use exit::Failed;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse(); // says what is wrong with them, and exits with 2
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let done = run(&arguments, &mut out).and_then(|()| Ok(out.flush()?));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            let _ = out.flush();
+            failed.tell(&mut io::stderr().lock());
+            failed.code()
+        }
+    }
+}
+
+fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed> {
+    match &arguments.command {
+        Command::Check => check::run(arguments, out),
+        Command::Status
+        | Command::Queue(_)
+        | Command::Hold(_)
+        | Command::Resume(_)
+        | Command::Limits
+        | Command::Trace(_) => ask(arguments, out),
+    }
+}
+
+/// The commands that ask a daemon or its store. One thread is enough for one question.
+fn ask(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(asked(arguments, out))
+}
+
+async fn asked(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed> {
+    let place = source::Place::find(arguments)?;
+    let look = arguments.look();
+    match &arguments.command {
+        Command::Status => status::run(&place, look, out).await,
+        Command::Queue(command) => queue::run(&place, command, look, out).await,
+        Command::Hold(gate) => hold::hold(&place, gate, look, out).await,
+        Command::Resume(gate) => hold::resume(&place, gate, look, out).await,
+        Command::Limits => limits::run(&place, look, out).await,
+        Command::Trace(trace) => trace::run(&place, trace, look, out).await,
+        Command::Check => Ok(()), // it asks nobody
+    }
+}
+
+/// One object, one line.
+fn json_line<T: serde::Serialize>(out: &mut dyn Write, value: &T) -> Result<(), Failed> {
+    serde_json::to_writer(&mut *out, value).map_err(io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! `outguard queue`.
+
+use std::io::Write;
+
+use super::arguments::{FlushArguments, ListArguments, Look, QueueCommand};
+use super::exit::Failed;
+use super::moment::{deliveries, local, local_or_dash, size};
+use super::source::{Answer, Place, detail};
+use super::table::Table;
+use super::{json_line, show};
+use crate::account::{Account, LocalPart, normal};
+use crate::api::client::QueueQuery;
+use crate::api::view::{Done, FlushRequest, MessageView, QueuePage};
+use crate::mail::QueueId;
+use crate::store::{DeliveryState, Filter, Page, Reads};
+
+/// Messages asked for at once.
+const PAGE_MESSAGES: usize = 500;
+/// What deeds need that a store alone cannot do.
+const START_IT: &str =
+    "only the daemon may change the queue; start it (`systemctl start outguard`) and repeat the command";
+
+pub(super) async fn run(place: &Place, command: &QueueCommand, look: Look, out: &mut dyn Write) -> Result<(), Failed> {
+    match command {
+        QueueCommand::List(which) => list(place, which, look, out).await,
+        QueueCommand::Show { id } => show_one(place, id, look, out).await,
+        QueueCommand::Flush(which) => flush(place, which, look, out).await,
+        QueueCommand::Remove { ids } => {
+            for id in ids {
+                let done = Place::needs_daemon(place.client.remove(id).await, START_IT)?;
+                tell(look, out, &done, &format!("{id}: {} removed", deliveries(done.deliveries)))?;
+            }
+            Ok(())
+        }
+        QueueCommand::Release { ids } => {
+            for id in ids {
+                let done = Place::needs_daemon(place.client.release(id).await, START_IT)?;
+                tell(look, out, &done, &format!("{id}: {} released", deliveries(done.deliveries)))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn flush(place: &Place, which: &FlushArguments, look: Look, out: &mut dyn Write) -> Result<(), Failed> {
+    let request = FlushRequest { id: which.id.clone(), account: which.account.clone(), recipient: which.to.clone() };
+    let done = Place::needs_daemon(place.client.flush(&request).await, START_IT)?;
+    tell(look, out, &done, &format!("{} due now; limits hold as ever", deliveries(done.deliveries)))
+}
+
+pub(super) fn tell(look: Look, out: &mut dyn Write, done: &Done, sentence: &str) -> Result<(), Failed> {
+    match look {
+        Look::Json => json_line(out, done),
+        Look::People => Ok(writeln!(out, "{sentence}")?),
+    }
+}
+
+async fn list(place: &Place, which: &ListArguments, look: Look, out: &mut dyn Write) -> Result<(), Failed> {
+    let mut left = which.limit.unwrap_or(usize::MAX);
+    let mut after = None;
+    let mut store = None;
+    let mut shown = 0;
+    while left > 0 {
+        let limit = left.min(PAGE_MESSAGES);
+        let page = match &store {
+            None => match place.or_store(place.client.queue(&query(which, after.clone(), limit)).await)? {
+                Answer::Daemon(page) => page,
+                Answer::Store(opened) => {
+                    let page = stored(&opened, which, None, limit).await?;
+                    store = Some(opened);
+                    page
+                }
+            },
+            Some(store) => stored(store, which, after.as_deref(), limit).await?,
+        };
+        if page.messages.is_empty() {
+            break;
+        }
+        left -= page.messages.len().min(left);
+        shown += page.messages.len();
+        print(&page.messages, look, out)?;
+        after = page.next;
+    }
+    if shown == 0 && look == Look::People {
+        writeln!(out, "no messages")?;
+    }
+    Ok(())
+}
+
+fn query(which: &ListArguments, after: Option<String>, limit: usize) -> QueueQuery {
+    QueueQuery {
+        account: which.account.clone(),
+        recipient: which.to.clone(),
+        state: which.state.map(DeliveryState::from),
+        after,
+        limit: Some(limit),
+    }
+}
+
+async fn stored(
+    store: &dyn Reads,
+    which: &ListArguments,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<QueuePage, Failed> {
+    let name = |name: &str| Account::named(&normal::identity(name, LocalPart::Lower).unwrap_or_default());
+    let filter = Filter {
+        id: None,
+        account: which.account.as_deref().map(name),
+        recipient: which.to.clone(),
+        state: which.state.map(DeliveryState::from),
+    };
+    let after: Option<QueueId> = after.and_then(|id| id.parse().ok());
+    let found = store.list(filter, Page { after, limit }).await?;
+    let messages: Vec<MessageView> = found.into_iter().map(|(row, ends)| MessageView::of(row, ends)).collect();
+    let next = messages.last().map(|last| last.id.clone());
+    Ok(QueuePage { messages, next })
+}
+
+fn print(messages: &[MessageView], look: Look, out: &mut dyn Write) -> Result<(), Failed> {
+    if look == Look::Json {
+        return messages.iter().try_for_each(|message| json_line(out, message));
+    }
+    let mut table = Table::new(&["ID", "RECEIVED", ">SIZE", "ACCOUNT", "STATE", "NEXT TRY", "TO"]);
+    for message in messages {
+        table.row([
+            message.id.clone(),
+            local(message.received_ms),
+            size(message.size_bytes),
+            message.account.to_string(),
+            states(message),
+            local_or_dash(message.deliveries.iter().filter_map(|delivery| delivery.due_ms).min()),
+            recipients(message),
+        ]);
+    }
+    Ok(table.print(out)?)
+}
+
+/// `waiting`, or with counts where recipients stand differently.
+fn states(message: &MessageView) -> String {
+    let states = [
+        DeliveryState::Held,
+        DeliveryState::UnderWay,
+        DeliveryState::Waiting,
+        DeliveryState::Delivered,
+        DeliveryState::Bounced,
+        DeliveryState::Removed,
+    ];
+    let count = |state| message.deliveries.iter().filter(|delivery| delivery.state == state).count();
+    let counts: Vec<(usize, &str)> =
+        states.iter().map(|&s| (count(s), show::state(s))).filter(|(n, _)| *n > 0).collect();
+    match counts.as_slice() {
+        [(_, word)] => (*word).to_owned(),
+        _ => counts.iter().map(|(n, word)| format!("{n} {word}")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn recipients(message: &MessageView) -> String {
+    let left = |state| matches!(state, DeliveryState::Waiting | DeliveryState::Held | DeliveryState::UnderWay);
+    let mut names = message.deliveries.iter().filter(|delivery| left(delivery.state)).map(|delivery| &delivery.to);
+    let first = names.next().cloned().unwrap_or_default();
+    match names.count() {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+async fn show_one(place: &Place, id: &str, look: Look, out: &mut dyn Write) -> Result<(), Failed> {
+    let found = match place.or_store(place.client.message(id).await)? {
+        Answer::Daemon(found) => found,
+        Answer::Store(store) => {
+            let not_found = || Failed::NotFound { what: id.to_owned() };
+            let row = store.message(id.parse().map_err(|_| not_found())?).await?.ok_or_else(not_found)?;
+            detail(&store, row).await?
+        }
+    };
+    match look {
+        Look::Json => json_line(out, &found),
+        Look::People => Ok(show::detail(&found, out)?),
+    }
+}

@@ -1,0 +1,106 @@
+//! One message for people: who, where each recipient stands, why it has not left, what happened.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use super::moment::{local, local_or_dash, size};
+use super::table::Table;
+use crate::api::view::{EventView, MessageDetail, MessageView};
+use crate::mail::Visible;
+use crate::store::DeliveryState;
+
+/// Recipients that are listed one by one; of more, only a count.
+const RECIPIENTS_SHOWN_MAX: usize = 50;
+
+/// Prints a message with everything that is known of it.
+pub(super) fn detail(detail: &MessageDetail, out: &mut dyn Write) -> io::Result<()> {
+    head(&detail.message, out)?;
+    deliveries(detail, out)?;
+    for line in &detail.why {
+        let whom = match line.deliveries.len() {
+            n if n == detail.message.deliveries.len() => String::new(),
+            1 => "1 recipient: ".to_owned(),
+            n => format!("{n} recipients: "),
+        };
+        let expected = line.expected.map(|at| format!("; expected to leave at {}", local(at))).unwrap_or_default();
+        writeln!(out, "  why       {whom}{}{expected}", Visible(&line.sentence))?;
+    }
+    for event in &detail.history {
+        writeln!(out, "  {}  {}", local(event.at_ms), event_line(event))?;
+    }
+    Ok(())
+}
+
+fn head(message: &MessageView, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", message.id)?;
+    let from = if message.from.is_empty() { "<>" } else { &message.from };
+    let mut line = |name: &str, text: &str| writeln!(out, "  {name:<8}  {}", Visible(text));
+    line("received", &format!("{} from {}, {}", local(message.received_ms), message.client, size(message.size_bytes)))?;
+    line("account", &format!("{} (known by {})", message.account, message.source))?;
+    line("from", from)?;
+    if let Some(id) = &message.mta_id {
+        line("mta id", id)?;
+    }
+    if let Some(id) = &message.message_id {
+        line("msg-id", id)?;
+    }
+    if let Some(id) = &message.report_on {
+        line("report", &format!("on {id}"))?;
+    }
+    for reason in &message.verdict.reasons {
+        line("verdict", &format!("{:+} {}", reason.points, reason.sentence))?;
+    }
+    Ok(())
+}
+
+fn deliveries(detail: &MessageDetail, out: &mut dyn Write) -> io::Result<()> {
+    let all = &detail.message.deliveries;
+    let mut table = Table::new(&["  TO", "STATE", ">TRIES", "NEXT TRY", "LAST WORDS"]);
+    for delivery in all.iter().take(RECIPIENTS_SHOWN_MAX) {
+        table.row([
+            format!("  {}", delivery.to),
+            state(delivery.state).to_owned(),
+            delivery.attempts.to_string(),
+            local_or_dash(delivery.due_ms),
+            delivery.last_reply.clone().unwrap_or_default(),
+        ]);
+    }
+    table.print(out)?;
+    if all.len() > RECIPIENTS_SHOWN_MAX {
+        writeln!(out, "  and {} more recipients (--json lists them all)", all.len() - RECIPIENTS_SHOWN_MAX)?;
+    }
+    Ok(())
+}
+
+/// The word of a state for people.
+pub(super) fn state(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Waiting => "waiting",
+        DeliveryState::Held => "held",
+        DeliveryState::UnderWay => "under way",
+        DeliveryState::Delivered => "delivered",
+        DeliveryState::Bounced => "bounced",
+        DeliveryState::Removed => "removed",
+    }
+}
+
+/// The name and what an event says beyond the message that it stands under.
+fn event_line(event: &EventView) -> String {
+    let Ok(Value::Object(fields)) = serde_json::to_value(&event.event) else { return event.event.name().to_owned() };
+    let mut line = event.event.name().to_owned();
+    for (key, value) in &fields {
+        if matches!(key.as_str(), "event" | "id" | "account") {
+            continue;
+        }
+        let text = match value {
+            Value::String(text) => Visible(text).to_string(),
+            Value::Number(number) if key == "due" => {
+                number.as_u64().map_or(String::new(), |ms| local(crate::clock::WallMs(ms)))
+            }
+            other => Visible(&other.to_string()).to_string(),
+        };
+        line.push_str(&format!("  {key}: {text}"));
+    }
+    line
+}
