@@ -157,9 +157,9 @@ impl Connection {
                 let answer = self.begin_message();
                 self.session.content_decided(answer, &mut self.out);
             }
-            Step::ContentRefused => {
+            Step::ContentRefused(reply) => {
                 self.message = None;
-                self.shared.report(Report::MessageRefused, &self.client.label, "framing or size");
+                self.shared.report(Report::MessageRefused, &self.client.label, &reply.to_string());
             }
             Step::Message(transaction) => self.end_message(*transaction).await,
             Step::StartTls => {

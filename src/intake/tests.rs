@@ -258,6 +258,18 @@ async fn trust_is_judged_anew_after_xclient() {
 }
 
 #[tokio::test]
+async fn a_trusted_client_is_believed_about_the_login() {
+    let rig = Rig::start(|settings, _| settings.trust.trusted_uids = vec![own_user()]);
+    let mut talk = rig.hello().await;
+    talk.send("MAIL FROM:<x@example.org> AUTH=ann+40example.org\r\nRCPT TO:<b@example.net>\r\nDATA\r\n.\r\n").await;
+    for start in ["250 2.1.0", "250 2.1.5", "354", "250 2.6.0"] {
+        talk.expect(start).await;
+    }
+    let [taken] = rig.accepted().try_into().unwrap();
+    assert_eq!((taken.account.as_str(), taken.source), ("ann@example.org", AccountSource::MailAuth));
+}
+
+#[tokio::test]
 async fn a_stranger_is_told_554_and_goes() {
     let rig = Rig::start(|settings, _| settings.trust.relay_networks = Vec::new());
     let mut talk = rig.connect().await;

@@ -129,7 +129,7 @@ impl Edge {
                 }
                 Step::DecideContent => session.content_decided(self.decide("data"), out),
                 Step::Content(bytes) => self.content.extend_from_slice(bytes),
-                Step::ContentRefused => self.content.clear(),
+                Step::ContentRefused(_) => self.content.clear(),
                 Step::Message(transaction) => {
                     let answer = match self.decide("message") {
                         Ok(()) => {

@@ -136,8 +136,8 @@ pub enum Step<'i> {
     DecideContent,
     /// The next bytes of the message, dots taken off.
     Content(&'i [u8]),
-    /// The message has ended and was refused here, with its reply: forget its bytes.
-    ContentRefused,
+    /// The message has ended and was refused here, with this reply: forget its bytes.
+    ContentRefused(Reply),
     /// The message has ended. Answered by [`Session::content_answered`].
     Message(Box<Transaction>),
     /// The client may begin TLS as soon as what was written is sent. Plaintext that came behind STARTTLS is gone
@@ -270,7 +270,7 @@ impl Session {
                 reply.write(out);
                 self.phase = Phase::Command;
                 self.reset();
-                Some(Step::ContentRefused)
+                Some(Step::ContentRefused(reply))
             }
         }
     }
