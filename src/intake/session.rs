@@ -235,7 +235,8 @@ impl Connection {
     /// Reads more, or ends the session for its silence, or begins to drain.
     async fn read(&mut self) -> Result<(), Gone> {
         self.secret |= self.session.awaits_secret();
-        if self.at == self.held.len() && !self.session.in_content() {
+        let idle = self.at == self.held.len() && !self.session.in_content();
+        if idle {
             self.forget_secret();
             (self.held, self.out) = (Vec::new(), Vec::new());
         } else {
@@ -249,7 +250,7 @@ impl Connection {
         };
         let Self { stream, held, .. } = self;
         let read = async {
-            if held.is_empty() {
+            if idle {
                 stream.read_from_idle(held, READ_BYTES).await
             } else {
                 held.reserve(READ_BYTES);

@@ -1,7 +1,8 @@
 //! The bytes of a client: over TCP, a Unix socket, or TLS.
 
+use std::future::{Future as _, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -32,6 +33,11 @@ impl Stream {
                 let read = tls.read(&mut first).await?;
                 into.reserve_exact(bytes);
                 into.extend_from_slice(&first[..read]);
+                // What is decrypted already comes along; what is not is not waited for.
+                let mut rest = pin!(tls.read_buf(into));
+                if let Poll::Ready(more) = poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await {
+                    return Ok(read + more?);
+                }
                 return Ok(read);
             }
         }

@@ -326,6 +326,10 @@ async fn plaintext_behind_starttls_is_gone_and_auth_works_over_tls() {
     let [taken] = rig.accepted().try_into().unwrap();
     assert_eq!((taken.account.as_str(), taken.source), ("user", AccountSource::Login));
     assert!(String::from_utf8_lossy(&taken.prefix).contains(" with ESMTPSA id "));
+    let large = b"0123456789\r\n".repeat(20_000);
+    assert!(talk.message(&large).await.starts_with("250"), "many records, in any cut");
+    let [taken] = rig.accepted().try_into().unwrap();
+    assert_eq!(inline(&taken.body), large);
     talk.say("QUIT", "221").await;
 }
 
