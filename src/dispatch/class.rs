@@ -13,6 +13,9 @@ pub enum Class {
 }
 
 impl Class {
+    /// Both, the small mail first.
+    pub(super) const ALL: [Self; 2] = [Self::Transactional, Self::Bulk];
+
     /// The number that the store keeps.
     pub const fn number(self) -> u8 {
         self as u8

@@ -40,6 +40,8 @@ pub(super) struct LineState {
     pub(super) line: Line,
     /// Its place in the fair order while it is ready.
     pub(super) tag: u64,
+    /// How far the tag may move on while it is ready, for turns that its account has elsewhere.
+    pub(super) tag_max: u64,
     /// [`Moment::BEGINNING`]: not parked; [`Moment::END`]: until told.
     pub(super) parked_until: Moment,
     pub(super) heads: Heads,

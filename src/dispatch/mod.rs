@@ -17,6 +17,8 @@
 mod account;
 mod cap;
 mod class;
+#[cfg(test)]
+mod fairness;
 mod heads;
 mod hop;
 mod line;
@@ -28,6 +30,7 @@ mod refill;
 mod retry;
 mod schedule;
 mod settings;
+mod turn;
 mod why;
 
 pub use cap::{CapSettings, Room, WaitingCap, room_for};
@@ -37,6 +40,7 @@ pub use names::Names;
 pub use park::GateState;
 pub use refill::{Added, More};
 pub use retry::{DelayNotice, Life, NextTry, RetrySettings};
-pub use schedule::{Dispatch, Fit, Offer, Turn, TurnId};
+pub use schedule::Dispatch;
 pub use settings::{DispatchSettings, Weight};
+pub use turn::{Fit, Offer, Turn, TurnId};
 pub use why::{Gate, Standing, Why};

@@ -196,7 +196,7 @@ impl Dispatch {
     }
 
     /// How many heads a line may have now: fewer where many lines have some.
-    fn heads_max(&self) -> usize {
+    pub(super) fn heads_max(&self) -> usize {
         if self.heads < HEADS_SPARE + LINE_HEADS_SURE * self.index.len() { LINE_HEADS_MAX } else { LINE_HEADS_SURE }
     }
 }

@@ -12,11 +12,11 @@ use crate::limits::Moment;
 use crate::mail::QueueId;
 
 use super::account::AccountState;
-use super::class::Class;
 use super::hop::HopState;
 use super::line::{AccountId, HopId, InStore, Item, Line, LineNo, LineState};
 use super::park::Timer;
 use super::settings::{DispatchSettings, Weight};
+use super::turn::{Fit, Offer, Turn, TurnId};
 
 /// The most lines kept; the rest is found in the store in rounds.
 pub(super) const LINES_MAX: usize = 1_000_000;
@@ -57,77 +57,6 @@ pub(super) enum Again {
     No,
     /// The store is to be asked once the turn is over.
     Yes,
-}
-
-/// A turn that may be taken, for the caller to say whether its recipients fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Offer {
-    /// Whose mail, and where to.
-    pub line: Line,
-    /// Which message.
-    pub id: QueueId,
-    /// The most recipients the turn may have.
-    pub recipients: u32,
-}
-
-/// What the limits say to an offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fit {
-    /// So many of its recipients fit, at least one; they are leased.
-    Take(u32),
-    /// The account may not go on before then, at any hop.
-    ParkAccount(Moment),
-    /// Nobody may go on at this hop before then.
-    ParkHop(Moment),
-    /// This line may not go on before then.
-    ParkLine(Moment),
-    /// No turn now; nothing is parked.
-    Stop,
-}
-
-/// Leave to send some recipients of one message over a connection to its hop. It is spent by [`Dispatch::finish`] or
-/// [`Dispatch::put_back`]; one that was dropped is told by its id ([`Dispatch::lost`]).
-#[must_use = "the message stays under way until the turn is spent"]
-#[derive(Debug)]
-pub struct Turn {
-    id: TurnId,
-    line: Line,
-    recipients: u32,
-    left: u32,
-}
-
-/// Which turn it was; stays valid as a name after its [`Turn`] is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TurnId {
-    line: LineNo,
-    message: QueueId,
-}
-
-impl Turn {
-    /// The name of this turn.
-    pub fn id(&self) -> TurnId {
-        self.id
-    }
-
-    /// Whose mail, and where to.
-    pub fn line(&self) -> Line {
-        self.line
-    }
-
-    /// Which message.
-    pub fn message(&self) -> QueueId {
-        self.id.message
-    }
-
-    /// How many recipients the turn may have. The store says which; it may know of fewer.
-    pub fn recipients(&self) -> u32 {
-        self.recipients
-    }
-
-    /// How many of the message's recipients wait here beside those, as far as dispatch knows.
-    pub fn left(&self) -> u32 {
-        self.left
-    }
 }
 
 impl Dispatch {
@@ -198,7 +127,7 @@ impl Dispatch {
 
     /// Ends a turn that came to nothing: its recipients stand first in their line again, and it cost nothing.
     pub fn put_back(&mut self, turn: Turn) {
-        let (recipients, left) = (turn.recipients, turn.left);
+        let (recipients, left) = (turn.recipients(), turn.left());
         self.end(turn.spend(), recipients + left, recipients);
     }
 
@@ -288,14 +217,7 @@ impl Dispatch {
     fn offer(&mut self, hop: HopId) -> Option<(LineNo, Offer)> {
         let state = self.hops.get(&hop).filter(|state| !self.gated && state.may_go())?;
         let mut no = state.first()?;
-        loop {
-            let line = self.state(no).line;
-            let tag = self.start(line);
-            if tag <= self.state(no).tag {
-                break;
-            }
-            self.unready(no);
-            self.ready(no);
+        while self.move_on(no) {
             no = self.hops.get(&hop)?.first()?;
         }
         let alone = self.hops.get(&hop)?.ready_lines() == 1;
@@ -322,8 +244,7 @@ impl Dispatch {
         self.virtual_now[class as usize] = self.virtual_now[class as usize].max(tag);
         self.ready(no);
         self.ask_for_refill(no);
-        let id = TurnId { line: no, message: item.id };
-        Turn { id, line: offer.line, recipients, left: item.recipients - recipients }
+        Turn::new(TurnId { line: no, message: item.id }, offer.line, recipients, item.recipients - recipients)
     }
 
     fn end(&mut self, id: TurnId, left: u32, refund: u32) {
@@ -352,13 +273,28 @@ impl Dispatch {
         self.forget_line_if_idle(no);
     }
 
-    /// Where the line's next turn starts in its hop's virtual time.
-    fn start(&self, line: Line) -> u64 {
+    /// Where the next turn of a line that becomes ready starts in its hop's virtual time, and how far that may move on.
+    fn start(&self, line: Line) -> (u64, u64) {
         let class = line.class as usize;
         let now = self.hops.get(&line.hop).map_or(self.virtual_now[class], |hop| hop.virtual_now[class]);
-        let Some(account) = self.accounts.get(&line.account) else { return now };
-        let ahead_max = account.weight.cost(AHEAD_TURNS * self.turn_recipients);
-        account.finish[class].clamp(now, now + ahead_max)
+        let account = self.account(line.account);
+        let start_max = now + account.weight.cost(AHEAD_TURNS * self.turn_recipients);
+        (account.finish[class].clamp(now, start_max), start_max)
+    }
+
+    /// Moves a ready line on for the turns that its account had elsewhere since; whether it had any. The bound is that of
+    /// when it became ready: were it to move with the hop's time, the line's turn would never come.
+    fn move_on(&mut self, no: LineNo) -> bool {
+        let state = self.state(no);
+        let (line, tag, messages) = (state.line, state.tag, state.heads.len());
+        let moved = self.account(line.account).finish[line.class as usize].min(state.tag_max);
+        if moved > tag {
+            let hop = self.hop_mut(line.hop);
+            hop.remove(line.class, tag, no, messages);
+            hop.insert(line.class, moved, no, messages);
+            self.state_mut(no).tag = moved;
+        }
+        moved > tag
     }
 
     /// Puts a line into its hop's ready set if nothing stands in its way.
@@ -369,9 +305,9 @@ impl Dispatch {
         if state.ready || !free {
             return;
         }
-        let tag = self.start(line);
+        let (tag, tag_max) = self.start(line);
         let state = self.state_mut(no);
-        state.tag = tag;
+        (state.tag, state.tag_max) = (tag, tag_max);
         state.ready = true;
         self.hop_mut(line.hop).insert(line.class, tag, no, messages);
         self.list_hop(line.hop);
@@ -455,6 +391,7 @@ impl Dispatch {
         self.lines[no.place()] = Some(LineState {
             line,
             tag: 0,
+            tag_max: 0,
             parked_until: Moment::BEGINNING,
             heads: super::heads::Heads::None,
             before: None,
@@ -491,15 +428,4 @@ impl Dispatch {
             self.index.shrink_to_fit();
         }
     }
-}
-
-impl Turn {
-    fn spend(self) -> TurnId {
-        self.id
-    }
-}
-
-impl Class {
-    /// Both, the small mail first.
-    pub(super) const ALL: [Self; 2] = [Self::Transactional, Self::Bulk];
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::keys::{KeyId, Keys};
 use super::lease::{Charge, Counted, Granted, LeaseId, Spent};
-use super::report::{Cause, Crossing, NextSlot, Refusal, Usage};
+use super::report::{Cause, Crossing, NextSlot, Reach, Refusal, Usage};
 use super::rule::{Charged, KINDS, KeyKind, LimitRule, RuleBook, SetId};
 use super::timeline::Moment;
 
@@ -234,7 +234,10 @@ impl Limits {
                     room = if rule.unit.is_recipients() { room.min(fits) } else { room };
                     continue;
                 }
-                refusal = Some(stricter(refusal, rule, rules.kind, name, cause, next));
+                let reach = if rules.route.is_some() { Reach::OneRoute } else { Reach::AllRoutes };
+                let (rule, key) = (Arc::clone(&rule.name), Arc::from(name));
+                let new = Refusal { rule, kind: rules.kind, key, cause, reach, next };
+                refusal = Some(stricter(refusal, new));
             }
         }
         match refusal {
@@ -309,17 +312,10 @@ pub(super) fn sets_of<'a>(book: &RuleBook, charge: &'a Charge) -> Vec<(SetId, &'
     sets.filter(|(set, _)| !book.set(*set).rules.is_empty()).collect()
 }
 
-/// Of two refusals the one that lasts longer is named; the time is that of both.
-fn stricter(
-    other: Option<Refusal>,
-    rule: &LimitRule,
-    kind: KeyKind,
-    name: &str,
-    cause: Cause,
-    next: NextSlot,
-) -> Refusal {
+/// Of two refusals the one that lasts longer: it names the rule, and its time is that of both.
+fn stricter(other: Option<Refusal>, new: Refusal) -> Refusal {
     match other {
-        Some(other) if other.next.later(next) == other.next => other,
-        _ => Refusal { rule: Arc::clone(&rule.name), kind, key: name.into(), cause, next },
+        Some(other) if other.next.later(new.next) == other.next => other,
+        _ => new,
     }
 }

@@ -46,7 +46,7 @@ pub use lease::{Counted, Granted, LeaseId, Spent};
 pub use pace::{Guard, Pace, PaceError, PaceSettings, Paced, Pacer, Paces, TooFast};
 pub use past::{PastAttempt, PastState};
 pub use rate::{Rate, RateError, SLOTS_MAX, Unit, WINDOW_MS_MAX, WINDOW_MS_MIN};
-pub use report::{Cause, Crossing, NextSlot, Refusal, Usage};
+pub use report::{Cause, Crossing, NextSlot, Reach, Refusal, Usage};
 pub use rule::{
     AppliesTo, Charged, CountRefused, FairReserve, KeyKind, LimitRule, LimitSettings, Override, RuleBook, RuleError,
     RuleSet,

@@ -46,6 +46,15 @@ pub enum Cause {
     RecordTooShort,
 }
 
+/// Which mail of the key a refusal stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// All of it.
+    AllRoutes,
+    /// That of the request's route, which has limits of its own.
+    OneRoute,
+}
+
 /// Why no slot was leased. Nothing was taken from any key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -57,6 +66,8 @@ pub struct Refusal {
     pub key: Arc<str>,
     /// What stood in the way.
     pub cause: Cause,
+    /// Which mail of the key it stops.
+    pub reach: Reach,
     /// When asking again is not in vain: for all keys and rules of the request, not only for the one named.
     pub next: NextSlot,
 }
