@@ -319,3 +319,94 @@ fn stricter(other: Option<Refusal>, new: Refusal) -> Refusal {
         _ => new,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LimitSettings, PastAttempt, PastState};
+    use super::*;
+    use crate::clock::BootMs;
+
+    const TO: Charged<'static> = Charged { account: "a@x.example", egress: "192.0.2.1", login: None, route: "mx" };
+    const W: u64 = 1_001;
+
+    fn at(ms: u64) -> Moment {
+        Moment::of_boot(BootMs(ms))
+    }
+
+    fn book(account: &str) -> RuleBook {
+        let account = vec![account.parse().unwrap()];
+        RuleBook::new(&LimitSettings { account, egress: Vec::new(), ..LimitSettings::default() }).unwrap()
+    }
+
+    fn send(limits: &mut Limits, n: u32, ms: u64) -> Vec<Crossing> {
+        let Leased { granted, crossings } = limits.lease(TO, NonZeroU32::new(n).unwrap(), at(ms)).unwrap();
+        limits.used(granted, Spent { content: n, refused: 0 }, at(ms));
+        crossings
+    }
+
+    #[test]
+    fn nine_tenths_are_told_once_until_it_was_below_three_quarters() {
+        let mut limits = Limits::new(book("20/s"));
+        let told = |crossings: Vec<Crossing>| crossings.first().map(|c| (c.taken, c.slots));
+        assert_eq!(told(send(&mut limits, 4, 0)), None);
+        assert_eq!(told(send(&mut limits, 13, 10)), None, "17 of 20");
+        assert_eq!(told(send(&mut limits, 1, 20)), Some((18, 20)));
+        assert_eq!(told(send(&mut limits, 1, 30)), None, "told before");
+        assert_eq!(told(send(&mut limits, 3, W)), None, "15 left: not below three quarters, and 18 again");
+        assert_eq!(told(send(&mut limits, 18, 3 * W)), Some((18, 20)), "it was empty between");
+    }
+
+    #[test]
+    fn a_rule_that_reaches_past_the_record_starts_as_used_up() {
+        let past = [PastAttempt {
+            charged: TO,
+            counted: Counted { recipients: 1, messages: 1 },
+            state: PastState::Used(at(5_000)),
+        }];
+        let mut limits = Limits::start(book("2/s"), past, at(4_800), at(5_100));
+        let refusal = limits.lease(TO, NonZeroU32::MIN, at(5_100)).unwrap_err();
+        assert_eq!((refusal.cause, refusal.next), (Cause::RecordTooShort, NextSlot::At(at(4_800 + W))));
+        assert!(limits.lease(TO, NonZeroU32::MIN, at(4_799 + W)).is_err());
+        assert!(limits.lease(TO, NonZeroU32::MIN, at(4_800 + W)).is_ok(), "the record covers the window now");
+        // A reload that keeps the rule keeps its time; a longer window is not covered, and says so.
+        limits.reload(book("3/m"), past, at(4_800), at(6_000));
+        let refusal = limits.lease(TO, NonZeroU32::MIN, at(6_000)).unwrap_err();
+        assert_eq!(refusal.next, NextSlot::At(at(4_800 + 60_060)));
+    }
+
+    #[test]
+    fn usage_and_outlook() {
+        let mut limits = Limits::new(book("3/s"));
+        send(&mut limits, 2, 100);
+        let leased = limits.lease(TO, NonZeroU32::MIN, at(200)).unwrap();
+        let usage = limits.usage(at(300));
+        let [account] = &usage[..] else { panic!("{usage:?}") };
+        assert_eq!((account.used, account.leased, account.slots, &*account.rule), (2, 1, 3, "account 3/s"));
+        assert_eq!(account.next, NextSlot::At(at(100 + W)));
+        let cases = [
+            (0, 100 + W),     // the first slot to come free
+            (1, 100 + W),     // the second
+            (2, 300 + W),     // the leased one, if it ended now
+            (3, 100 + 2 * W), // the first again
+        ];
+        for (ahead, expected) in cases {
+            assert_eq!(limits.outlook(TO, ahead, at(300)), NextSlot::At(at(expected)), "{ahead} ahead");
+        }
+        limits.give_back(leased.granted, at(300));
+        assert_eq!(limits.outlook(TO, 0, at(300)), NextSlot::At(at(300)));
+    }
+
+    #[test]
+    fn idle_keys_cost_nothing() {
+        let mut limits = Limits::new(book("3/s"));
+        for n in 0..5_000u64 {
+            let account = format!("a{n}@x.example");
+            let leased = limits.lease(Charged { account: &account, ..TO }, NonZeroU32::MIN, at(n)).unwrap();
+            limits.used(leased.granted, Spent { content: 1, refused: 0 }, at(n));
+        }
+        assert!(limits.keys_len() < 3_500, "leases forget idle keys as they go: {} are left", limits.keys_len());
+        limits.sweep(10_000, at(9_000));
+        limits.sweep(10_000, at(9_000));
+        assert_eq!((limits.keys_len(), limits.under_way_len()), (0, 0));
+    }
+}
