@@ -221,7 +221,9 @@ fn lost(peer: &Peer, stage: Stage, waited: std::time::Duration, error: WireError
     match error {
         WireError::Timeout => DeliveryError::Timeout { next_hop, stage, waited },
         WireError::Closed => DeliveryError::Lost { next_hop, stage, source: None },
-        WireError::Io(source) => DeliveryError::Lost { next_hop, stage, source: Some(source) },
+        WireError::Io(source) | WireError::Content(source) => {
+            DeliveryError::Lost { next_hop, stage, source: Some(source) }
+        }
         WireError::Fault(source) => DeliveryError::BadReply { next_hop, stage, source },
     }
 }

@@ -14,6 +14,8 @@ pub mod mx;
 pub mod next_hop;
 pub mod route;
 mod screen;
+#[cfg(test)]
+mod script;
 pub mod settings;
 pub mod tls;
 pub mod under_way;

@@ -169,3 +169,6 @@ impl NextHop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

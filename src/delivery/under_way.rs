@@ -182,7 +182,7 @@ impl NextHop {
         let result = match result {
             // Its end is written only behind the whole: a body cut short on disk must not become a shorter message.
             Ok(length) if length + message.content.prefix.len() as u64 != message.content.size_bytes => {
-                Err(WireError::Io(io::Error::new(io::ErrorKind::InvalidData, "the stored content is not whole")))
+                Err(WireError::Content(io::Error::new(io::ErrorKind::InvalidData, "it is not whole")))
             }
             Ok(_) => {
                 stuffer.finish(&mut out);
@@ -239,7 +239,8 @@ impl NextHop {
                 Ok::<_, io::Error>((block, n))
             });
             let n;
-            (block, n) = read.await.map_err(|e| WireError::Io(io::Error::other(e)))?.map_err(WireError::Io)?;
+            (block, n) =
+                read.await.map_err(|e| WireError::Content(io::Error::other(e)))?.map_err(WireError::Content)?;
             if n == 0 {
                 return Ok(at);
             }
@@ -264,6 +265,7 @@ impl NextHop {
             WireError::Closed => format!("{peer}: connection closed while {stage} was to be answered"),
             WireError::Io(error) => format!("{peer}: connection lost while {stage} was to be answered ({error})"),
             WireError::Fault(fault) => format!("{peer}: no SMTP in reply to {stage}: {fault}"),
+            WireError::Content(error) => format!("the stored content of the message cannot be read: {error}"),
         }
     }
 }

@@ -45,6 +45,8 @@ pub(super) enum WireError {
     Io(io::Error),
     /// Bytes that are no reply.
     Fault(ReplyFault),
+    /// Not the wire: the stored content cannot be read as a whole.
+    Content(io::Error),
 }
 
 impl Wire {

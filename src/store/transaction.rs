@@ -161,6 +161,12 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// For tests of the rooms above, whose stores keep nothing.
+    #[cfg(test)]
+    pub(crate) fn pretended(message: QueueId, deliveries: Vec<Index>) -> Self {
+        Self { attempt: AttemptId(1), message, deliveries, account: Account::named("test"), granted: None }
+    }
+
     /// The attempt's row.
     pub fn attempt(&self) -> AttemptId {
         self.attempt
