@@ -10,6 +10,9 @@ use crate::smtp::client::{Enhanced, PeerReply, Stage, Tone};
 /// The rows that outguard comes with.
 const EMBEDDED: &str = include_str!("../../config/replies.toml");
 
+/// Where the meaning of what no row knows comes from.
+const RFC: &str = "RFC 5321 4.2.1";
+
 /// What kind of server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -53,6 +56,8 @@ pub struct Judgement<'a> {
     pub row: &'a str,
     /// The row's sentence, for the operator.
     pub sentence: &'a str,
+    /// Where the row is known from.
+    pub origin: &'a str,
 }
 
 /// All rows, in order.
@@ -82,9 +87,8 @@ struct Row {
     hop: Option<HopKind>,
     meaning: Meaning,
     sentence: String,
-    /// Where this is known from: for people who read the file.
-    #[serde(rename = "origin")]
-    _origin: String,
+    /// Where this is known from.
+    origin: String,
 }
 
 /// `5.7.26`, `*.7.26` for both classes, `5.7.606-649` for a range of details.
@@ -126,16 +130,14 @@ impl ReplyTable {
     pub fn judge(&self, hop: HopKind, stage: Stage, reply: &PeerReply) -> Judgement<'_> {
         let text = format!("{} {}", reply, reply.text).to_lowercase();
         if let Some(row) = self.rows.iter().find(|row| row.fits(hop, reply, &text)) {
-            return Judgement { meaning: row.meaning, row: &row.name, sentence: &row.sentence };
+            return Judgement { meaning: row.meaning, row: &row.name, sentence: &row.sentence, origin: &row.origin };
         }
-        if reply.tone() == Tone::Never && stage.is_about_the_message() {
-            return Judgement {
-                meaning: Meaning::Bounce,
-                row: "refused",
-                sentence: "the next hop refused the message",
-            };
-        }
-        Judgement { meaning: Meaning::Retry, row: "not-now", sentence: "the next hop put the message off" }
+        let (meaning, row, sentence) = if reply.tone() == Tone::Never && stage.is_about_the_message() {
+            (Meaning::Bounce, "refused", "the next hop refused the message")
+        } else {
+            (Meaning::Retry, "not-now", "the next hop put the message off")
+        };
+        Judgement { meaning, row, sentence, origin: RFC }
     }
 }
 

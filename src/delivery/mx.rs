@@ -90,12 +90,13 @@ fn shuffle(records: &mut [Mx], mut random: u64) {
 mod tests {
     use super::*;
 
+    type Case = (Result<Vec<Mx>, DnsError>, Result<&'static [&'static str], NoServer>);
+
     #[test]
     fn answers_and_their_servers() {
         let mx = |list: &[(u16, &str)]| {
             Ok(list.iter().map(|(preference, host)| Mx { preference: *preference, host: (*host).to_owned() }).collect())
         };
-        type Case = (Result<Vec<Mx>, DnsError>, Result<&'static [&'static str], NoServer>);
         let failed = DnsError::Failed { detail: "SERVFAIL".to_owned() };
         let cases: [Case; 9] = [
             (mx(&[(20, "b"), (10, "a"), (30, "c")]), Ok(&["a", "b", "c"])),

@@ -182,8 +182,14 @@ pub struct DsnSettings {
     pub from: Option<Address>,
     /// Who gets what no sender can get: bounces of bounces. `None` leaves an event only.
     pub operator: Option<Address>,
-    /// The largest message that goes back whole, in bytes, where RET=FULL asks for it; over it, the header alone.
+    /// The largest message that goes back whole, in bytes, where RET=FULL asks for it; over it, the header alone. At most
+    /// [`DsnSettings::FULL_BYTES_MAX`].
     pub full_bytes_max: u64,
+}
+
+impl DsnSettings {
+    /// The highest useful [`DsnSettings::full_bytes_max`]: a report is kept in the store's own table.
+    pub const FULL_BYTES_MAX: u64 = 50 * 1024;
 }
 
 impl Default for DsnSettings {
@@ -193,7 +199,7 @@ impl Default for DsnSettings {
             account: Account::named("mailer-daemon"),
             from: None,
             operator: None,
-            full_bytes_max: 50 * 1024,
+            full_bytes_max: Self::FULL_BYTES_MAX,
         }
     }
 }

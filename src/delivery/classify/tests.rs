@@ -53,7 +53,7 @@ fn every_row_has_a_name_of_its_own_and_words_for_people() {
     let count = names.len();
     names.dedup();
     assert_eq!(names.len(), count);
-    assert!(table.rows.iter().all(|row| row.sentence.len() > 20 && !row._origin.is_empty()));
+    assert!(table.rows.iter().all(|row| row.sentence.len() > 20 && !row.origin.is_empty()));
 }
 
 #[test]

@@ -318,7 +318,7 @@ mod encrypted {
         let full = format!("{STARTTLS}{AFTER}");
         let implicit = format!("TLS\nS: 220 mx.example\n{AFTER}");
         let open = format!("{STARTTLS}C: EHLO us.example\nS: 250 mx.example");
-        let plain = "S: 220 mx.example\nC: EHLO us.example\nS: 250 mx.example";
+        let unencrypted = "S: 220 mx.example\nC: EHLO us.example\nS: 250 mx.example";
         let cases: [(&[String], TlsMode, &[u8], &Authority, bool); 6] = [
             (&[full.clone()], TlsMode::Required, b"* user pw", &good, true),
             (&[full.clone()], TlsMode::Opportunistic, b"* user pw", &good, true), // counts as required
@@ -327,7 +327,7 @@ mod encrypted {
             (&[open], TlsMode::Opportunistic, b"", &other, true),
             // TLS breaks: plain text where it is a wish only.
             (
-                &[STARTTLS.replace("TLS\n", "X\n").replace("STARTX", "STARTTLS"), plain.to_owned()],
+                &[STARTTLS.replace("TLS\n", "X\n").replace("STARTX", "STARTTLS"), unencrypted.to_owned()],
                 TlsMode::Opportunistic,
                 b"",
                 &good,
