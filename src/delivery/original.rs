@@ -43,13 +43,13 @@ impl Original {
         let whole = ret == Some(Ret::Full) && content.size_bytes <= full_bytes_max;
         let wanted = if whole { usize::try_from(content.size_bytes).unwrap_or(usize::MAX) } else { HEADER_BYTES_MAX };
         let mut bytes = content.prefix[..content.prefix.len().min(wanted)].to_vec();
-        let rest = wanted - bytes.len();
+        let missing = wanted - bytes.len();
         match &content.body {
-            ContentBody::Bytes(body) => bytes.extend_from_slice(&body[..body.len().min(rest)]),
+            ContentBody::Bytes(body) => bytes.extend_from_slice(&body[..body.len().min(missing)]),
             ContentBody::File(file) => {
-                let mut read = vec![0; rest];
+                let mut read = vec![0; missing];
                 let mut filled = 0;
-                while filled < rest {
+                while filled < missing {
                     match file.read_at(&mut read[filled..], filled as u64)? {
                         0 => break,
                         n => filled += n,

@@ -1,8 +1,8 @@
-#![cfg(test)]
 //! Next hops that play a script, and what is needed to send to them.
 //!
-//! A script is lines: `S: text` is said, `C: text` must be heard, `C*` takes content up to the final dot, `TLS` agrees on TLS,
-//! `X` closes, `R` resets.
+//! A script is lines: `S: text` is said, `C: text` must be heard, `C*` takes content up to the final dot, `TLS` agrees on TLS and
+//! `X` closes.
+#![cfg(test)]
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

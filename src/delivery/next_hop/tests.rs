@@ -309,6 +309,9 @@ mod encrypted {
     const AFTER: &str =
         "C: EHLO us.example\nS: 250-mx.example\nS: 250 AUTH PLAIN\nC: AUTH PLAIN AHVzZXIAcHc=\nS: 235 ok";
 
+    /// Scripts, mode, credentials, who is believed, whether it works.
+    type Case<'a> = (&'a [String], TlsMode, &'a [u8], &'a Authority, bool);
+
     #[tokio::test]
     async fn required_and_implicit_verify_and_opportunistic_does_not() {
         let good = authority("localhost");
@@ -319,11 +322,11 @@ mod encrypted {
         let implicit = format!("TLS\nS: 220 mx.example\n{AFTER}");
         let open = format!("{STARTTLS}C: EHLO us.example\nS: 250 mx.example");
         let unencrypted = "S: 220 mx.example\nC: EHLO us.example\nS: 250 mx.example";
-        let cases: [(&[String], TlsMode, &[u8], &Authority, bool); 6] = [
-            (&[full.clone()], TlsMode::Required, b"* user pw", &good, true),
-            (&[full.clone()], TlsMode::Opportunistic, b"* user pw", &good, true), // counts as required
+        let cases: [Case<'_>; 6] = [
+            (std::slice::from_ref(&full), TlsMode::Required, b"* user pw", &good, true),
+            (std::slice::from_ref(&full), TlsMode::Opportunistic, b"* user pw", &good, true), // counts as required
             (&[implicit], TlsMode::Implicit, b"* user pw", &good, true),
-            (&[full], TlsMode::Required, b"* user pw", &other, false), // another authority
+            (std::slice::from_ref(&full), TlsMode::Required, b"* user pw", &other, false), // another authority
             (&[open], TlsMode::Opportunistic, b"", &other, true),
             // TLS breaks: plain text where it is a wish only.
             (
