@@ -19,6 +19,7 @@ pub mod reports;
 mod session;
 pub mod settings;
 mod shared;
+mod sock_diag;
 mod stream;
 pub mod tls;
 pub mod trace;
