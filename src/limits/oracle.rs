@@ -221,7 +221,9 @@ impl World {
             16 => self.wall_off = self.dice.pick(&[0, -86_400_000, 86_400_000, 3_000]),
             17 if self.dice.roll(3) == 0 => self.restart(),
             18 if self.dice.roll(3) == 0 => self.reload(),
-            19 => drop(self.limits.sweep(10, self.moment())),
+            19 => {
+                self.limits.sweep(10, self.moment());
+            }
             _ => {}
         }
     }
