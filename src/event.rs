@@ -163,6 +163,9 @@ pub enum Event {
         used: u32,
         /// Slots in all.
         slots: u32,
+        /// How the account is known, if it is an account's limit.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        source: Option<AccountSource>,
         /// Whose recipients were busiest, most first.
         busiest: Vec<String>,
     },

@@ -46,6 +46,8 @@ impl Arguments {
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the daemon in the foreground, until SIGTERM. SIGHUP reads the configuration again.
+    Run,
     /// Read the configuration, say what is wrong with it, and print what holds.
     Check,
     /// What the daemon does, how much waits, what is held.

@@ -13,7 +13,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
     let file = arguments.config.as_deref().unwrap_or(Path::new(CONFIG_PATH));
     let loaded = Config::load(file).map_err(|faults| Failed::Config(faults.to_string()))?;
     let mut err = io::stderr().lock();
-    for warning in loaded.warnings.iter() {
+    for warning in &loaded.warnings {
         let _ = writeln!(err, "outguard: {}", Visible(&warning.to_string())); // nobody is left to tell
     }
     write!(out, "{}", effective::print(&loaded.record, &file.display().to_string()).trim_start())?;

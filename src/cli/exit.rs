@@ -47,6 +47,8 @@ pub enum Failed {
     },
     /// The configuration is wrong; its faults, one a line.
     Config(String),
+    /// The daemon did not start.
+    Daemon(crate::daemon::RunError),
     /// The terminal or the system.
     Io(io::Error),
     /// The demonstration did not show what it promises.
@@ -84,6 +86,7 @@ impl fmt::Display for Failed {
             Self::Open { daemon, store } => write!(f, "{daemon}, and its store cannot be read instead: {store}"),
             Self::Store(error) => error.fmt(f),
             Self::Config(faults) => f.write_str(faults),
+            Self::Daemon(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
             Self::Demo { what } => f.write_str(what),
             Self::ReaderGone => f.write_str("the reader of the output is gone"),
@@ -101,7 +104,7 @@ impl Failed {
             Self::Store(error) => error.advice(),
             Self::Config(_) => "nothing was started or changed",
             Self::Demo { .. } => "please report it with the output above",
-            Self::Io(_) | Self::ReaderGone => "",
+            Self::Daemon(_) | Self::Io(_) | Self::ReaderGone => "",
         }
     }
 
@@ -137,6 +140,7 @@ impl Failed {
             Self::Config(_) => 78,
             Self::ReaderGone => 0,
             Self::Client(ClientError::Refused { .. } | ClientError::Broken { .. })
+            | Self::Daemon(_)
             | Self::Io(_)
             | Self::Demo { .. } => 1,
         }

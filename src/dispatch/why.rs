@@ -204,6 +204,12 @@ impl Dispatch {
             .sum::<u64>()
     }
 
+    /// Recipients that stand before a message in its own line.
+    pub fn ahead_in_line(&self, line: Line, id: QueueId) -> u64 {
+        let Some(no) = self.line_no(line) else { return 0 };
+        self.state(no).heads.iter().take_while(|item| item.id != id).map(|item| u64::from(item.recipients)).sum()
+    }
+
     /// How many connections a hop has, how many turns are under way there, how many messages are free to leave by it.
     pub fn hop_load(&self, hop: HopId) -> (u32, u32, u32) {
         self.hops.get(&hop).map_or((0, 0, 0), |state: &HopState| (state.open, state.turns, state.free_messages))

@@ -254,6 +254,15 @@ pub struct Paced<'a> {
     pub domain: &'a str,
 }
 
+impl<'a> Paced<'a> {
+    fn kinds(self) -> [(&'a str, SaysNotYet); 3] {
+        [(self.egress, TooFast::Egress), (self.account, TooFast::Account), (self.domain, TooFast::Domain)]
+    }
+}
+
+/// Which of [`TooFast`] a kind of key says.
+type SaysNotYet = fn(Moment) -> TooFast;
+
 /// Which pace says not yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TooFast {
@@ -277,17 +286,23 @@ impl Paces {
     /// # Errors
     /// The first pace that says not yet.
     pub fn pass(&mut self, who: Paced<'_>, recipients: NonZeroU32, now: Moment) -> Result<(), TooFast> {
-        let names = [who.egress, who.account, who.domain];
-        let kinds = [TooFast::Egress, TooFast::Account, TooFast::Domain];
-        let kinds = std::array::from_fn::<_, 3, _>(|i| (names[i], kinds[i]));
-        for (pacer, (key, too_fast)) in self.by_kind.iter_mut().zip(kinds) {
-            if let Some(pacer) = pacer {
-                pacer.would_pass(&key.into(), recipients, now).map_err(too_fast)?;
-            }
-        }
-        for (pacer, (key, too_fast)) in self.by_kind.iter_mut().zip(kinds) {
+        self.would_pass(who, recipients, now)?;
+        for (pacer, (key, too_fast)) in self.by_kind.iter_mut().zip(who.kinds()) {
             if let Some(pacer) = pacer {
                 pacer.pass(&key.into(), recipients, now).map_err(too_fast)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether so many recipients would pass; nothing passes.
+    ///
+    /// # Errors
+    /// The first pace that says not yet.
+    pub fn would_pass(&mut self, who: Paced<'_>, recipients: NonZeroU32, now: Moment) -> Result<(), TooFast> {
+        for (pacer, (key, too_fast)) in self.by_kind.iter_mut().zip(who.kinds()) {
+            if let Some(pacer) = pacer {
+                pacer.would_pass(&key.into(), recipients, now).map_err(too_fast)?;
             }
         }
         Ok(())

@@ -1,0 +1,261 @@
+//! One connection to a next hop: connect without a lease, then turn after turn, each on record before its MAIL.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::cache::Loaded;
+use super::core::Work;
+use super::settle::{Sent, Settled};
+use crate::delivery::{Egress, NextHop, Outgoing, Plan};
+use crate::dispatch::{HopId, Turn};
+use crate::store::{DeliveryState, Index, Lease, LeaseRequest, Stored};
+
+/// A turn whose message is read and whose deliveries are chosen.
+pub(super) struct Prepared {
+    pub(super) turn: Turn,
+    /// Recipients of the message that can go on by this hop after this turn.
+    pub(super) left: u32,
+    loaded: Loaded,
+}
+
+impl Engine {
+    /// The life of one connection. It was counted as opened.
+    pub(super) async fn connection(self: Arc<Self>, hop: HopId, plan: Arc<Plan>, egress: Arc<Egress>) {
+        let connected = NextHop::connect(&plan, &egress, &self.edges()).await;
+        match connected {
+            Ok(next_hop) => {
+                self.connected(hop);
+                self.serve(hop, &plan, &egress, next_hop).await;
+                self.core().dispatch.closed(hop);
+            }
+            Err(error) => {
+                self.core().dispatch.closed(hop);
+                self.not_connected(hop, &plan, &error).await;
+            }
+        }
+        self.signals.connections.notify_one();
+    }
+
+    async fn serve(self: &Arc<Self>, hop: HopId, plan: &Plan, egress: &Arc<Egress>, mut next_hop: NextHop) {
+        let mut ready = None;
+        loop {
+            let next = match ready.take() {
+                Some(ready) => Some(ready),
+                None => self.next_leased(hop, plan, egress, &mut next_hop).await,
+            };
+            let Some((prepared, lease)) = next else {
+                next_hop.quit().await;
+                return;
+            };
+            let Prepared { turn, left, loaded } = prepared;
+            let message = Sent::new(&loaded, lease.get());
+            let outgoing = Outgoing::new(&loaded.row, &loaded.deliveries, lease.get(), loaded.content);
+            let mut guard = TurnGuard { engine: self, turn: Some(turn) };
+            let mut end = next_hop.mail(lease, outgoing).run().await;
+            let turn = guard.turn.take().expect("only this task takes the turn out of its guard");
+
+            let connection = end.connection.take().filter(|_| !self.draining.is_cancelled());
+            let settled = self.settle(end, message, plan).await;
+            let next = if connection.is_some() { self.next_prepared(hop, plan, egress).await } else { None };
+            ready = self.conclude(settled, turn, left, next).await;
+            match connection {
+                Some(connection) => next_hop = connection,
+                None => return,
+            }
+        }
+    }
+
+    /// Stores the end of an attempt and the next lease of this connection in one transaction.
+    async fn conclude(
+        &self,
+        settled: Settled,
+        turn: Turn,
+        left: u32,
+        next: Option<(Prepared, LeaseRequest)>,
+    ) -> Option<(Prepared, Stored<Lease>)> {
+        let (prepared, request) = next.unzip();
+        let Settled { conclusion, after } = settled;
+        let concluded = match self.store.conclude(conclusion, request).await {
+            Ok(concluded) => concluded.into_inner(),
+            Err(error) => {
+                // The store keeps trying by itself until it holds; it gives up only when it is closed.
+                tracing::error!(%error, advice = error.advice(), "an outcome was not stored before the store closed");
+                self.core().lost_turn(turn.id());
+                if let Some(prepared) = prepared {
+                    self.core().lost_turn(prepared.turn.id());
+                }
+                return None;
+            }
+        };
+        if let Some(granted) = concluded.next_granted {
+            self.core().limits.give_back(granted, self.clock.now().into());
+        }
+        self.after_conclusion(after, turn, left);
+        match (prepared, concluded.next) {
+            (Some(prepared), Some(lease)) => self.unless_empty(prepared, lease).await,
+            (Some(prepared), None) => {
+                self.core().put_back(prepared.turn);
+                None
+            }
+            (None, _) => None,
+        }
+    }
+
+    /// Waits for a turn, and for the sync of its lease. `None`: the connection is not needed any longer.
+    async fn next_leased(
+        &self,
+        hop: HopId,
+        plan: &Plan,
+        egress: &Arc<Egress>,
+        next_hop: &mut NextHop,
+    ) -> Option<(Prepared, Stored<Lease>)> {
+        let turns = self.core().hop(hop)?.turns.clone();
+        let idle = tokio::time::sleep(super::IDLE);
+        tokio::pin!(idle);
+        loop {
+            let told = turns.notified();
+            if !next_hop.is_reusable() {
+                return None;
+            }
+            if let Some((prepared, request)) = self.next_prepared(hop, plan, egress).await {
+                let turn_id = prepared.turn.id();
+                match self.store.lease(request).await {
+                    Ok(lease) => match self.unless_empty(prepared, lease).await {
+                        Some(ready) => return Some(ready),
+                        None => continue,
+                    },
+                    Err(refused) => {
+                        tracing::warn!(error = %refused, advice = refused.error.advice(), "no lease; mail waits");
+                        let mut core = self.core();
+                        match refused.granted {
+                            Some(granted) => {
+                                core.limits.give_back(granted, self.clock.now().into());
+                                core.put_back(prepared.turn);
+                            }
+                            None => core.lost_turn(turn_id),
+                        }
+                        core.dispatch.park_hop(hop, crate::limits::Moment::from(self.clock.now()).plus_ms(1_000));
+                        return None;
+                    }
+                }
+            }
+            tokio::select! {
+                () = told => {}
+                () = &mut idle => return None,
+                () = self.draining.cancelled() => return None,
+            }
+        }
+    }
+
+    /// The next turn with its message and deliveries, ready to be leased.
+    async fn next_prepared(&self, hop: HopId, plan: &Plan, egress: &Arc<Egress>) -> Option<(Prepared, LeaseRequest)> {
+        loop {
+            let now = self.clock.now();
+            let (mut work, fresh) = self.take_turn(hop, egress, now)?;
+            for crossing in std::mem::take(&mut work.crossings) {
+                self.tell_crossing(crossing).await;
+            }
+            let loaded = match fresh {
+                Some(loaded) => Some(loaded),
+                None => self.load(&work).await,
+            };
+            if let Some(prepared) = self.choose(work, loaded, plan, egress) {
+                return Some(prepared);
+            }
+        }
+    }
+
+    fn take_turn(&self, hop: HopId, egress: &Egress, now: crate::clock::Now) -> Option<(Work, Option<Loaded>)> {
+        let mut core = self.core();
+        let work = core.take_turn(hop, egress, now)?;
+        let fresh = core.fresh.take(work.turn.message());
+        Some((work, fresh))
+    }
+
+    /// Chooses the deliveries of a turn. `None`: none of them waits any more, and turn and slots went back.
+    fn choose(
+        &self,
+        work: Work,
+        loaded: Option<Loaded>,
+        plan: &Plan,
+        egress: &Arc<Egress>,
+    ) -> Option<(Prepared, LeaseRequest)> {
+        let now = self.clock.now();
+        let free = |loaded: &Loaded| -> Vec<Index> {
+            let free = loaded.deliveries.iter().filter(|delivery| {
+                delivery.state == DeliveryState::Waiting
+                    && delivery.due <= now.wall
+                    && delivery.destination == work.destination
+            });
+            free.map(|delivery| delivery.index).collect()
+        };
+        let mut chosen = loaded.as_ref().map(free).unwrap_or_default();
+        let room = work.granted.recipients() as usize;
+        let left = u32::try_from(chosen.len().saturating_sub(room)).unwrap_or(u32::MAX);
+        chosen.truncate(room);
+        let Some(loaded) = loaded.filter(|_| !chosen.is_empty()) else {
+            let mut core = self.core();
+            core.limits.give_back(work.granted, now.into());
+            core.slots_came_back();
+            core.finish_turn(work.turn, 0);
+            return None;
+        };
+        let request = LeaseRequest {
+            message: work.turn.message(),
+            deliveries: chosen,
+            account: work.account,
+            egress: egress.name.to_string(),
+            login: plan.login.as_ref().map(|login| login.user.clone()),
+            route: plan.route.to_string(),
+            boot_id: self.clock.boot_id(),
+            leased: now,
+            granted: Some(work.granted),
+        };
+        Some((Prepared { turn: work.turn, left, loaded }, request))
+    }
+
+    /// A lease that found nothing waiting (an operator was faster) is ended as returned.
+    async fn unless_empty(&self, prepared: Prepared, lease: Stored<Lease>) -> Option<(Prepared, Stored<Lease>)> {
+        if !lease.get().deliveries().is_empty() {
+            return Some((prepared, lease));
+        }
+        let settled = self.settle_empty(lease.into_inner());
+        let Settled { conclusion, after } = settled;
+        if let Err(error) = self.store.conclude(conclusion, None).await {
+            tracing::error!(%error, advice = error.advice(), "an empty attempt was not ended before the store closed");
+        }
+        self.after_conclusion(after, prepared.turn, 0);
+        None
+    }
+
+    /// Reads a message from the store. `None`: it is gone, or cannot be read now (and is tried again later).
+    async fn load(&self, work: &Work) -> Option<Loaded> {
+        let id = work.turn.message();
+        match self.load_message(id).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                tracing::error!(%id, account = %work.account, %error, advice = error.advice(), "a message cannot be read");
+                let until = crate::limits::Moment::from(self.clock.now()).plus_ms(60_000);
+                let mut core = self.core();
+                core.dispatch.park_line(work.turn.line(), until);
+                let _ = core.dispatch.add_from_store(work.turn.line());
+                None
+            }
+        }
+    }
+}
+
+/// Tells of a turn that is dropped with its task (a panic, an abort). Its lease is told of by `UnderWay` itself, and is
+/// concluded as unknown by [`Engine::abandoned_loop`].
+struct TurnGuard<'a> {
+    engine: &'a Arc<Engine>,
+    turn: Option<Turn>,
+}
+
+impl Drop for TurnGuard<'_> {
+    fn drop(&mut self) {
+        if let Some(turn) = self.turn.take() {
+            self.engine.core().lost_turn(turn.id());
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Why mail waits and when it is expected to leave: what `queue show` and the page say, from what decides it.
+
+use super::Engine;
+use super::core::{Core, Parked};
+use crate::api::{LimitUse, WhyLine};
+use crate::clock::{Now, WallMs};
+use crate::dispatch::{Gate as WhyGate, HopId, Standing, Why};
+use crate::limits::{Charged, Moment, NextSlot};
+use crate::mail::QueueId;
+use crate::store::{DeliveryRow, DeliveryState, Gate, GateKind, Index, MessageRow, StoreError};
+
+impl Engine {
+    /// Why the deliveries of a message have not left; empty if there is no such message.
+    pub async fn explain(&self, id: QueueId) -> Result<Vec<WhyLine>, StoreError> {
+        let Some((row, deliveries)) = self.store.message(id).await? else { return Ok(Vec::new()) };
+        let now = self.clock.now();
+        let core = self.core();
+        let mut lines: Vec<WhyLine> = Vec::new();
+        for delivery in &deliveries {
+            let Some((why, expected)) = core.why(&row, delivery, now) else { continue };
+            let sentence = why.to_string();
+            match lines.iter_mut().find(|line| line.sentence == sentence && line.expected == expected) {
+                Some(line) => line.deliveries.push(delivery.index),
+                None => lines.push(WhyLine { deliveries: vec![Index(delivery.index.0)], sentence, expected }),
+            }
+        }
+        Ok(lines)
+    }
+
+    /// How full each limit is.
+    pub fn limit_uses(&self) -> Vec<LimitUse> {
+        let now = self.clock.now();
+        let present = Moment::from(now);
+        let usage = self.core().limits.usage(present);
+        let next = |next| match next {
+            NextSlot::At(at) if at > present => Some(at.to_wall(now)),
+            NextSlot::At(_) | NextSlot::AfterLeases | NextSlot::Never => None,
+        };
+        let to_use = |usage: crate::limits::Usage| LimitUse {
+            kind: usage.kind.to_string(),
+            key: usage.key.to_string(),
+            rule: usage.rule.to_string(),
+            used: usage.used,
+            leased: usage.leased,
+            slots: usage.slots,
+            next_slot: next(usage.next),
+        };
+        usage.into_iter().map(to_use).collect()
+    }
+}
+
+impl Core {
+    /// The reason of one delivery and its expected time; `None` if it neither waits nor is held or under way.
+    fn why(&self, row: &MessageRow, delivery: &DeliveryRow, now: Now) -> Option<(Why, Option<WallMs>)> {
+        match delivery.state {
+            DeliveryState::Delivered | DeliveryState::Bounced | DeliveryState::Removed => return None,
+            DeliveryState::UnderWay => return Some((Why::UnderWay, None)),
+            DeliveryState::Held => {
+                let by_verdict = row.verdict.reasons.first().map(|reason| reason.sentence.to_string());
+                let reason = delivery.last_reply.clone().or(by_verdict).unwrap_or_default();
+                let gate = WhyGate {
+                    before: format!("message {}", row.id).into(),
+                    by: "outguard".into(),
+                    reason: reason.into(),
+                    until: None,
+                };
+                return Some((Why::Held(gate), None));
+            }
+            DeliveryState::Waiting => {}
+        }
+        if let Some(gate) = self.gates.stops_account(&row.account) {
+            return Some((Why::Held(gate_words(gate)), gate.until));
+        }
+        let line = self.find_line(&row.account, row.class, &delivery.destination);
+        let plan = self.router.plan(&delivery.destination);
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(no_plan) => return Some((Why::NoWay { missing: no_plan.to_string().into() }, None)),
+        };
+        let gate = plan.egresses.first().and_then(|egress| self.gates.stops_egress(&egress.name));
+        if let Some(gate) = gate.filter(|_| plan.egresses.iter().all(|e| self.gates.stops_egress(&e.name).is_some())) {
+            return Some((Why::Held(gate_words(gate)), gate.until));
+        }
+        if delivery.due > now.wall {
+            let last_reply = delivery.last_reply.clone().unwrap_or_default().into();
+            let why = Why::Retry { at: delivery.due, failed_attempts: delivery.attempts, last_reply };
+            return Some((why, Some(delivery.due)));
+        }
+        let turn = || (Why::Turn { ahead: 0 }, None);
+        let Some(line) = line else { return Some(turn()) };
+        Some(match self.dispatch.standing(line, row.id) {
+            Standing::Absent | Standing::Gated => turn(),
+            Standing::UnderWay => (Why::UnderWay, None),
+            Standing::AccountParked(until) => self.slot(Parked::Account(line.account), row, &plan, until, now),
+            Standing::LineParked(until) => self.slot(Parked::Line(line), row, &plan, until, now),
+            Standing::HopParked(until) => match self.hop_trouble(line.hop) {
+                Some(trouble) => {
+                    let until = (until != Moment::END).then(|| until.to_wall(now));
+                    (Why::NextHopBusy { next_hop: format!("{} ({trouble})", plan.target).into(), until }, until)
+                }
+                None => self.slot(Parked::Hop(line.hop), row, &plan, until, now),
+            },
+            Standing::Busy { ahead } | Standing::Turn { ahead } => {
+                let expected = self.expected(row, &plan, ahead, now);
+                (Why::Turn { ahead }, expected)
+            }
+        })
+    }
+
+    /// Waiting for a slot: the refusing rule, and the time at which those before it and it have theirs.
+    fn slot(
+        &self,
+        parked: Parked,
+        row: &MessageRow,
+        plan: &crate::delivery::Plan,
+        until: Moment,
+        now: Now,
+    ) -> (Why, Option<WallMs>) {
+        let ahead = match self.find_line(&row.account, row.class, &plan.destination) {
+            Some(line) => self.dispatch.ahead_in_line(line, row.id),
+            None => 0,
+        };
+        let to = charged(row, plan);
+        let expected = match self.limits.outlook(to, u32::try_from(ahead).unwrap_or(u32::MAX), Moment::from(now)) {
+            NextSlot::At(at) => Some(at.max(until).to_wall(now)).filter(|_| until != Moment::END),
+            NextSlot::AfterLeases | NextSlot::Never => None,
+        };
+        let why = match self.refusal(parked) {
+            Some(refusal) => Why::WaitingForSlot {
+                rule: format!("{} of {} {}", refusal.rule, refusal.kind, refusal.key).into(),
+                expected,
+            },
+            None => Why::NextHopBusy {
+                next_hop: plan.target.to_string().into(),
+                until: (until != Moment::END).then(|| until.to_wall(now)),
+            },
+        };
+        (why, expected)
+    }
+
+    fn expected(&self, row: &MessageRow, plan: &crate::delivery::Plan, ahead: u64, now: Now) -> Option<WallMs> {
+        match self.limits.outlook(charged(row, plan), u32::try_from(ahead).unwrap_or(u32::MAX), Moment::from(now)) {
+            NextSlot::At(at) => Some(at.to_wall(now)),
+            NextSlot::AfterLeases | NextSlot::Never => None,
+        }
+    }
+
+    fn hop_trouble(&self, hop: HopId) -> Option<&str> {
+        self.hop(hop)?.trouble.as_deref()
+    }
+}
+
+fn charged<'a>(row: &'a MessageRow, plan: &'a crate::delivery::Plan) -> Charged<'a> {
+    Charged {
+        account: row.account.as_str(),
+        egress: plan.egresses.first().map_or("", |egress| &egress.name),
+        login: plan.login.as_ref().map(|login| login.user.as_str()),
+        route: &plan.route,
+    }
+}
+
+/// A gate as people read it.
+fn gate_words(gate: &Gate) -> WhyGate {
+    let before = match gate.kind {
+        GateKind::All => "all mail".to_owned(),
+        GateKind::Account | GateKind::Egress => format!("{} {}", gate.kind.as_str(), gate.key),
+    };
+    WhyGate {
+        before: before.into(),
+        by: gate.by.as_str().into(),
+        reason: gate.reason.as_str().into(),
+        until: gate.until,
+    }
+}

@@ -1,0 +1,98 @@
+//! A next hop that cannot be used: its mail is put off as a whole, with growing intervals, and nothing bounces for it.
+
+use super::Engine;
+use crate::clock::WallMs;
+use crate::delivery::{ConnectFate, DeliveryError, Plan};
+use crate::dispatch::{DelayNotice, HopId, Life, NextTry};
+use crate::limits::Moment;
+
+/// How long the login that was refused is left alone, in milliseconds: each further try may prolong a provider's block.
+const LOGIN_PAUSE_MS: u64 = 30 * 60_000;
+/// How long a hop keeps the number of connections that it let in, in milliseconds, before more are tried.
+const FEWER_CONNECTIONS_MS: u64 = 60_000;
+
+impl Engine {
+    pub(super) fn connected(&self, hop: HopId) {
+        if let Some(state) = self.core().hop_mut(hop) {
+            state.failures = 0;
+            state.trouble = None;
+        }
+    }
+
+    /// A connection came to nothing. Where others of the hop work, it only has as many as it may have; where none does,
+    /// all its mail is put off.
+    pub(super) async fn not_connected(&self, hop: HopId, plan: &Plan, error: &DeliveryError) {
+        let now = self.clock.now();
+        let (wait_ms, first) = {
+            let mut core = self.core();
+            let (open, ..) = core.dispatch.hop_load(hop);
+            if open > 0 {
+                core.fewer_connections(hop, open, Moment::from(now).plus_ms(FEWER_CONNECTIONS_MS));
+                tracing::info!(destination = %plan.destination, %error, open, "no further connection; those open go on");
+                return;
+            }
+            let retry = core.settings.retry;
+            let Some(state) = core.hop_mut(hop) else { return };
+            state.failures = state.failures.saturating_add(1);
+            state.trouble = Some(error.to_string());
+            let failures = state.failures;
+            let life = Life { age_ms: 0, spent_ms: 0, failed_attempts: failures, delay: DelayNotice::Told };
+            let wait_ms = match (error.fate(), retry.after_failure(&life, self.random())) {
+                (ConnectFate::PauseLogin, NextTry::After { wait_ms }) => wait_ms.max(LOGIN_PAUSE_MS),
+                (_, NextTry::After { wait_ms }) => wait_ms,
+                (_, NextTry::Expired | NextTry::TooOld) => retry.wait_ms_max,
+            };
+            // Parked before its heads go: what comes meanwhile stands in line and finds the park.
+            core.dispatch.park_hop(hop, Moment::from(now).plus_ms(wait_ms));
+            let _ = core.dispatch.take_hop(hop);
+            (wait_ms, failures == 1)
+        };
+        if let ConnectFate::Bounce { status, words } = error.fate() {
+            self.bounce_destination(hop, plan, status, &words).await;
+            return;
+        }
+        let due = WallMs(now.wall.0 + wait_ms);
+        match self.store.defer_destination(plan.destination.clone(), now, due, error.to_string()).await {
+            Ok(deferred) => tracing::debug!(destination = %plan.destination, deferred, "put off"),
+            Err(error) => tracing::error!(%error, advice = error.advice(), "mail was not put off on record; it waits"),
+        }
+        if first && let Err(error) = self.store.note(error.event(&plan.destination, due), now).await {
+            tracing::error!(%error, advice = error.advice(), "the journal lacks the trouble of a next hop");
+        }
+        self.signals.deferred.notify_one();
+    }
+
+    /// The domain takes no mail, or does not exist: everything that waits for it goes back to its sender.
+    async fn bounce_destination(&self, hop: HopId, plan: &Plan, status: &'static str, words: &str) {
+        let lines = match self.store.lines().await {
+            Ok(lines) => lines,
+            Err(error) => {
+                tracing::error!(%error, advice = error.advice(), "mail for a domain that takes none waits on");
+                return;
+            }
+        };
+        for count in lines.into_iter().filter(|count| count.line.destination == plan.destination) {
+            loop {
+                let now = self.clock.now();
+                let page = match self.store.line_page(count.line.clone(), now.wall, 100).await {
+                    Ok(page) if !page.is_empty() => page,
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::error!(%error, advice = error.advice(), "mail for a domain that takes none waits on");
+                        return;
+                    }
+                };
+                for message in page {
+                    if !self.bounce_unattempted(message.id, &message.deliveries, status, words, now).await {
+                        return;
+                    }
+                }
+            }
+        }
+        let mut core = self.core();
+        if let Some(state) = core.hop_mut(hop) {
+            state.failures = 0;
+        }
+        core.dispatch.unpark_hop(hop);
+    }
+}

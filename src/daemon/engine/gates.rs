@@ -1,0 +1,109 @@
+//! The closed gates, as the dispatcher asks for them at each lease.
+//!
+//! Gates are never written into messages: closing one holds all that stands behind it at once, and opening it lets go
+//! exactly that.
+
+use std::collections::HashMap;
+
+use crate::account::Account;
+use crate::clock::WallMs;
+use crate::store::{Gate, GateKind};
+
+/// The gates that are closed now.
+#[derive(Debug, Default)]
+pub(super) struct Gates {
+    all: Option<Gate>,
+    accounts: HashMap<String, Gate>,
+    egresses: HashMap<String, Gate>,
+}
+
+impl Gates {
+    pub(super) fn new(closed: Vec<Gate>) -> Self {
+        let mut gates = Self::default();
+        for gate in closed {
+            gates.close(gate);
+        }
+        gates
+    }
+
+    pub(super) fn close(&mut self, gate: Gate) {
+        match gate.kind {
+            GateKind::All => self.all = Some(gate),
+            GateKind::Account => drop(self.accounts.insert(gate.key.clone(), gate)),
+            GateKind::Egress => drop(self.egresses.insert(gate.key.clone(), gate)),
+        }
+    }
+
+    pub(super) fn open(&mut self, kind: GateKind, key: &str) -> Option<Gate> {
+        match kind {
+            GateKind::All => self.all.take(),
+            GateKind::Account => self.accounts.remove(key),
+            GateKind::Egress => self.egresses.remove(key),
+        }
+    }
+
+    /// Whether everything is stopped.
+    pub(super) fn stops_all(&self) -> bool {
+        self.all.is_some()
+    }
+
+    /// The gate of this very account.
+    pub(super) fn stops_account_alone(&self, account: &Account) -> Option<&Gate> {
+        self.accounts.get(account.as_str())
+    }
+
+    /// The gate of this very egress.
+    pub(super) fn stops_egress_alone(&self, egress: &str) -> Option<&Gate> {
+        self.egresses.get(egress)
+    }
+
+    /// The gate that stops an account's mail, the widest first.
+    pub(super) fn stops_account(&self, account: &Account) -> Option<&Gate> {
+        self.all.as_ref().or_else(|| self.accounts.get(account.as_str()))
+    }
+
+    /// The gate that stops an egress, the widest first.
+    pub(super) fn stops_egress(&self, egress: &str) -> Option<&Gate> {
+        self.all.as_ref().or_else(|| self.egresses.get(egress))
+    }
+
+    /// Those whose own end has come.
+    pub(super) fn ended(&self, now: WallMs) -> Vec<(GateKind, String)> {
+        self.iter().filter(|g| g.until.is_some_and(|until| until <= now)).map(|g| (g.kind, g.key.clone())).collect()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Gate> {
+        self.all.iter().chain(self.accounts.values()).chain(self.egresses.values())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(kind: GateKind, key: &str, until: Option<u64>) -> Gate {
+        Gate {
+            kind,
+            key: key.into(),
+            by: "root".into(),
+            reason: "test".into(),
+            since: WallMs(1),
+            until: until.map(WallMs),
+        }
+    }
+
+    #[test]
+    fn gates_stop_what_is_behind_them() {
+        let (a, b) = (Account::named("a@x"), Account::named("b@x"));
+        let mut gates =
+            Gates::new(vec![gate(GateKind::Account, "a@x", Some(9)), gate(GateKind::Egress, "192.0.2.1", None)]);
+        assert!(gates.stops_account(&a).is_some() && gates.stops_account(&b).is_none());
+        assert!(gates.stops_egress("192.0.2.1").is_some() && gates.stops_egress("192.0.2.2").is_none());
+        assert_eq!(gates.ended(WallMs(8)), []);
+        assert_eq!(gates.ended(WallMs(9)), [(GateKind::Account, "a@x".to_owned())]);
+        gates.close(gate(GateKind::All, "", None));
+        assert!(gates.stops_account(&b).is_some() && gates.stops_egress("192.0.2.2").is_some());
+        assert!(gates.open(GateKind::All, "").is_some() && gates.open(GateKind::All, "").is_none());
+        assert!(gates.stops_account(&b).is_none());
+    }
+}

@@ -1,0 +1,98 @@
+//! What sessions ask of the queue.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::cache::Loaded;
+use super::core::Accepted;
+use crate::account::Account;
+use crate::clock::Now;
+use crate::delivery::Facts;
+use crate::dispatch::{Room, WaitingCap, room_for};
+use crate::event::Event;
+use crate::intake::Queue;
+use crate::limits::{Charged, KeyKind};
+use crate::mail::{Envelope, QueueId};
+use crate::smtp::{Class, Refusal, Reply, Text};
+use crate::store::{Acceptance, Destination, SpoolWriter, StoreError, StoreFuture, Stored};
+
+/// An account has as much waiting as it may (RFC 3463 3.3, X.2.2 is the recipient's; ours is local policy, X.7.1).
+const ACCOUNT_FULL: Reply =
+    Reply::of(Class::Retry, 52, 7, 1, Text::fixed("too much mail of this account is waiting, try later"));
+/// All accounts together have.
+const QUEUE_FULL: Reply = Reply::of(Class::Retry, 52, 3, 1, Text::fixed("too much mail is waiting, try later"));
+
+impl Queue for Engine {
+    fn allocate(&self) -> Result<QueueId, StoreError> {
+        self.store.allocate()
+    }
+
+    fn spool(&self, id: QueueId) -> StoreFuture<'_, Box<dyn SpoolWriter>> {
+        self.store.spool(id)
+    }
+
+    fn admit(&self, account: &Account, recipients: u32) -> Result<(), Refusal> {
+        let core = self.core();
+        let to = Charged { account: account.as_str(), egress: "", login: None, route: "" };
+        let rules =
+            core.limits.book().rules_for(&to).filter(|(kind, _)| *kind == KeyKind::Account).map(|(_, rule)| rule);
+        let cap = WaitingCap::new(&core.settings.waiting, rules, core.settings.retry.expiry_ms);
+        let room = room_for(&cap, core.load.of(account), core.load.all(), recipients.into());
+        let reply = match room {
+            Room::Yes => return Ok(()),
+            Room::Full => QUEUE_FULL,
+            Room::AccountFull { room_in_ms: None } => ACCOUNT_FULL,
+            Room::AccountFull { room_in_ms: Some(ms) } => {
+                let at = i64::try_from(self.clock.now().wall.0.saturating_add(ms)).unwrap_or(i64::MAX);
+                let at = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::MAX);
+                ACCOUNT_FULL.with_text(&format!(
+                    "{} deliveries of this account are waiting; there is room about {}",
+                    core.load.of(account),
+                    at.strftime("%Y-%m-%d %H:%M:%S UTC")
+                ))
+            }
+        };
+        Err(Refusal::new(reply).unwrap_or(Refusal::STORE_UNAVAILABLE))
+    }
+
+    fn destinations(&self, account: &Account, envelope: &Envelope, header_from: Option<&str>) -> Vec<Destination> {
+        let router = self.core().router.clone();
+        let to = |recipient: &crate::mail::Recipient| {
+            router.destination(Facts {
+                account,
+                reverse_path: &envelope.reverse_path,
+                recipient_domain: recipient.address.domain(),
+                from_domain: header_from,
+            })
+        };
+        envelope.recipients.iter().map(to).collect()
+    }
+
+    fn accept(&self, acceptance: Acceptance) -> StoreFuture<'_, Stored<QueueId>> {
+        Box::pin(async move {
+            let fresh = Loaded::from_acceptance(&acceptance);
+            let (account, id, class) = (acceptance.account.clone(), acceptance.id, acceptance.class);
+            let decision = acceptance.verdict.decision;
+            let destinations = if fresh.is_some() { Vec::new() } else { acceptance.destinations.clone() };
+            let stored = self.store.accept(acceptance).await?;
+            let mut core = self.core();
+            match fresh {
+                Some(loaded) => core.add_loaded(loaded),
+                None => core.add_accepted(&account, Accepted { id, class, decision, destinations: &destinations }),
+            }
+            drop(core);
+            self.signals.connections.notify_one();
+            Ok(stored)
+        })
+    }
+
+    fn note(&self, event: Event, now: Now) {
+        let store = Arc::clone(&self.store);
+        tokio::spawn(async move {
+            let name = event.name();
+            if let Err(error) = store.note(event, now).await {
+                tracing::error!(%error, event = name, advice = error.advice(), "the journal lacks an event");
+            }
+        });
+    }
+}

@@ -1,0 +1,165 @@
+//! Reports to senders: made when a delivery ends or is late, stored in the transaction of that end.
+
+use super::Engine;
+use super::cache::Loaded;
+use super::settle::{Action, Report};
+use crate::clock::Now;
+use crate::delivery::{Fate, RecipientEnd};
+use crate::dispatch::NextTry;
+use crate::event::Event;
+use crate::mail::QueueId;
+use crate::store::{
+    Acceptance, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, DueDelivery, Index, MessageRow,
+};
+
+impl Engine {
+    /// Ends what was free to leave for as long as it may be.
+    pub(super) async fn expire(&self, due: &DueDelivery, end: NextTry, now: Now) {
+        let words = match end {
+            NextTry::Expired => "not delivered in the time that mail is tried for",
+            NextTry::TooOld | NextTry::After { .. } => "not delivered within the age that mail may reach",
+        };
+        let id = due.message.id;
+        self.bounce_unattempted(id, &due.message.deliveries, "4.4.7", words, now).await;
+    }
+
+    /// Ends waiting deliveries without an attempt, and reports it; `false` if it could not be stored.
+    pub(super) async fn bounce_unattempted(
+        &self,
+        id: QueueId,
+        indices: &[Index],
+        status: &str,
+        words: &str,
+        now: Now,
+    ) -> bool {
+        let loaded = match self.load_message(id).await {
+            Ok(Some(loaded)) => loaded,
+            Ok(None) => return true,
+            Err(error) => {
+                tracing::error!(%id, %error, advice = error.advice(), "a message that should end waits on");
+                return false;
+            }
+        };
+        let waits =
+            |delivery: &&DeliveryRow| indices.contains(&delivery.index) && delivery.state == DeliveryState::Waiting;
+        let ending: Vec<DeliveryRow> = loaded.deliveries.iter().filter(waits).cloned().collect();
+        if ending.is_empty() {
+            return true;
+        }
+        let end_of = |delivery: DeliveryRow| {
+            let words = match &delivery.last_reply {
+                Some(last) => format!("{words}; the last attempt: {last}"),
+                None => words.to_owned(),
+            };
+            let end = RecipientEnd {
+                index: delivery.index,
+                fate: Fate::Bounced,
+                words,
+                status: status.to_owned(),
+                diagnostic: delivery.last_reply.clone(),
+            };
+            (delivery, end)
+        };
+        let report = Report { action: Action::Failed, recipients: ending.into_iter().map(end_of).collect() };
+        let made = self.report(&loaded.row, &loaded.content, &report, now).await;
+        let (reports, events) = match made {
+            Ok(acceptance) => (vec![acceptance], Vec::new()),
+            Err(events) => (Vec::new(), events),
+        };
+        let dsn = reports.first().map(|report| report.id);
+        let fresh: Vec<Loaded> = reports.iter().filter_map(Loaded::from_acceptance).collect();
+        let ended = report.recipients.len() as u64;
+        let ends = report.recipients.into_iter().map(|(_, end)| DeliveryEnd {
+            index: end.index,
+            outcome: DeliveryOutcome::Bounced { reply: end.words, dsn },
+        });
+        if let Err(error) = self.store.end_unattempted(id, now, ends.collect(), reports).await {
+            tracing::error!(%id, %error, advice = error.advice(), "a message that should end waits on");
+            return false;
+        }
+        {
+            let mut core = self.core();
+            core.load.remove(&loaded.row.account, ended);
+            for report in fresh {
+                core.add_loaded(report);
+            }
+        }
+        for event in events {
+            self.note(event).await;
+        }
+        self.signals.connections.notify_one();
+        true
+    }
+
+    /// Tells the sender, once, that a message is late.
+    pub(super) async fn tell_delay(&self, due: &DueDelivery, now: Now) {
+        let id = due.message.id;
+        let loaded = match self.load_message(id).await {
+            Ok(Some(loaded)) => loaded,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(%id, %error, advice = error.advice(), "a delay is not told now");
+                return;
+            }
+        };
+        let late = |delivery: &&DeliveryRow| {
+            due.message.deliveries.contains(&delivery.index)
+                && delivery.attempts > 0
+                && !delivery.delay_reported
+                && delivery.recipient.wants_delay()
+        };
+        let end_of = |delivery: &DeliveryRow| {
+            let words = delivery.last_reply.clone().unwrap_or_else(|| "not reached yet".to_owned());
+            let end = RecipientEnd {
+                index: delivery.index,
+                fate: Fate::Deferred,
+                diagnostic: delivery.last_reply.clone(),
+                words,
+                status: "4.4.7".to_owned(),
+            };
+            (delivery.clone(), end)
+        };
+        let recipients: Vec<_> = loaded.deliveries.iter().filter(late).map(end_of).collect();
+        if recipients.is_empty() {
+            return;
+        }
+        let indices = recipients.iter().map(|(delivery, _)| delivery.index).collect();
+        let report = Report { action: Action::Delayed, recipients };
+        // Nobody to tell is no failure: a delay is not the end of anything.
+        let Ok(acceptance) = self.report(&loaded.row, &loaded.content, &report, now).await else { return };
+        let fresh = Loaded::from_acceptance(&acceptance);
+        match self.store.report_delay(id, indices, acceptance).await {
+            Ok(_) => {
+                let mut core = self.core();
+                if let Some(fresh) = fresh {
+                    core.add_loaded(fresh);
+                }
+            }
+            Err(error) => tracing::warn!(%id, %error, advice = error.advice(), "a delay is not told now"),
+        }
+    }
+
+    pub(super) async fn load_message(&self, id: QueueId) -> Result<Option<Loaded>, crate::store::StoreError> {
+        let Some((row, deliveries)) = self.store.message(id).await? else { return Ok(None) };
+        let content = self.store.content(id).await?;
+        Ok(Some(Loaded { row, deliveries, content }))
+    }
+
+    /// The report as a message of ours; or the events that stand in its place where none may be sent.
+    pub(super) async fn report(
+        &self,
+        row: &MessageRow,
+        _content: &Content,
+        report: &Report,
+        _now: Now,
+    ) -> Result<Acceptance, Vec<Event>> {
+        if report.action == Action::Failed {
+            return Err(vec![Event::DsnToOperator {
+                of: row.id.to_string(),
+                account: row.account.clone(),
+                reason: "none".to_owned(),
+            }]);
+        }
+        Err(Vec::new())
+    }
+}

@@ -1,0 +1,287 @@
+//! The end of an attempt: from what the next hop said to what is stored, and to where the slots go.
+
+use std::collections::HashMap;
+
+use super::Engine;
+use super::cache::Loaded;
+use crate::clock::{Now, WallMs};
+use crate::delivery::{Abandoned, AttemptEnd, ContentBegan, Fate, Plan, RecipientEnd, ReportDuty, Signal, SignalKind};
+use crate::dispatch::{DelayNotice, Life, NextTry, Turn};
+use crate::event::Event;
+use crate::limits::{Moment, Spent};
+use crate::store::{
+    Acceptance, Conclusion, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, Index, Lease, MessageRow, SlotsEnd,
+};
+
+/// A message that was sent, as far as its end needs it.
+pub(super) struct Sent {
+    pub(super) row: MessageRow,
+    /// Those of the lease.
+    pub(super) deliveries: HashMap<Index, DeliveryRow>,
+    pub(super) content: Content,
+}
+
+/// What an attempt leaves to be stored, and to be done once it is.
+pub(super) struct Settled {
+    pub(super) conclusion: Conclusion,
+    pub(super) after: After,
+}
+
+/// What is done after the outcome is on disk.
+#[derive(Default)]
+pub(super) struct After {
+    /// Whose mail it was and how many of its deliveries ended.
+    ended: Option<(crate::account::Account, u64)>,
+    /// Deliveries that can go on at once.
+    again: u32,
+    deferred: bool,
+    reports: Vec<Loaded>,
+    signals: Vec<Signal>,
+}
+
+/// What is to be reported to the sender.
+pub(super) struct Report {
+    pub(super) action: Action,
+    pub(super) recipients: Vec<(DeliveryRow, RecipientEnd)>,
+}
+
+/// RFC 3464 2.3.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    Failed,
+    Delayed,
+    Relayed,
+}
+
+impl Sent {
+    pub(super) fn new(loaded: &Loaded, lease: &Lease) -> Self {
+        let leased = loaded.deliveries.iter().filter(|delivery| lease.deliveries().contains(&delivery.index));
+        Self {
+            row: loaded.row.clone(),
+            deliveries: leased.map(|delivery| (delivery.index, delivery.clone())).collect(),
+            content: loaded.content.clone(),
+        }
+    }
+}
+
+impl Engine {
+    /// Decides what becomes of each recipient, spends the slots, and makes the reports.
+    pub(super) async fn settle(&self, end: AttemptEnd, sent: Sent, plan: &Plan) -> Settled {
+        let AttemptEnd { mut lease, content, recipients, signals, egress, next_hop, .. } = end;
+        let (now, slots) = self.spend(&mut lease, content, &recipients);
+        let mut after = After { signals, ..After::default() };
+        let mut outcomes = Vec::with_capacity(recipients.len());
+        let (mut failed, mut relayed) = (Vec::new(), Vec::new());
+        let mut ended = 0;
+        for recipient in recipients {
+            let Some(delivery) = sent.deliveries.get(&recipient.index) else { continue };
+            let outcome = self.outcome(&sent.row, delivery, &recipient, now);
+            match &outcome {
+                Some(DeliveryOutcome::Delivered { .. }) => {
+                    ended += 1;
+                    if recipient.fate == Fate::Delivered(ReportDuty::Ours) && delivery.recipient.wants_success() {
+                        relayed.push((delivery.clone(), recipient.clone()));
+                    }
+                }
+                Some(DeliveryOutcome::Bounced { .. }) => {
+                    ended += 1;
+                    failed.push((delivery.clone(), recipient.clone()));
+                }
+                Some(DeliveryOutcome::Deferred { .. }) => after.deferred = true,
+                Some(DeliveryOutcome::Held { .. }) => {}
+                None => after.again += 1,
+            }
+            outcomes.extend(outcome.map(|outcome| DeliveryEnd { index: recipient.index, outcome }));
+        }
+        after.ended = Some((sent.row.account.clone(), ended));
+        let mut events = Vec::new();
+        if slots == SlotsEnd::Unknown {
+            events.push(Event::AttemptUnknown {
+                id: sent.row.id.to_string(),
+                account: sent.row.account.clone(),
+                recipients: u32::try_from(lease.deliveries().len()).unwrap_or(u32::MAX),
+                reason: format!("{next_hop} did not answer the content; a second copy is possible"),
+            });
+        }
+        let mut reports = Vec::new();
+        for (action, recipients) in [(Action::Failed, failed), (Action::Relayed, relayed)] {
+            if recipients.is_empty() {
+                continue;
+            }
+            let report = Report { action, recipients };
+            match self.report(&sent.row, &sent.content, &report, now).await {
+                Ok(acceptance) => {
+                    name_report(&mut outcomes, &report, &acceptance);
+                    after.reports.extend(Loaded::from_acceptance(&acceptance));
+                    reports.push(acceptance);
+                }
+                Err(event) => events.extend(event),
+            }
+        }
+        let _ = plan;
+        let conclusion =
+            Conclusion { lease, ended: now, slots, outcomes, reports, events, next_hop, egress: egress.to_string() };
+        Settled { conclusion, after }
+    }
+
+    /// A lease with nothing in it: its slots go back.
+    pub(super) fn settle_empty(&self, mut lease: Lease) -> Settled {
+        let (ended, slots) = self.spend(&mut lease, ContentBegan::No, &[]);
+        let conclusion = Conclusion {
+            lease,
+            ended,
+            slots,
+            outcomes: Vec::new(),
+            reports: Vec::new(),
+            events: Vec::new(),
+            next_hop: String::new(),
+            egress: String::new(),
+        };
+        Settled { conclusion, after: After::default() }
+    }
+
+    /// Concludes attempts whose task is gone: unknown, whatever had been sent.
+    pub(super) async fn abandoned(&self, abandoned: Abandoned) {
+        let Abandoned { mut lease, egress, next_hop } = abandoned;
+        let (ended, slots) = self.spend(&mut lease, ContentBegan::Unanswered, &[]);
+        let due = WallMs(ended.wall.0 + self.core().settings.retry.first_wait_ms);
+        let outcome = |index: &Index| DeliveryEnd {
+            index: *index,
+            outcome: DeliveryOutcome::Deferred {
+                due,
+                reply: "the attempt was broken off by outguard itself; its outcome is unknown".to_owned(),
+                spent_ms: 0,
+            },
+        };
+        let outcomes = lease.deliveries().iter().map(outcome).collect();
+        tracing::error!(id = %lease.message(), %next_hop, "an attempt was broken off; a second copy is possible");
+        let egress = egress.to_string();
+        let (reports, events) = (Vec::new(), Vec::new());
+        let conclusion = Conclusion { lease, ended, slots, outcomes, reports, events, next_hop, egress };
+        if let Err(error) = self.store.conclude(conclusion, None).await {
+            tracing::error!(%error, advice = error.advice(), "a broken-off attempt was not concluded; the next start does");
+        }
+        self.signals.deferred.notify_one();
+    }
+
+    /// Spends the slots of a lease, now. What the limits took is what the record says.
+    fn spend(&self, lease: &mut Lease, content: ContentBegan, recipients: &[RecipientEnd]) -> (Now, SlotsEnd) {
+        let granted = lease.take_granted();
+        let now = self.clock.now();
+        let moment = Moment::from(now);
+        let mut core = self.core();
+        let Some(granted) = granted else { return (now, SlotsEnd::Returned) };
+        let leased = granted.recipients();
+        let slots = match content {
+            ContentBegan::Unanswered => {
+                core.limits.unknown(granted, moment);
+                SlotsEnd::Unknown
+            }
+            ContentBegan::Yes { .. } | ContentBegan::No => {
+                let content = if let ContentBegan::Yes { recipients } = content { recipients } else { 0 };
+                let refused = recipients.iter().filter(|end| end.diagnostic.is_some()).count();
+                let refused = u32::try_from(refused).unwrap_or(u32::MAX).min(leased - content.min(leased));
+                let counted = core.limits.used(granted, Spent { content: content.min(leased), refused }, moment);
+                if counted.recipients < leased {
+                    core.slots_came_back();
+                }
+                match counted.recipients {
+                    0 => SlotsEnd::Returned,
+                    _ => SlotsEnd::Used { recipients: counted.recipients, messages: counted.messages },
+                }
+            }
+        };
+        core.lease_ended();
+        (now, slots)
+    }
+
+    /// What becomes of one recipient; `None`: it waits on, and no attempt is counted.
+    fn outcome(
+        &self,
+        row: &MessageRow,
+        delivery: &DeliveryRow,
+        end: &RecipientEnd,
+        now: Now,
+    ) -> Option<DeliveryOutcome> {
+        let reply = end.words.clone();
+        Some(match end.fate {
+            Fate::Delivered(_) => DeliveryOutcome::Delivered { reply },
+            Fate::Bounced => DeliveryOutcome::Bounced { reply, dsn: None },
+            Fate::Held => DeliveryOutcome::Held { reason: reply },
+            Fate::Again => return None,
+            Fate::Deferred => {
+                let life = Life {
+                    age_ms: now.wall.0.saturating_sub(row.received.0),
+                    spent_ms: delivery.spent_ms,
+                    failed_attempts: delivery.attempts.saturating_add(1),
+                    delay: if delivery.delay_reported { DelayNotice::Told } else { DelayNotice::Untold },
+                };
+                match self.core().settings.retry.after_failure(&life, self.random()) {
+                    NextTry::After { wait_ms } => {
+                        DeliveryOutcome::Deferred { due: WallMs(now.wall.0 + wait_ms), reply, spent_ms: wait_ms }
+                    }
+                    NextTry::Expired | NextTry::TooOld => DeliveryOutcome::Bounced {
+                        reply: format!("too old to be tried again; the last: {reply}"),
+                        dsn: None,
+                    },
+                }
+            }
+        })
+    }
+
+    /// What follows once the outcome is on disk.
+    pub(super) fn after_conclusion(&self, after: After, turn: Turn, left: u32) {
+        let mut core = self.core();
+        let hop = turn.line().hop;
+        let now = self.clock.now();
+        for signal in &after.signals {
+            Self::heed(&mut core, hop, signal, now);
+        }
+        core.finish_turn(turn, left + after.again);
+        if let Some((account, ended)) = after.ended {
+            core.load.remove(&account, ended);
+        }
+        for report in after.reports {
+            core.add_loaded(report);
+        }
+        drop(core);
+        if after.deferred {
+            self.signals.deferred.notify_one();
+        }
+        self.signals.connections.notify_one();
+    }
+}
+
+/// Writes the report's id into the outcomes that it stands for.
+fn name_report(outcomes: &mut [DeliveryEnd], report: &Report, acceptance: &Acceptance) {
+    for end in outcomes {
+        if let DeliveryOutcome::Bounced { dsn, .. } = &mut end.outcome
+            && report.recipients.iter().any(|(delivery, _)| delivery.index == end.index)
+        {
+            *dsn = Some(acceptance.id);
+        }
+    }
+}
+
+/// How long a destination that asked for patience is left alone, in milliseconds.
+const SLOW_MS: u64 = 5 * 60_000;
+/// How long a login that was refused is left alone: the provider may block it longer at each try.
+const LOGIN_PAUSE_MS: u64 = 30 * 60_000;
+/// The window of the networks' hourly limits.
+const HOUR_MS: u64 = 3_600_000;
+
+impl Engine {
+    /// What a reply said beyond its message.
+    fn heed(core: &mut super::core::Core, hop: crate::dispatch::HopId, signal: &Signal, now: Now) {
+        let pause_ms = match signal.kind {
+            SignalKind::LimitFull => HOUR_MS,
+            SignalKind::LoginRefused => LOGIN_PAUSE_MS,
+            SignalKind::SlowDestination | SignalKind::EgressRefused => SLOW_MS,
+            SignalKind::AskOperator => 0,
+        };
+        tracing::warn!(row = %signal.row, reply = %signal.reply, "{}", signal.sentence);
+        if pause_ms > 0 {
+            core.pause_hop(hop, Moment::from(now).plus_ms(pause_ms), format!("{}: {}", signal.sentence, signal.reply));
+        }
+    }
+}

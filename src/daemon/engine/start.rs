@@ -1,0 +1,253 @@
+//! Starting the engine from what the store remembers, and taking over a changed configuration.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::core::Core;
+use super::gates::Gates;
+use super::load::WaitingLoad;
+use super::{Engine, Signals};
+use crate::clock::{BootId, BootMs, Clock, Now, WallMs};
+use crate::delivery::{Abandoned, DeliverySettings, Edges, Router};
+use crate::dispatch::DispatchSettings;
+use crate::limits::{
+    Bridge, Charged, Counted, Limits, Moment, PaceSettings, Paces, PastAttempt, PastState, RuleBook, Stamp, Timeline,
+    WallClock,
+};
+use crate::store::{AttemptRow, Destination, Store, StoreError};
+
+/// Bytes of fresh messages kept in memory for their first attempt.
+const FRESH_BYTES_MAX: usize = 64 << 20;
+
+/// What the engine is configured with; already checked.
+#[derive(Debug)]
+pub struct EngineSettings {
+    /// The limits.
+    pub rules: RuleBook,
+    /// The pace inside them.
+    pub pace: PaceSettings,
+    /// Turns, retries, caps.
+    pub dispatch: DispatchSettings,
+    /// Routes, egresses and logins.
+    pub router: Arc<Router>,
+    /// Routes as written, for DSNs.
+    pub delivery: DeliverySettings,
+    /// How long attempts are kept, in milliseconds: how far the limits can look back.
+    pub attempts_keep_ms: u64,
+    /// The name of this host in reports.
+    pub host_name: String,
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What the store remembers cannot be read.
+    #[error("{0}; {advice}", advice = .0.advice())]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Reads gates, attempts and counts, and begins to dispatch. To be called within a runtime.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn start(
+        settings: EngineSettings,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        edges: Arc<Edges>,
+        abandoned: UnboundedReceiver<Abandoned>,
+    ) -> Result<Arc<Self>, StartError> {
+        let now = clock.now();
+        let record = Record::read(&*store, &*clock, now, settings.attempts_keep_ms).await?;
+        if record.timeline.bridge() == Bridge::NoTimePassed {
+            tracing::warn!(
+                "the wall clock is not synchronised or runs behind the last record: slots used before this boot count \
+                 from now on, until the clock is synchronised"
+            );
+        }
+        let kept_since = record.kept_since(&settings.rules);
+        let limits = Limits::start(settings.rules, record.past(), kept_since, Moment::from(now));
+        let gates = Gates::new(store.gates().await?);
+        let own_account = settings.delivery.dsn.account.clone();
+        let load = WaitingLoad::new(own_account, store.waiting_by_account().await?);
+        let core = Core::new(
+            settings.dispatch,
+            limits,
+            Paces::new(&settings.pace),
+            gates,
+            settings.router,
+            FRESH_BYTES_MAX,
+            load,
+        );
+        let retimed = record.timeline.bridge() == Bridge::Wall;
+        let engine = Arc::new(Self {
+            core: Mutex::new(core),
+            store,
+            clock,
+            edges: Mutex::new(edges),
+            delivery: Mutex::new(Arc::new(settings.delivery)),
+            signals: Signals::default(),
+            connections: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+        });
+        engine.begin(abandoned, now, retimed, settings.attempts_keep_ms);
+        Ok(engine)
+    }
+
+    fn begin(
+        self: &Arc<Self>,
+        mut abandoned: UnboundedReceiver<Abandoned>,
+        now: Now,
+        retimed: bool,
+        attempts_keep_ms: u64,
+    ) {
+        self.signals.lines.notify_one();
+        let engine = Arc::clone(self);
+        tokio::spawn(async move { engine.connection_loop().await });
+        let engine = Arc::clone(self);
+        tokio::spawn(async move { engine.refill_loop().await });
+        let engine = Arc::clone(self);
+        tokio::spawn(async move { engine.due_loop(now).await });
+        let engine = Arc::clone(self);
+        tokio::spawn(async move { engine.sweep_loop().await });
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            while let Some(lost) = abandoned.recv().await {
+                engine.abandoned(lost).await;
+            }
+        });
+        if !retimed {
+            let engine = Arc::clone(self);
+            tokio::spawn(async move { engine.retime_loop(attempts_keep_ms).await });
+        }
+    }
+
+    /// Once the wall clock is synchronised, places what was sent before this boot where it belongs.
+    async fn retime_loop(&self, attempts_keep_ms: u64) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(std::time::Duration::from_secs(10)) => {}
+                () = self.stopped.cancelled() => return,
+            }
+            if !self.clock.synchronised() {
+                continue;
+            }
+            let now = self.clock.now();
+            match Record::read(&*self.store, &*self.clock, now, attempts_keep_ms).await {
+                Ok(record) if record.timeline.bridge() == Bridge::Wall => {
+                    let mut core = self.core();
+                    let kept_since = record.kept_since(core.limits.book());
+                    core.limits.retime(record.past(), kept_since, Moment::from(now));
+                    core.slots_came_back();
+                    tracing::info!("the wall clock is synchronised; slots used before this boot are placed by it");
+                    return;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, advice = error.advice(), "the record of attempts cannot be read"),
+            }
+        }
+    }
+
+    /// Takes over a changed configuration. Sessions, connections and attempts under way go on; what waits is read again
+    /// where routes changed.
+    ///
+    /// # Errors
+    /// The store cannot be read; nothing was changed.
+    pub async fn reload(&self, settings: EngineSettings, edges: Arc<Edges>) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let record = Record::read(&*self.store, &*self.clock, now, settings.attempts_keep_ms).await?;
+        let rerouted = self.delivery().routes != settings.delivery.routes;
+        {
+            let mut core = self.core();
+            let kept_since = record.kept_since(&settings.rules);
+            core.limits.reload(settings.rules, record.past(), kept_since, Moment::from(now));
+            core.paces = Paces::new(&settings.pace);
+            core.dispatch.reload(&settings.dispatch);
+            core.settings = settings.dispatch;
+            core.load.own_account = settings.delivery.dsn.account.clone();
+            core.reroute(Arc::clone(&settings.router));
+        }
+        self.set_edges(edges);
+        self.set_delivery(Arc::new(settings.delivery));
+        if rerouted {
+            self.reroute_waiting(settings.router).await;
+        }
+        self.signals.connections.notify_one();
+        self.signals.refills.notify_one();
+        Ok(())
+    }
+
+    /// Files waiting mail under the destinations that the new routes name for it.
+    async fn reroute_waiting(&self, router: Arc<Router>) {
+        let file = move |account: &crate::account::Account, reverse_path: &str, recipient: &str| -> Destination {
+            router.refile(account, reverse_path, recipient)
+        };
+        self.core().forget_waiting();
+        match self.store.reroute(Box::new(file)).await {
+            Ok(moved) if moved > 0 => tracing::info!(deliveries = moved, "waiting mail goes another way now"),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(%error, advice = error.advice(), "waiting mail is still filed by the old routes");
+            }
+        }
+        self.core().forget_waiting();
+        self.signals.lines.notify_one();
+    }
+}
+
+/// The record of attempts, placed on this boot's line of time.
+struct Record {
+    rows: Vec<(AttemptRow, PastState)>,
+    timeline: Timeline,
+    since: Moment,
+    keep_ms: u64,
+}
+
+impl Record {
+    async fn read(store: &dyn Store, clock: &dyn Clock, now: Now, keep_ms: u64) -> Result<Self, StoreError> {
+        let rows = store.attempts(WallMs(now.wall.0.saturating_sub(keep_ms))).await?;
+        let wall = if clock.synchronised() { WallClock::Synchronised } else { WallClock::Unsynchronised };
+        let stamps: Vec<Stamp> = rows.iter().map(last_stamp).collect();
+        let timeline = Timeline::new(clock.boot_id(), now, wall, &stamps);
+        let states = rows.iter().zip(&stamps).map(|(row, stamp)| match (row.ended_boot, row.unknown) {
+            (None, _) => PastState::UnderWay,
+            (Some(_), true) => PastState::Unknown(timeline.place(stamp)),
+            (Some(_), false) => PastState::Used(timeline.place(stamp)),
+        });
+        let states: Vec<PastState> = states.collect();
+        let rows = rows.into_iter().zip(states).collect();
+        Ok(Self { rows, timeline, since: Moment::from(now).minus_ms(keep_ms), keep_ms })
+    }
+
+    fn past(&self) -> impl Iterator<Item = PastAttempt<'_>> {
+        self.rows.iter().map(|(row, state)| PastAttempt {
+            charged: Charged {
+                account: row.account.as_str(),
+                egress: &row.egress,
+                login: row.login.as_deref(),
+                route: &row.route,
+            },
+            counted: Counted { recipients: row.recipients, messages: row.messages },
+            state: *state,
+        })
+    }
+
+    /// From when on the record is complete. As long as no rule looks back further than attempts are kept, it always is.
+    fn kept_since(&self, rules: &RuleBook) -> Moment {
+        if rules.longest_window_ms() <= self.keep_ms { Moment::BEGINNING } else { self.since }
+    }
+}
+
+/// The last moment that an attempt's row speaks of.
+fn last_stamp(row: &AttemptRow) -> Stamp {
+    Stamp {
+        boot: BootId(row.boot_id.as_str().into()),
+        boot_ms: BootMs(row.ended_boot.unwrap_or(row.leased_boot)),
+        wall_ms: row.ended_wall.unwrap_or(row.leased_wall),
+    }
+}

@@ -1,0 +1,264 @@
+//! The daemon: wires the parts, takes signals, reloads, drains.
+//!
+//! Read [`run`]: it is the picture of `docs/architecture.md` in the order in which things must happen. Nothing here decides
+//! about mail.
+
+pub mod engine;
+pub mod log;
+mod operator;
+pub mod privileges;
+mod readiness;
+mod reload;
+mod upkeep;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::engine::Engine;
+use self::engine::StartError;
+use self::privileges::{PrivilegeError, RunsAs, ServiceUser};
+use crate::account::Rotation;
+use crate::api::{Api, ControlSocket, SocketError};
+use crate::clock::{Clock, SystemClock, WallMs};
+use crate::config::{Config, Diagnostics};
+use crate::delivery::Abandoned;
+use crate::event::Event;
+use crate::intake::{BindError, Bound, Intake, Parts, SettingsError};
+use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::{Reads as _, Store};
+
+/// How long sessions and attempts may take to end at a stop.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why the daemon does not run. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration has faults.
+    #[error("{0}")]
+    Config(#[from] Diagnostics),
+    /// A socket for clients cannot be opened.
+    #[error("{0}")]
+    Bind(#[from] BindError),
+    /// The process cannot become the service user.
+    #[error("{0}")]
+    Privileges(#[from] PrivilegeError),
+    /// The log cannot be set up.
+    #[error("{0}")]
+    Log(#[from] log::LogError),
+    /// The store does not open.
+    #[error("{0}")]
+    Store(#[from] OpenError),
+    /// Certificate, key or passwords cannot be used.
+    #[error("{0}")]
+    Intake(#[from] SettingsError),
+    /// The control socket cannot be opened.
+    #[error("{0}")]
+    Control(#[from] SocketError),
+    /// The queue cannot be read.
+    #[error("{0}")]
+    Engine(#[from] StartError),
+    /// What delivery needs cannot be set up.
+    #[error("{what}: {detail}; {advice}")]
+    Delivery {
+        /// Which part.
+        what: &'static str,
+        /// What is wrong.
+        detail: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The system refuses something without which nothing runs.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// Its words.
+        source: std::io::Error,
+    },
+}
+
+/// Runs the daemon in the foreground until a signal ends it. `ready` is told the addresses once mail is taken.
+///
+/// # Errors
+/// It could not start.
+pub fn run(config_file: &Path, ready: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
+    let system = |what| move |source| RunError::System { what, source };
+    let config = Config::load(config_file)?;
+    // Ports below 1024 need rights that are then given up, before there is a second thread.
+    let sockets = Intake::bind(&config.config.intake)?;
+    let runs_as = privileges::drop_to(&ServiceUser { user: config.config.user.clone(), group: None })?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new().map_err(system("the boot id of this machine"))?);
+    let log = log::Log::start(&config.config.log, Arc::clone(&clock))?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    if runs_as == RunsAs::Root {
+        tracing::warn!("running as root: name a `user` in the configuration, or start outguard as its own user");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(system("threads"))?;
+    runtime.block_on(async {
+        let hangup = signal(SignalKind::hangup()).map_err(system("SIGHUP"))?;
+        let signals = (hangup, Ending::new().map_err(system("SIGTERM"))?);
+        let daemon = Daemon::start(config.config, sockets, clock, Some(config_file.to_owned()), log).await?;
+        ready(&daemon.addresses);
+        daemon.until_signalled(signals).await;
+        Ok(())
+    })
+}
+
+/// A running daemon.
+pub struct Daemon {
+    /// The TCP addresses that mail is taken at.
+    pub addresses: Vec<SocketAddr>,
+    /// The queue at work.
+    pub engine: Arc<Engine>,
+    /// The store behind it.
+    pub store: Arc<SqliteStore>,
+    intake: Intake,
+    clock: Arc<dyn Clock>,
+    config: Mutex<Config>,
+    config_file: Option<PathBuf>,
+    started: WallMs,
+    /// One reload at a time.
+    reloading: tokio::sync::Mutex<()>,
+    /// Where attempts tell that they were broken off; a reload passes it on.
+    abandoned: tokio::sync::mpsc::UnboundedSender<Abandoned>,
+    /// Loops that end with the daemon.
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Daemon {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Daemon").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl Daemon {
+    /// Opens the store, recovers, and takes mail. To be called within a runtime.
+    ///
+    /// # Errors
+    /// What could not be opened.
+    pub async fn start(
+        config: Config,
+        sockets: Vec<Bound>,
+        clock: Arc<dyn Clock>,
+        config_file: Option<PathBuf>,
+        log: log::Log,
+    ) -> Result<Arc<Self>, RunError> {
+        let (store, recovered) = SqliteStore::open(&config.store, Arc::clone(&clock))?;
+        let addresses: Vec<SocketAddr> = sockets.iter().filter_map(Bound::local_addr).collect();
+        let (abandoned, abandoned_receiver) = tokio::sync::mpsc::unbounded_channel();
+        let edges = reload::edges(&config, &addresses, abandoned.clone())?;
+        let settings = reload::engine_settings(&config)?;
+        let any_store: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let engine = Engine::start(settings, any_store, Arc::clone(&clock), edges, abandoned_receiver).await?;
+        let intake = Intake::new(Parts {
+            settings: config.intake.clone(),
+            accounts: config.account.clone(),
+            rotation: Rotation::new(config.account.rotation, clock.now().wall),
+            queue: Arc::clone(&engine) as Arc<dyn crate::intake::Queue>,
+            clock: Arc::clone(&clock),
+        })?;
+        let control = ControlSocket::bind(&config.api)?;
+        let local_part = config.account.local_part;
+        let daemon = Arc::new(Self {
+            addresses,
+            engine,
+            store,
+            intake,
+            started: clock.now().wall,
+            clock,
+            config: Mutex::new(config),
+            config_file,
+            reloading: tokio::sync::Mutex::default(),
+            abandoned,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        let reads = Arc::clone(&daemon.store) as Arc<dyn crate::store::Reads>;
+        let api = Api::new(reads, Arc::clone(&daemon) as Arc<dyn crate::api::Operator>, local_part);
+        daemon.tasks.spawn(control.serve(api, daemon.stop.clone()));
+        daemon.begin_upkeep(log);
+        daemon
+            .note(Event::Started {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                waiting: recovered.waiting,
+                unknown_attempts: recovered.unknown_attempts,
+            })
+            .await;
+        // Last, so that the first session finds everything at work.
+        daemon.intake.serve(sockets).map_err(|source| RunError::System { what: "the listeners", source })?;
+        Ok(daemon)
+    }
+
+    /// Reloads at SIGHUP; returns after a drain, at SIGTERM or SIGINT.
+    async fn until_signalled(self: &Arc<Self>, (mut hangup, mut ending): (Signal, Ending)) {
+        readiness::ready("taking mail");
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => {
+                    readiness::reloading();
+                    self.reload_and_tell().await;
+                    readiness::ready("taking mail");
+                }
+                () = ending.told() => break,
+            }
+        }
+        readiness::stopping();
+        tracing::info!("stopping: sessions end, attempts under way end; a second signal stops at once");
+        tokio::select! {
+            () = self.shutdown() => {}
+            () = ending.told() => tracing::warn!("stopped at once; attempts under way are recovered at the next start"),
+        }
+    }
+
+    /// Ends in order: no new mail, no new attempts, everything on record.
+    pub async fn shutdown(&self) {
+        tokio::join!(self.intake.drain(DRAIN_PATIENCE), self.engine.drain(DRAIN_PATIENCE));
+        let waiting = self.store.totals().await.map_or(0, |totals| totals.waiting);
+        self.note(Event::Stopped { waiting }).await;
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await.is_err() {
+            tracing::warn!("some readers of the store did not end in time");
+        }
+        self.store.close();
+    }
+
+    async fn note(&self, event: Event) {
+        let name = event.name();
+        if let Err(error) = self.store.note(event, self.clock.now()).await {
+            tracing::error!(%error, event = name, advice = error.advice(), "the journal lacks an event");
+        }
+    }
+
+    fn config(&self) -> Config {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// SIGTERM or SIGINT.
+struct Ending {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ending {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

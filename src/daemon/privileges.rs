@@ -1,0 +1,106 @@
+//! Giving up root, before any thread starts, and proving that it is gone.
+//!
+//! Better never to be root: the systemd unit starts outguard as its own user with `CAP_NET_BIND_SERVICE`. Where it is
+//! started as root for a low port, sockets are bound first, then the process becomes the service user for good.
+
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, initgroups, setgid, setgroups, setuid};
+
+/// Whom to become, as the configuration names them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServiceUser {
+    /// The user; `None` leaves the process as it is.
+    pub user: Option<String>,
+    /// The group; `None` takes the user's own.
+    pub group: Option<String>,
+}
+
+/// Why the process did not become the service user.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivilegeError {
+    /// The system knows no such user or group.
+    #[error(
+        "there is no {kind} {name:?}: create it (`adduser --system --group outguard`) or change `{kind}` in the configuration"
+    )]
+    Unknown {
+        /// `user` or `group`.
+        kind: &'static str,
+        /// As configured.
+        name: String,
+    },
+    /// The system refused one of the steps.
+    #[error("cannot become {name:?}: {step}: {source}")]
+    Refused {
+        /// The user.
+        name: String,
+        /// The step that failed.
+        step: &'static str,
+        /// The system's words.
+        source: nix::Error,
+    },
+    /// The steps succeeded and yet root can be had again.
+    #[error("root privileges could not be given up for good; outguard does not run like that")]
+    NotProven,
+}
+
+/// As whom the process goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunsAs {
+    /// An ordinary user.
+    User,
+    /// Root, since no user was configured: to be warned of.
+    Root,
+}
+
+/// Becomes the service user. Must run while the process has one thread: on Linux these calls change one thread each, and
+/// glibc passes them on only to threads that it knows.
+///
+/// # Errors
+/// The user is unknown, a step is refused, or root could still be had afterwards.
+pub fn drop_to(target: &ServiceUser) -> Result<RunsAs, PrivilegeError> {
+    let now_as = || if geteuid().is_root() { RunsAs::Root } else { RunsAs::User };
+    let Some(name) = &target.user else {
+        return Ok(now_as());
+    };
+    let (uid, gid) = ids(name, target.group.as_deref())?;
+    if geteuid() == uid && getegid() == gid {
+        return Ok(now_as());
+    }
+    let refused = |step| move |source| PrivilegeError::Refused { name: name.clone(), step, source };
+    setgroups(&[]).map_err(refused("setgroups"))?;
+    let c_name = std::ffi::CString::new(name.as_str())
+        .map_err(|_| PrivilegeError::Unknown { kind: "user", name: name.clone() })?;
+    initgroups(&c_name, gid).map_err(refused("initgroups"))?;
+    setgid(gid).map_err(refused("setgid"))?;
+    setuid(uid).map_err(refused("setuid"))?;
+    let still_root = !uid.is_root() && (setuid(Uid::from_raw(0)).is_ok() || geteuid().is_root());
+    if still_root || geteuid() != uid || getegid() != gid { Err(PrivilegeError::NotProven) } else { Ok(now_as()) }
+}
+
+fn ids(user: &str, group: Option<&str>) -> Result<(Uid, Gid), PrivilegeError> {
+    let unknown = |kind, name: &str| PrivilegeError::Unknown { kind, name: name.to_owned() };
+    let found = User::from_name(user).ok().flatten().ok_or_else(|| unknown("user", user))?;
+    let gid = match group {
+        None => found.gid,
+        Some(group) => Group::from_name(group).ok().flatten().ok_or_else(|| unknown("group", group))?.gid,
+    };
+    Ok((found.uid, gid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_names_are_told() {
+        let error = ids("no-such-user-here", None).unwrap_err();
+        assert!(error.to_string().contains("no-such-user-here"), "{error}");
+        let error = ids("root", Some("no-such-group-here")).unwrap_err();
+        assert!(error.to_string().contains("group"), "{error}");
+    }
+
+    #[test]
+    fn the_own_user_needs_no_change() {
+        let me = User::from_uid(geteuid()).unwrap().unwrap();
+        drop_to(&ServiceUser { user: Some(me.name), group: None }).unwrap();
+    }
+}

@@ -1,0 +1,173 @@
+//! From a configuration to what the parts take, at start and at each reload.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::engine::EngineSettings;
+use super::{Daemon, RunError, readiness};
+use crate::config::{Config, Diagnostics};
+use crate::delivery::{Abandoned, Dns, Edges, ReplyTable, Router, Tls};
+use crate::event::Event;
+use crate::limits::RuleBook;
+
+/// A day, in milliseconds: how much longer than the longest window attempts are kept.
+const DAY_MS: u64 = 86_400_000;
+
+/// What a reload came to.
+#[derive(Debug)]
+pub(super) enum Reloaded {
+    /// It is in effect; what is different, one short phrase a section.
+    Done(Vec<String>),
+    /// Nothing was changed.
+    Refused(Vec<String>),
+}
+
+/// Rules, routes and retries of a configuration.
+pub(super) fn engine_settings(config: &Config) -> Result<EngineSettings, RunError> {
+    let rules = RuleBook::new(&config.limits).map_err(|error| RunError::Delivery {
+        what: "limits",
+        detail: error.to_string(),
+        advice: "correct [limits]",
+    })?;
+    let host_name = &config.intake.own_name;
+    let router = Router::new(&config.delivery, host_name).map_err(|error| RunError::Delivery {
+        what: "routes",
+        detail: error.to_string(),
+        advice: "correct [[route]] and [[egress]]",
+    })?;
+    Ok(EngineSettings {
+        attempts_keep_ms: attempts_keep_ms(config, rules.longest_window_ms()),
+        rules,
+        pace: config.pace.clone(),
+        dispatch: config.dispatch.clone(),
+        router: Arc::new(router),
+        delivery: config.delivery.clone(),
+        host_name: host_name.clone(),
+    })
+}
+
+/// How long attempts are kept: as configured, and longer than any window looks back.
+pub(super) fn attempts_keep_ms(config: &Config, longest_window_ms: u64) -> u64 {
+    let configured = u64::try_from(config.store.attempts_keep.as_millis()).unwrap_or(u64::MAX);
+    configured.max(longest_window_ms.saturating_add(DAY_MS))
+}
+
+/// Resolver, TLS and timeouts of a configuration.
+pub(super) fn edges(
+    config: &Config,
+    listeners: &[SocketAddr],
+    abandoned: UnboundedSender<Abandoned>,
+) -> Result<Arc<Edges>, RunError> {
+    let delivery = &config.delivery;
+    let resolver = Dns::new(&delivery.dns).map_err(|error| RunError::Delivery {
+        what: "DNS",
+        detail: error.to_string(),
+        advice: "name servers in [dns], or mend /etc/resolv.conf",
+    })?;
+    let tls = Tls::new(delivery.ca_file.as_deref()).map_err(|detail| RunError::Delivery {
+        what: "TLS",
+        detail,
+        advice: "correct ca_file, or install the system's certificates (ca-certificates)",
+    })?;
+    Ok(Arc::new(Edges {
+        resolver: Arc::new(resolver),
+        tls,
+        timeouts: delivery.timeouts,
+        eightbit: delivery.eightbit,
+        replies: Arc::new(ReplyTable::embedded()),
+        listeners: listeners.to_vec(),
+        random: Box::new(random),
+        abandoned,
+    }))
+}
+
+/// A number that nobody else knows; of the system, and of the address space if that has none to give.
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => u64::from_le_bytes(bytes),
+        Err(_) => std::ptr::from_ref(&bytes) as u64,
+    }
+}
+
+impl Daemon {
+    /// Reads the file again, at SIGHUP.
+    pub(super) async fn reload_and_tell(&self) {
+        match self.reload().await {
+            Reloaded::Done(changes) if changes.is_empty() => tracing::info!("reloaded; nothing is different"),
+            Reloaded::Done(changes) => tracing::info!(changes = changes.join("; "), "reloaded"),
+            Reloaded::Refused(faults) => {
+                for fault in &faults {
+                    tracing::error!("{fault}");
+                }
+                tracing::error!(
+                    "not reloaded: the old configuration stays in effect; `outguard check` shows all faults"
+                );
+            }
+        }
+        readiness::ready("taking mail");
+    }
+
+    /// Takes a changed file over, whole or not at all. No session is dropped.
+    pub(super) async fn reload(&self) -> Reloaded {
+        let Some(file) = &self.config_file else {
+            return Reloaded::Refused(vec!["there is no configuration file to read".to_owned()]);
+        };
+        let _one_at_a_time = self.reloading.lock().await;
+        let loaded = match Config::load(file) {
+            Ok(loaded) => loaded,
+            Err(faults) => return Reloaded::Refused(lines(&faults)),
+        };
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let (old, new) = (self.config(), loaded.config);
+        let restart: Vec<String> = old.needs_restart(&new).iter().map(ToString::to_string).collect();
+        if !restart.is_empty() {
+            return Reloaded::Refused(restart);
+        }
+        let prepared = engine_settings(&new).and_then(|settings| {
+            let edges = edges(&new, &self.addresses, self.abandoned.clone())?;
+            Ok((settings, edges))
+        });
+        let (settings, edges) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Reloaded::Refused(vec![error.to_string()]),
+        };
+        // Intake first: its files may be unusable, and then nothing has changed yet.
+        if let Err(error) = self.intake.reload(new.intake.clone(), new.account.clone()) {
+            return Reloaded::Refused(vec![error.to_string()]);
+        }
+        if let Err(error) = self.engine.reload(settings, edges).await {
+            if let Err(again) = self.intake.reload(old.intake.clone(), old.account.clone()) {
+                tracing::error!(%again, "intake keeps the new settings: the files of the old ones are gone");
+            }
+            return Reloaded::Refused(vec![format!("{error}; {}", error.advice())]);
+        }
+        let changes = changes(&old, &new);
+        *self.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = new;
+        self.note(Event::Reloaded { changes: changes.clone() }).await;
+        Reloaded::Done(changes)
+    }
+}
+
+fn lines(faults: &Diagnostics) -> Vec<String> {
+    faults.iter().map(ToString::to_string).collect()
+}
+
+/// What is different, by section.
+fn changes(old: &Config, new: &Config) -> Vec<String> {
+    let differs = [
+        ("listeners, trust, TLS or session limits", old.intake != new.intake),
+        ("accounts", old.account != new.account),
+        ("limits", old.limits != new.limits),
+        ("pace", old.pace != new.pace),
+        ("dispatch", old.dispatch != new.dispatch),
+        ("egresses, routes or reports", old.delivery != new.delivery),
+        ("store upkeep", old.store != new.store),
+        ("log or control socket (in effect after a restart)", old.log != new.log || old.api != new.api),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
+}

@@ -1,0 +1,79 @@
+//! What happens beside the mail: the journal's events become log lines, history is pruned.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::log::Log;
+use super::{Daemon, reload};
+use crate::clock::WallMs;
+use crate::limits::RuleBook;
+use crate::store::Store as _;
+
+/// How often history is pruned, once it is done.
+const PRUNE_EVERY: Duration = Duration::from_mins(10);
+/// How long after the stop the last events are waited for.
+const LAST_EVENTS: Duration = Duration::from_millis(100);
+/// The pause between two small batches, so that mail goes first.
+const PRUNE_PAUSE: Duration = Duration::from_millis(50);
+
+impl Daemon {
+    pub(super) fn begin_upkeep(self: &Arc<Self>, log: Log) {
+        let mut events = self.store.subscribe();
+        let (stop, writer) = (self.stop.clone(), log.clone());
+        self.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    row = events.next() => match row {
+                        Some(row) => writer.event(&row),
+                        None => return,
+                    },
+                    () = stop.cancelled() => break,
+                }
+            }
+            // What was committed before the stop is written too.
+            while let Ok(Some(row)) = tokio::time::timeout(LAST_EVENTS, events.next()).await {
+                writer.event(&row);
+            }
+        });
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_mins(1)) => log.report_left_out(),
+                    () = stop.cancelled() => return,
+                }
+            }
+        });
+        let daemon = Arc::downgrade(self);
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let mut wait = PRUNE_EVERY;
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = stop.cancelled() => return,
+                }
+                let Some(daemon) = daemon.upgrade() else { return };
+                wait = if daemon.prune().await { PRUNE_PAUSE } else { PRUNE_EVERY };
+            }
+        });
+    }
+
+    /// One small batch; whether there is more to do.
+    async fn prune(&self) -> bool {
+        let config = self.config();
+        let now = self.clock.now().wall;
+        let before = |keep: u64| WallMs(now.0.saturating_sub(keep));
+        let journal_keep = u64::try_from(config.store.journal_keep.as_millis()).unwrap_or(u64::MAX);
+        let longest = RuleBook::new(&config.limits).map_or(0, |rules| rules.longest_window_ms());
+        let attempts_keep = reload::attempts_keep_ms(&config, longest);
+        let bytes_max = config.store.journal_bytes_max;
+        match self.store.prune(before(journal_keep), before(attempts_keep), bytes_max).await {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::warn!(%error, advice = error.advice(), "history is not pruned now");
+                false
+            }
+        }
+    }
+}
