@@ -100,7 +100,9 @@ fn governor(keys: u64) {
         clock.advance(std::time::Duration::from_secs(1));
     }
     let mut by_second: HashMap<u64, usize> = HashMap::new();
-    sent.iter().for_each(|second| *by_second.entry(*second).or_default() += 1);
+    for second in sent {
+        *by_second.entry(second).or_default() += 1;
+    }
     let worst = (0..3_600).map(|from| (from..from + 3_600).filter_map(|s| by_second.get(&s)).sum::<usize>()).max();
     println!("  governor at 200/h lets {} pass in the worst hour; a ring lets 200", worst.unwrap_or(0));
 }
