@@ -143,3 +143,6 @@ fn told(error: &NetError) -> DnsError {
         error => DnsError::Failed { detail: error.to_string() },
     }
 }
+
+#[cfg(test)]
+mod tests;
