@@ -8,9 +8,16 @@ use std::path::{Path, PathBuf};
 
 use outguard::config::Config;
 use outguard::config::surroundings::{Readers, Surroundings};
+use outguard::intake::settings::{AuthSettings, TlsFiles};
 
 /// A machine with one address, one secret and nothing else, so that the answers are the same everywhere.
 struct OneMachine(PathBuf);
+
+impl OneMachine {
+    fn known(&self, path: &Path) -> Result<(), String> {
+        if path.starts_with(self.0.join("tls")) { Ok(()) } else { Err(format!("{} is not there", path.display())) }
+    }
+}
 
 impl Surroundings for OneMachine {
     fn variable(&self, name: &str) -> Option<String> {
@@ -26,8 +33,16 @@ impl Surroundings for OneMachine {
         }
     }
 
-    fn readable(&self, path: &Path) -> io::Result<()> {
-        if path.starts_with("/etc/outguard/tls") { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
+    fn check_certificate(&self, files: &TlsFiles) -> Result<(), String> {
+        self.known(&files.certificate).and_then(|()| self.known(&files.key))
+    }
+
+    fn check_passwords(&self, settings: &AuthSettings) -> Result<(), String> {
+        self.known(&settings.password_file)
+    }
+
+    fn check_authorities(&self, ca_file: &Path) -> Result<(), String> {
+        self.known(ca_file)
     }
 
     fn has_address(&self, address: IpAddr) -> bool {
@@ -54,7 +69,7 @@ fn each_says_what_is_expected() {
         }
         seen += 1;
         let text = std::fs::read_to_string(&path).unwrap();
-        let said = match Config::parse(&text, "outguard.toml", &OneMachine(folder.clone())) {
+        let said = match Config::parse(&text, "outguard.toml", &OneMachine("/etc/outguard".into())) {
             Ok(loaded) => format!("usable\n{}\n", loaded.warnings),
             Err(diagnostics) => format!("refused\n{diagnostics}\n"),
         };

@@ -9,6 +9,7 @@ use super::secrets::SecretSetting;
 use super::values::{Size, quoted, text_of, words};
 use crate::account::Account;
 use crate::delivery::credentials::{Credentials, Login};
+use crate::delivery::route::Router;
 use crate::delivery::settings::{
     DeliverySettings, DnsSettings, DsnSettings, EgressSettings, EightBit, MxSettings, RouteKind, RouteMatch,
     RouteSettings, SmarthostSettings, Timeouts, TlsMode,
@@ -110,12 +111,19 @@ pub(super) fn read(root: &mut TableReader<'_>) -> DeliverySettings {
         key("ca_file", "Authorities believed where TLS is verified, as PEM. Absent: those of the system.")
             .example("\"/etc/outguard/ca.pem\""),
     );
-    if let Some(Err(e)) = ca_file.as_ref().map(|path| reading.surroundings().readable(path)) {
-        reading.error(&table.place("ca_file"), format!("cannot be read: {e}"));
+    if let Some(Err(sentence)) = ca_file.as_ref().map(|path| reading.surroundings().check_authorities(path)) {
+        reading.error(&table.place("ca_file"), sentence);
     }
     let timeouts = read_timeouts(&mut table);
     let dsn = read_dsn(root, &route_names);
-    DeliverySettings { egresses, routes, timeouts, dsn, dns: read_dns(root), eightbit, ca_file }
+    let settings = DeliverySettings { egresses, routes, timeouts, dsn, dns: read_dns(root), eightbit, ca_file };
+    // What the router refuses beyond the above must not be found out at the start of the daemon.
+    if !reading.has_errors()
+        && let Err(e) = Router::new(&settings, &reading.surroundings().host_name())
+    {
+        reading.error(&table.here(), e.to_string());
+    }
+    settings
 }
 
 fn read_egress(mut table: TableReader<'_>, names: &mut Vec<Named>) -> EgressSettings {

@@ -206,14 +206,14 @@ fn read_tls(root: &mut TableReader<'_>) -> Option<TlsFiles> {
         key("key", "Its private key, as PEM, readable by the service user.").example("\"/etc/outguard/tls/key.pem\""),
     );
     let reading = table.reading();
-    for (name, path) in [("certificate", &certificate), ("key", &private)] {
-        let Some(path) = path else { continue };
-        if let Err(e) = reading.surroundings().readable(path) {
-            reading.error(&table.place(name), format!("cannot be read: {e}"));
-        }
-    }
     match (certificate, private) {
-        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (Some(certificate), Some(key)) => {
+            let files = TlsFiles { certificate, key };
+            if let Err(sentence) = reading.surroundings().check_certificate(&files) {
+                reading.error(&table.place("certificate"), sentence);
+            }
+            Some(files)
+        }
         (Some(_), None) => {
             reading.error(&table.place("certificate"), "has no key; write key too");
             None
@@ -245,10 +245,11 @@ fn read_auth(root: &mut TableReader<'_>) -> Option<AuthSettings> {
         default.checks_max,
     );
     let password_file = file?;
-    if let Err(e) = table.reading().surroundings().readable(&password_file) {
-        table.reading().error(&table.place("password_file"), format!("cannot be read: {e}"));
+    let settings = AuthSettings { password_file, failures_max, checks_max };
+    if let Err(sentence) = table.reading().surroundings().check_passwords(&settings) {
+        table.reading().error(&table.place("password_file"), sentence);
     }
-    Some(AuthSettings { password_file, failures_max, checks_max })
+    Some(settings)
 }
 
 fn read_limits(intake: &mut TableReader<'_>) -> IntakeLimits {

@@ -52,8 +52,8 @@ words!(KeyKind, "\"account\", \"egress\" or \"login\"", {
     "login" => KeyKind::Login,
 });
 
-/// Reads `[limits]` and `[[limits.override]]`.
-pub(super) fn read(root: &mut TableReader<'_>) -> LimitSettings {
+/// Reads `[limits]` and `[[limits.override]]`. They are made again at a start from attempts, which are kept for so long.
+pub(super) fn read(root: &mut TableReader<'_>, attempts_keep: Duration) -> LimitSettings {
     let default = LimitSettings::default();
     let mut table = root.table(
         "limits",
@@ -115,8 +115,18 @@ pub(super) fn read(root: &mut TableReader<'_>) -> LimitSettings {
         unknown_grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
         overrides: read_overrides(&mut table),
     };
-    if let Err(e) = RuleBook::new(&settings) {
-        table.reading().error(&table.place("margin"), e.to_string());
+    match RuleBook::new(&settings).map(|book| Duration::from_millis(book.longest_window_ms())) {
+        Err(e) => table.reading().error(&table.place("margin"), e.to_string()),
+        Ok(window) if window > attempts_keep => {
+            let sentence = format!(
+                "a window is longer than the {} of [journal] attempts_keep, from which it is made again at a start; write \
+                 attempts_keep = {}",
+                attempts_keep.written(),
+                Duration::from_hours(24 * (window.as_secs() / 86_400 + 1)).written()
+            );
+            table.reading().error(&table.here(), sentence);
+        }
+        Ok(_) => {}
     }
     settings
 }

@@ -103,6 +103,11 @@ impl<'s> Reading<'s> {
         self.tell(Severity::Warning, place, sentence.into());
     }
 
+    /// Whether the configuration cannot be used, as far as it has been read.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.borrow().iter().any(|d| d.severity == Severity::Error)
+    }
+
     /// What was found and what was read.
     pub fn finish(self) -> (Vec<Diagnostic>, Record) {
         (self.diagnostics.into_inner(), self.record.into_inner())

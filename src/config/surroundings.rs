@@ -6,6 +6,8 @@ use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
+use crate::intake::settings::{AuthSettings, TlsFiles};
+
 /// The longest secret read, in bytes: a private key has some thousands.
 pub const SECRET_BYTES_MAX: u64 = 64 << 10;
 
@@ -18,11 +20,21 @@ pub trait Surroundings {
     /// # Errors
     /// It cannot be read, or is longer than [`SECRET_BYTES_MAX`].
     fn secret_file(&self, path: &Path) -> io::Result<(Vec<u8>, Readers)>;
-    /// Whether a file is there and can be read.
+    /// Whether certificate and key can be read and belong together.
     ///
     /// # Errors
-    /// Why not.
-    fn readable(&self, path: &Path) -> io::Result<()>;
+    /// What is wrong with which file.
+    fn check_certificate(&self, files: &TlsFiles) -> Result<(), String>;
+    /// Whether the password file can be used.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn check_passwords(&self, settings: &AuthSettings) -> Result<(), String>;
+    /// Whether the file holds certificates of authorities.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn check_authorities(&self, ca_file: &Path) -> Result<(), String>;
     /// Whether the machine has this address, so that a connection can leave from it.
     fn has_address(&self, address: IpAddr) -> bool;
     /// The name of the machine, as the kernel knows it.
@@ -71,8 +83,16 @@ impl Surroundings for Machine {
         Ok((bytes, if mode & 0o004 == 0 { Readers::Few } else { Readers::Everyone }))
     }
 
-    fn readable(&self, path: &Path) -> io::Result<()> {
-        std::fs::File::open(self.folder.join(path)).map(drop)
+    fn check_certificate(&self, files: &TlsFiles) -> Result<(), String> {
+        crate::intake::tls::server_config(files).map(drop).map_err(|e| e.to_string())
+    }
+
+    fn check_passwords(&self, settings: &AuthSettings) -> Result<(), String> {
+        crate::intake::passwords::Passwords::load(settings).map(drop).map_err(|e| e.to_string())
+    }
+
+    fn check_authorities(&self, ca_file: &Path) -> Result<(), String> {
+        crate::delivery::Tls::new(Some(ca_file)).map(drop)
     }
 
     fn has_address(&self, address: IpAddr) -> bool {

@@ -92,6 +92,10 @@ impl Setting for PathBuf {
         match text_of::<Self>(item)? {
             "" => Err(Fault::says(format!("empty; write {}", Self::EXPECTED))),
             text if text.contains('\0') => Err(Fault::says("a path has no NUL byte")),
+            // The daemon's working folder is not the operator's.
+            text if !text.starts_with('/') => {
+                Err(Fault::says(format!("a path begins with /; write {}", Self::EXPECTED)))
+            }
             text => Ok(text.into()),
         }
     }

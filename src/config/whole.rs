@@ -111,17 +111,18 @@ impl Config {
             )
             .example("\"outguard\""),
         );
+        let store = store::read(&mut root);
         Self {
             user,
-            store: store::read(&mut root),
             intake: intake::read(&mut root),
-            limits: limits::read(&mut root),
+            limits: limits::read(&mut root, store.attempts_keep),
             pace: dispatch::read_pace(&mut root),
             dispatch: dispatch::read(&mut root),
             delivery: delivery::read(&mut root),
             account: account::read(&mut root),
             api: api::read(&mut root),
             log: log::read(&mut root),
+            store,
         }
     }
 }
