@@ -27,7 +27,10 @@ fn main() {
     let messages = std::env::args().filter_map(|a| a.parse().ok()).next().unwrap_or(20_000_u64);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     println!("4 KiB bodies, one recipient, {messages} messages; CPU of the whole process, callers included");
-    println!("{:>10} {:>11} {:>10} {:>12} {:>12} {:>12}", "what", "submitters", "a second", "p50 ms", "p99 ms", "CPU us/msg");
+    println!(
+        "{:>10} {:>11} {:>10} {:>12} {:>12} {:>12}",
+        "what", "submitters", "a second", "p50 ms", "p99 ms", "CPU us/msg"
+    );
     for submitters in [1, 10, 100] {
         for what in [What::Accept, What::Life] {
             let few = if submitters == 1 { messages / 4 } else { messages };

@@ -114,7 +114,7 @@ impl SqliteStore {
         let ids = (first_id, memory.ids_reserved.unsigned_abs());
         let shared = Arc::new(Shared::new(Arc::clone(&folder), spool, readers, ids));
         let (requests, receiver) = channel();
-        let space = space::Space::new(folder, settings, Arc::clone(&faults));
+        let mut space = space::Space::new(folder, settings, Arc::clone(&faults));
         space.lay_ballast();
         let writer = Writer {
             requests: receiver,

@@ -30,8 +30,19 @@ pub(super) struct Trouble {
     next_try: BootMs,
     told: Option<BootMs>,
     undo: Vec<Undo>,
-    /// Outcomes that are not on disk yet, in order, each with the number of the failed batch it may have been stored with.
-    promised: VecDeque<(Option<i64>, Box<dyn Request>)>,
+    /// Outcomes that are not known to be on disk, in order.
+    promised: VecDeque<(Promise, Box<dyn Request>)>,
+}
+
+/// What is known of an outcome whose commit failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Promise {
+    /// It is there if the stored number has reached this one: numbers only grow.
+    WithBatch(i64),
+    /// It is in the file.
+    Stored,
+    /// It is to be written again.
+    Open,
 }
 
 impl Trouble {
@@ -65,7 +76,7 @@ impl Trouble {
 
     /// Keeps an outcome until it can be written.
     pub(super) fn promise(&mut self, request: Box<dyn Request>) {
-        self.promised.push_back((None, request));
+        self.promised.push_back((Promise::Open, request));
     }
 
     /// The outcomes to be written now.
@@ -89,10 +100,11 @@ impl Writer {
         self.shared.readers.reset();
         if matches!(error, StoreError::Full { .. }) && self.space.drop_ballast() {
             tracing::warn!("the disk is full: the ballast file was given up so that outcomes can be stored");
+            self.room = self.space.look();
         }
         for request in batch {
             if request.kind() == Kind::Outcome {
-                self.trouble.promised.push_back((Some(number), request));
+                self.trouble.promised.push_back((Promise::WithBatch(number), request));
             } else {
                 self.trouble.undo.extend(request.undo());
                 request.answer(Err(error.clone()));
@@ -136,25 +148,29 @@ impl Writer {
         let db = WriterConnection::open(&database::file_in(&self.shared.folder.path)).map_err(of_open)?;
         self.memory.load(&db.db).map_err(|e| of_write(&e))?;
         let stored = self.memory.batch;
-        self.memory.batch += 1;
-        let unlink = take_back(&db, &self.trouble.undo, self.memory.batch).map_err(|e| of_write(&e))?;
+        // Settled before anything is written: the number grows with the next transaction.
+        for (promise, _) in &mut self.trouble.promised {
+            if let Promise::WithBatch(batch) = *promise {
+                *promise = if batch <= stored { Promise::Stored } else { Promise::Open };
+            }
+        }
         // The failed sync may have left frames in memory that are not on disk. Emptying the log writes each page anew.
         let busy: i64 =
             db.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(|e| of_write(&e))?;
         if busy != 0 {
             return Err(StoreError::Unknown { detail: "a reader holds the log".into() });
         }
+        let unlink = take_back(&db, &self.trouble.undo, stored + 1).map_err(|e| of_write(&e))?;
         self.memory.load(&db.db).map_err(|e| of_write(&e))?;
         self.trouble.undo.clear();
         for id in unlink {
             self.shared.spool.remove(id);
         }
-        for (batch, request) in std::mem::take(&mut self.trouble.promised) {
-            // Numbers only grow, so a batch is there exactly if the stored number has reached it.
-            if batch.is_some_and(|batch| batch <= stored) {
+        for (promise, request) in std::mem::take(&mut self.trouble.promised) {
+            if promise == Promise::Stored {
                 request.answer(Ok(()));
             } else {
-                self.trouble.promised.push_back((None, request));
+                self.trouble.promised.push_back((promise, request));
             }
         }
         Ok(db)

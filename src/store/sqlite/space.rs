@@ -35,12 +35,14 @@ pub(super) struct Space {
     folder: Arc<Folder>,
     free_min: FreeMin,
     ballast_bytes: u64,
+    /// Whether the ballast was given up: what it left is for outcomes, so no mail is taken until it can be laid again.
+    given_up: bool,
     faults: Arc<dyn Faults>,
 }
 
 impl Space {
     pub(super) fn new(folder: Arc<Folder>, settings: &StoreSettings, faults: Arc<dyn Faults>) -> Self {
-        Self { folder, free_min: settings.free_min, ballast_bytes: settings.ballast_bytes, faults }
+        Self { folder, free_min: settings.free_min, ballast_bytes: settings.ballast_bytes, given_up: false, faults }
     }
 
     /// What may be written now. Where it cannot be known, nothing is refused: the write itself will tell.
@@ -50,7 +52,8 @@ impl Space {
         let free_min = self.free_min.bytes(stat.f_blocks.saturating_mul(stat.f_frsize));
         if free_bytes < free_min / 2 {
             Room::OutcomesOnly { free_bytes }
-        } else if free_bytes < free_min {
+        } else if free_bytes < free_min || (self.given_up && free_bytes <= free_min.saturating_add(self.ballast_bytes))
+        {
             Room::NoMail { free_bytes }
         } else {
             Room::Enough
@@ -58,12 +61,14 @@ impl Space {
     }
 
     /// Gives the ballast up, so that outcomes and deletions can be written. Gives whether there was one.
-    pub(super) fn drop_ballast(&self) -> bool {
-        rustix::fs::unlinkat(&self.folder.handle, BALLAST, AtFlags::empty()).is_ok()
+    pub(super) fn drop_ballast(&mut self) -> bool {
+        let given_up = rustix::fs::unlinkat(&self.folder.handle, BALLAST, AtFlags::empty()).is_ok();
+        self.given_up |= given_up;
+        given_up
     }
 
     /// Lays the ballast in again, once there is room for it beside what new mail needs.
-    pub(super) fn lay_ballast(&self) {
+    pub(super) fn lay_ballast(&mut self) {
         if self.ballast_bytes == 0 || self.look() != Room::Enough {
             return;
         }
@@ -74,6 +79,8 @@ impl Space {
         if !laid || self.look() != Room::Enough {
             // Half a ballast is in the way of mail and of no help.
             self.drop_ballast();
+        } else {
+            self.given_up = false;
         }
     }
 }

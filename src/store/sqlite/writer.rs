@@ -234,13 +234,26 @@ impl Writer {
     fn give_pages_back(&mut self) {
         let Some(WriterConnection { db, .. }) = &self.db else { return };
         let free = db.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0)).unwrap_or(0);
-        if free > FREE_PAGES_KEPT
-            && let Err(error) = db.execute_batch("PRAGMA incremental_vacuum(512)")
+        // On a full disk every page counts; otherwise some stay for the mail to come.
+        let (kept, sql) = match self.room {
+            Room::Enough => (FREE_PAGES_KEPT, "PRAGMA incremental_vacuum(512)"),
+            Room::NoMail { .. } | Room::OutcomesOnly { .. } => (0, "PRAGMA incremental_vacuum(4096)"),
+        };
+        if free > kept
+            && let Err(error) = vacuum(db, sql)
         {
             let error = of_write(&error);
             self.failed(Vec::new(), &error);
         }
     }
+}
+
+/// SQLite gives one page back with each row of this pragma: all rows must be asked for.
+fn vacuum(db: &rusqlite::Connection, sql: &str) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
 }
 
 /// Copies what the log holds into the database, without waiting for anyone.

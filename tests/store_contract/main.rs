@@ -1,138 +1,29 @@
-//! What every store promises, written against the trait: another engine runs the same.
+//! What every store promises, written against the trait: another engine runs the same. And what SQLite's store adds:
+//! faults of the disk (`faults`), a disk that is full or read-only (`disk`), a process that is killed (`crash`), a plain
+//! model beside it (`model`), older stores (`upgrade`).
 
 #![expect(clippy::unwrap_used, reason = "this is a test")]
 
-use std::path::Path;
+mod crash;
+mod disk;
+mod faults;
+mod model;
+mod sample;
+mod upgrade;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use outguard::account::{Account, AccountSource};
-use outguard::clock::{BootId, BootMs, Clock, Now, WallMs};
+use outguard::account::Account;
+use outguard::clock::WallMs;
 use outguard::event::Event;
-use outguard::guard::{Decision, Verdict};
-use outguard::mail::{Address, BodyType, Envelope, QueueId, Recipient, ReversePath};
+use outguard::guard::Decision;
+use outguard::mail::QueueId;
 use outguard::store::query::ContentBody;
-use outguard::store::settings::{FreeMin, StoreSettings};
-use outguard::store::sqlite::SqliteStore;
 use outguard::store::{
-    Acceptance, Body, Conclusion, DeliveryEnd, DeliveryOutcome, DeliveryState, Destination, Filter, Gate, GateKind,
-    Index, Lease, LeaseRequest, Line, Page, SlotsEnd, Store, StoreError,
+    Body, DeliveryEnd, DeliveryOutcome, DeliveryState, Filter, Gate, GateKind, Index, Page, Store, StoreError,
 };
-
-struct FixedClock;
-
-impl Clock for FixedClock {
-    fn now(&self) -> Now {
-        at(5_000)
-    }
-    fn boot_id(&self) -> BootId {
-        BootId("boot".into())
-    }
-    fn synchronised(&self) -> bool {
-        true
-    }
-}
-
-fn at(ms: u64) -> Now {
-    Now { boot: BootMs(ms), wall: WallMs(1_000_000 + ms) }
-}
-
-fn wall(ms: u64) -> WallMs {
-    at(ms).wall
-}
-
-fn open(path: &Path) -> Arc<dyn Store> {
-    let settings = StoreSettings {
-        path: path.to_path_buf(),
-        free_min: FreeMin::Bytes(0),
-        ballast_bytes: 0,
-        ..StoreSettings::default()
-    };
-    SqliteStore::open(&settings, Arc::new(FixedClock)).unwrap().0
-}
-
-fn account(name: &str) -> Account {
-    Account::named(name)
-}
-
-fn to(name: &str) -> Destination {
-    Destination(name.into())
-}
-
-/// A message from `a@example.org` with these recipients, each at the destination `mx:` and its domain.
-fn message(store: &dyn Store, now: Now, recipients: &[&str]) -> Acceptance {
-    let recipients: Vec<Recipient> =
-        recipients.iter().map(|r| Recipient::plain(Address::parse(r.as_bytes()).unwrap())).collect();
-    Acceptance {
-        id: store.allocate().unwrap(),
-        received: now,
-        client: "127.0.0.1".into(),
-        account: account("a@example.org"),
-        source: AccountSource::ReversePath,
-        destinations: recipients.iter().map(|r| to(&format!("mx:{}", r.address.domain()))).collect(),
-        envelope: Envelope {
-            reverse_path: ReversePath::parse(b"a@example.org").unwrap(),
-            recipients,
-            body: BodyType::SevenBit,
-            smtputf8: false,
-            ret: None,
-            envid: None,
-        },
-        class: 0,
-        mta_id: Some("4ABC".into()),
-        message_id: Some("<1@example.org>".into()),
-        prefix: Bytes::from_static(b"Received: by outguard\r\n"),
-        verdict: Verdict { decision: Decision::Send, score_points: 0, reasons: Vec::new() },
-        header_needs_utf8: false,
-        body: Body::Inline(Bytes::from_static(b"Subject: x\r\n\r\nhello\r\n")),
-        report_on: None,
-    }
-}
-
-fn request(id: QueueId, deliveries: &[u32], now: Now) -> LeaseRequest {
-    LeaseRequest {
-        message: id,
-        deliveries: deliveries.iter().copied().map(Index).collect(),
-        account: account("a@example.org"),
-        egress: "192.0.2.1".into(),
-        login: None,
-        route: "mx".into(),
-        boot_id: BootId("boot".into()),
-        leased: now,
-        granted: None,
-    }
-}
-
-fn conclusion(lease: Lease, now: Now, outcomes: Vec<DeliveryEnd>) -> Conclusion {
-    let recipients = u32::try_from(outcomes.len()).unwrap();
-    Conclusion {
-        lease,
-        ended: now,
-        slots: SlotsEnd::Used { recipients, messages: 1 },
-        outcomes,
-        reports: Vec::new(),
-        events: Vec::new(),
-        next_hop: "mx.example.net [198.51.100.1]:25".into(),
-        egress: "192.0.2.1".into(),
-    }
-}
-
-fn delivered(index: u32) -> DeliveryEnd {
-    DeliveryEnd { index: Index(index), outcome: DeliveryOutcome::Delivered { reply: "250 ok".into() } }
-}
-
-fn deferred(index: u32, due: WallMs) -> DeliveryEnd {
-    let outcome = DeliveryOutcome::Deferred { due, reply: "451 later".into(), spent_ms: 60_000 };
-    DeliveryEnd { index: Index(index), outcome }
-}
-
-async fn states(store: &dyn Store, id: QueueId) -> Vec<DeliveryState> {
-    store.message(id).await.unwrap().unwrap().1.iter().map(|d| d.state).collect()
-}
-
-fn line(destination: &str) -> Line {
-    Line { account: account("a@example.org"), class: 0, destination: to(destination) }
-}
+use sample::{account, at, conclusion, deferred, delivered, line, message, open, request, states, to, wall};
 
 /// All cases, each on a store of its own that `make` opens.
 async fn contract(make: impl Fn() -> Arc<dyn Store>) {
@@ -141,7 +32,7 @@ async fn contract(make: impl Fn() -> Arc<dyn Store>) {
     gates_stop_leases(&*make()).await;
     held_removed_released(&*make()).await;
     a_fault_of_one_request_spoils_no_other(&make()).await;
-    many_changes_at_once(&*make()).await;
+    many_changes_at_once(&make()).await;
     large_bodies_live_as_long_as_their_message(&*make()).await;
     lists_and_searches(&*make()).await;
     history_is_forgotten_in_time(&*make()).await;
@@ -311,10 +202,15 @@ async fn a_fault_of_one_request_spoils_no_other(store: &Arc<dyn Store>) {
     assert_eq!(events.len(), 17, "a request taken back leaves no event");
 }
 
-async fn many_changes_at_once(store: &dyn Store) {
+async fn many_changes_at_once(store: &Arc<dyn Store>) {
+    let mut accepts = tokio::task::JoinSet::new();
     for n in 0..700 {
         let recipient = format!("b{n}@{}", if n % 2 == 0 { "example.net" } else { "example.com" });
-        store.accept(message(store, at(0), &[&recipient])).await.unwrap().into_inner();
+        let (store, m) = (Arc::clone(store), message(&**store, at(0), &[&recipient]));
+        accepts.spawn(async move { store.accept(m).await.map(|stored| stored.into_inner()) });
+    }
+    for accepted in accepts.join_all().await {
+        accepted.unwrap();
     }
     let put_off = |due| store.defer_destination(to("mx:example.net"), at(10), due, "no route".into());
     assert_eq!(put_off(wall(100)).await.unwrap(), 350);

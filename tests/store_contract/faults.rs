@@ -1,0 +1,248 @@
+//! Commits that fail: lost, or stored although they were reported as lost.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use outguard::clock::{Clock, SystemClock};
+use outguard::store::settings::FreeMin;
+use outguard::store::sqlite::SqliteStore;
+use outguard::store::sqlite::faults::{CommitFault, Faults};
+use outguard::store::{DeliveryState, Index, Reads as _, Store, StoreError};
+
+use super::sample::{at, conclusion, delivered, message, request, settings, states};
+
+/// Faults as the test says, then none.
+#[derive(Default)]
+struct Script {
+    commits: Mutex<VecDeque<CommitFault>>,
+    /// How many openings fail.
+    reopen: AtomicU64,
+    /// Free bytes; 0 for what there really is.
+    free: AtomicU64,
+}
+
+impl Faults for Script {
+    fn commit(&self) -> CommitFault {
+        self.commits.lock().unwrap().pop_front().unwrap_or(CommitFault::None)
+    }
+
+    fn reopen(&self) -> bool {
+        self.reopen.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_err()
+    }
+
+    fn free_bytes(&self, real: u64) -> u64 {
+        match self.free.load(Ordering::Relaxed) {
+            0 => real,
+            free => free,
+        }
+    }
+}
+
+impl Script {
+    fn next(&self, faults: &[CommitFault]) {
+        self.commits.lock().unwrap().extend(faults);
+    }
+}
+
+fn open() -> (tempfile::TempDir, Arc<SqliteStore>, Arc<Script>) {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Arc::new(Script::default());
+    let mut settings = settings(&folder.path().join("store"));
+    settings.free_min = FreeMin::Bytes(1_000);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new().unwrap());
+    let faults = Arc::clone(&script) as Arc<dyn Faults>;
+    let (store, _) = SqliteStore::open_with_faults(&settings, clock, faults).unwrap();
+    (folder, store, script)
+}
+
+const BOTH: [CommitFault; 2] = [CommitFault::Lost, CommitFault::StoredAllTheSame];
+
+#[tokio::test]
+async fn an_accept_that_was_not_confirmed_is_not_there() {
+    for fault in BOTH {
+        let (_folder, store, script) = open();
+        let kept = message(&*store, at(0), &["b@example.net"]);
+        let kept_id = kept.id;
+        store.accept(kept).await.unwrap().into_inner();
+        script.next(&[fault]);
+        let lost = message(&*store, at(0), &["b@example.net"]);
+        let lost_id = lost.id;
+        let error = store.accept(lost).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unknown { .. }), "{fault:?}: {error}");
+        // The client comes again: with the old id nobody would know which one it was told.
+        let again = message(&*store, at(0), &["b@example.net"]);
+        let again_id = again.id;
+        store.accept(again).await.unwrap().into_inner();
+        assert!(store.message(lost_id).await.unwrap().is_none(), "{fault:?}: sent twice");
+        assert!(store.history(lost_id).await.unwrap().is_empty(), "{fault:?}");
+        for id in [kept_id, again_id] {
+            assert_eq!(states(&*store, id).await, [DeliveryState::Waiting], "{fault:?}");
+        }
+        assert_eq!(store.totals().await.unwrap().waiting, 2, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_goes_with_its_unconfirmed_message() {
+    for fault in BOTH {
+        let (folder, store, script) = open();
+        let mut m = message(&*store, at(0), &["b@example.net"]);
+        m.body = store.spool(m.id).await.unwrap().finish().await.unwrap();
+        script.next(&[fault]);
+        store.accept(m).await.unwrap_err();
+        store.accept(message(&*store, at(0), &["b@example.net"])).await.unwrap().into_inner();
+        store.close();
+        let left = std::fs::read_dir(folder.path().join("store/spool")).unwrap().count();
+        assert_eq!(left, 0, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_was_not_confirmed_leaves_nothing_under_way() {
+    for fault in BOTH {
+        let (_folder, store, script) = open();
+        let m = message(&*store, at(0), &["b@example.net"]);
+        let id = m.id;
+        store.accept(m).await.unwrap().into_inner();
+        script.next(&[fault]);
+        store.lease(request(id, &[0], at(1))).await.unwrap_err();
+        let lease = store.lease(request(id, &[0], at(2))).await.unwrap().into_inner();
+        assert_eq!(lease.deliveries(), [Index(0)], "{fault:?}: it waits again");
+        assert_eq!(store.attempts(at(0).wall).await.unwrap().len(), 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_outcome_holds_and_is_stored_once() {
+    let cases: [&[CommitFault]; 4] = [
+        &[CommitFault::Lost],
+        &[CommitFault::StoredAllTheSame],
+        &[CommitFault::Lost, CommitFault::StoredAllTheSame],
+        &[CommitFault::Lost, CommitFault::Lost, CommitFault::Lost], // off, until the probe a second later
+    ];
+    for faults in cases {
+        let (_folder, store, script) = open();
+        let m = message(&*store, at(0), &["b@example.net"]);
+        let id = m.id;
+        store.accept(m).await.unwrap().into_inner();
+        let lease = store.lease(request(id, &[0], at(1))).await.unwrap().into_inner();
+        script.next(faults);
+        let done = store.conclude(conclusion(lease, at(2), vec![delivered(0)]), None).await.unwrap().into_inner();
+        assert!(done.message_ended, "{faults:?}");
+        assert_eq!(states(&*store, id).await, [DeliveryState::Delivered], "{faults:?}");
+        let names: Vec<&str> = store.history(id).await.unwrap().iter().map(|e| e.event.name()).collect();
+        assert_eq!(names, ["message.accepted", "delivery.delivered"], "{faults:?}");
+    }
+}
+
+#[tokio::test]
+async fn while_the_file_does_not_open_only_outcomes_wait() {
+    let (_folder, store, script) = open();
+    let m = message(&*store, at(0), &["b@example.net"]);
+    let id = m.id;
+    store.accept(m).await.unwrap().into_inner();
+    let lease = store.lease(request(id, &[0], at(1))).await.unwrap().into_inner();
+    script.reopen.store(4, Ordering::Relaxed);
+    script.next(&[CommitFault::Lost]);
+    let outcome = store.conclude(conclusion(lease, at(2), vec![delivered(0)]), None);
+    // The answer to new mail does not wait for the disk.
+    while store.accept(message(&*store, at(0), &["c@example.net"])).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(outcome.await.unwrap().into_inner().message_ended);
+    store.accept(message(&*store, at(0), &["d@example.net"])).await.expect("on again by itself").into_inner();
+}
+
+#[tokio::test]
+async fn space_goes_to_outcomes_first() {
+    let (_folder, store, script) = open();
+    let m = message(&*store, at(0), &["b@example.net", "c@example.net"]);
+    let id = m.id;
+    store.accept(m).await.unwrap().into_inner();
+    let first = store.lease(request(id, &[0], at(1))).await.unwrap().into_inner();
+    script.free.store(999, Ordering::Relaxed);
+    let full = |result: Result<_, StoreError>| matches!(result, Err(StoreError::Full { free_bytes: Some(999) }));
+    let accept = || async { store.accept(message(&*store, at(0), &["d@example.net"])).await.map(|_| ()) };
+    // The writer looks at the disk a few times a second.
+    wait_for(|| async { full(accept().await) }).await;
+    let second = store.lease(request(id, &[1], at(2))).await.expect("half of it is for leases").into_inner();
+    script.free.store(499, Ordering::Relaxed);
+    wait_for(|| async { store.lease(request(id, &[1], at(2))).await.is_err() }).await;
+    let next = Some(request(id, &[1], at(3)));
+    let done = store.conclude(conclusion(first, at(3), vec![delivered(0)]), next).await.unwrap().into_inner();
+    assert!(done.next.is_none(), "an outcome holds, a lease with it does not");
+    store.conclude(conclusion(second, at(3), vec![delivered(1)]), None).await.unwrap().into_inner();
+    script.free.store(0, Ordering::Relaxed);
+    wait_for(|| async { accept().await.is_ok() }).await;
+}
+
+pub(crate) async fn wait_for<F: Future<Output = bool>>(mut until: impl FnMut() -> F) {
+    for _ in 0..1_000 {
+        if until().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it did not come to that in 10 s");
+}
+
+/// Many callers over a disk that fails at random: what was confirmed is there, what was refused is not, outcomes hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn confirmed_is_there_and_refused_is_not() {
+    let (_folder, store, script) = open();
+    let mut seed = 7_u64;
+    let faults: Vec<CommitFault> = (0..60)
+        .map(|_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            match (seed >> 33) % 8 {
+                0 => CommitFault::Lost,
+                1 => CommitFault::StoredAllTheSame,
+                _ => CommitFault::None,
+            }
+        })
+        .collect();
+    script.next(&faults);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            let (mut confirmed, mut refused) = (Vec::new(), Vec::new());
+            for n in 0..20 {
+                let m = message(&*store, at(0), &["b@example.net"]);
+                let id = m.id;
+                if let Err(error) = store.accept(m).await.map(outguard::store::Stored::into_inner) {
+                    refused.push((id, error));
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+                let lease = if n % 2 == 0 { store.lease(request(id, &[0], at(1))).await.ok() } else { None };
+                let ended = lease.is_some();
+                if let Some(lease) = lease {
+                    let conclusion = conclusion(lease.into_inner(), at(2), vec![delivered(0)]);
+                    store.conclude(conclusion, None).await.unwrap().into_inner();
+                }
+                confirmed.push((id, ended));
+            }
+            (confirmed, refused)
+        });
+    }
+    let (mut all_confirmed, mut all_refused) = (Vec::new(), Vec::new());
+    for (confirmed, refused) in tasks.join_all().await {
+        all_confirmed.extend(confirmed);
+        all_refused.extend(refused);
+    }
+    // What the last failure left is put right before anything new is taken.
+    wait_for(|| async { store.accept(message(&*store, at(3), &["b@example.net"])).await.is_ok() }).await;
+    assert!(!all_refused.is_empty() && !all_confirmed.is_empty(), "the faults came");
+    for (id, ended) in all_confirmed {
+        let expected = if ended { DeliveryState::Delivered } else { DeliveryState::Waiting };
+        assert_eq!(states(&*store, id).await, [expected], "{id}");
+        assert_eq!(store.content(id).await.is_ok(), !ended, "{id}");
+    }
+    for (id, error) in all_refused {
+        let found = store.message(id).await.unwrap();
+        assert!(found.is_none(), "{id} was refused with {error} and is there: {found:?}");
+    }
+}
