@@ -24,7 +24,7 @@ use outguard::store::{
 const BODY_BYTES: usize = 4_096;
 
 fn main() {
-    let messages = std::env::args().filter_map(|a| a.parse().ok()).next().unwrap_or(20_000_u64);
+    let messages = std::env::args().find_map(|a| a.parse().ok()).unwrap_or(20_000_u64);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     println!("4 KiB bodies, one recipient, {messages} messages; CPU of the whole process, callers included");
     println!(

@@ -2,7 +2,7 @@
 //! faults of the disk (`faults`), a disk that is full or read-only (`disk`), a process that is killed (`crash`), a plain
 //! model beside it (`model`), older stores (`upgrade`).
 
-#![expect(clippy::unwrap_used, reason = "this is a test")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is a test; what it skips it says")]
 
 mod crash;
 mod disk;
@@ -21,7 +21,7 @@ use outguard::guard::Decision;
 use outguard::mail::QueueId;
 use outguard::store::query::ContentBody;
 use outguard::store::{
-    Body, DeliveryEnd, DeliveryOutcome, DeliveryState, Filter, Gate, GateKind, Index, Page, Store, StoreError,
+    DeliveryEnd, DeliveryOutcome, DeliveryState, Filter, Gate, GateKind, Index, Page, Store, StoreError,
 };
 use sample::{account, at, conclusion, deferred, delivered, line, message, open, request, states, to, wall};
 
@@ -207,7 +207,7 @@ async fn many_changes_at_once(store: &Arc<dyn Store>) {
     for n in 0..700 {
         let recipient = format!("b{n}@{}", if n % 2 == 0 { "example.net" } else { "example.com" });
         let (store, m) = (Arc::clone(store), message(&**store, at(0), &[&recipient]));
-        accepts.spawn(async move { store.accept(m).await.map(|stored| stored.into_inner()) });
+        accepts.spawn(async move { store.accept(m).await.map(outguard::store::Stored::into_inner) });
     }
     for accepted in accepts.join_all().await {
         accepted.unwrap();

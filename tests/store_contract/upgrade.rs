@@ -37,7 +37,7 @@ async fn old_stores_open_with_all_they_hold() {
         let states: Vec<_> = deliveries.iter().map(|d| d.state).collect();
         let expected = [DeliveryState::Delivered, DeliveryState::Waiting, DeliveryState::Waiting];
         assert_eq!(states, expected, "version {version}");
-        assert_eq!(deliveries[1].recipient.notify.map(|n| n.bits()), Some(3), "version {version}");
+        assert_eq!(deliveries[1].recipient.notify.map(outguard::mail::Notify::bits), Some(3), "version {version}");
         assert_eq!(store.content(row.id).await.unwrap().size_bytes, 24, "version {version}");
         assert_eq!(store.gates().await.unwrap()[0].kind, GateKind::Account, "version {version}");
         let names: Vec<_> = store.events(0, 10).await.unwrap().iter().map(|e| e.event.name()).collect();
