@@ -42,6 +42,8 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     edges: Mutex<Arc<Edges>>,
     delivery: Mutex<Arc<DeliverySettings>>,
+    /// The name of this host in reports.
+    host_name: String,
     signals: Signals,
     connections: TaskTracker,
     /// No further turns; connections end after what they have under way.

@@ -3,9 +3,11 @@
 use super::Engine;
 use super::cache::Loaded;
 use super::settle::{Action, Report};
-use crate::clock::Now;
+use crate::clock::{Now, WallMs};
+use crate::delivery::dsn::{self, ReportBasis, ReportKind, Reported};
+use crate::delivery::original::Original;
 use crate::delivery::{Fate, RecipientEnd};
-use crate::dispatch::NextTry;
+use crate::dispatch::{Class, NextTry};
 use crate::event::Event;
 use crate::mail::QueueId;
 use crate::store::{
@@ -60,8 +62,9 @@ impl Engine {
             };
             (delivery, end)
         };
-        let report = Report { action: Action::Failed, recipients: ending.into_iter().map(end_of).collect() };
-        let made = self.report(&loaded.row, &loaded.content, &report, now).await;
+        let recipients = ending.into_iter().map(end_of).collect();
+        let report = Report { action: Action::Failed, remote_mta: None, recipients };
+        let made = self.report(&loaded.row, &loaded.content, &report, now);
         let (reports, events) = match made {
             Ok(acceptance) => (vec![acceptance], Vec::new()),
             Err(events) => (Vec::new(), events),
@@ -124,9 +127,9 @@ impl Engine {
             return;
         }
         let indices = recipients.iter().map(|(delivery, _)| delivery.index).collect();
-        let report = Report { action: Action::Delayed, recipients };
+        let report = Report { action: Action::Delayed, remote_mta: None, recipients };
         // Nobody to tell is no failure: a delay is not the end of anything.
-        let Ok(acceptance) = self.report(&loaded.row, &loaded.content, &report, now).await else { return };
+        let Ok(acceptance) = self.report(&loaded.row, &loaded.content, &report, now) else { return };
         let fresh = Loaded::from_acceptance(&acceptance);
         match self.store.report_delay(id, indices, acceptance).await {
             Ok(_) => {
@@ -146,20 +149,70 @@ impl Engine {
     }
 
     /// The report as a message of ours; or the events that stand in its place where none may be sent.
-    pub(super) async fn report(
+    pub(super) fn report(
         &self,
         row: &MessageRow,
-        _content: &Content,
+        content: &Content,
         report: &Report,
-        _now: Now,
+        now: Now,
     ) -> Result<Acceptance, Vec<Event>> {
-        if report.action == Action::Failed {
-            return Err(vec![Event::DsnToOperator {
-                of: row.id.to_string(),
-                account: row.account.clone(),
-                reason: "none".to_owned(),
-            }]);
+        let delivery = self.delivery();
+        let kind = match report.action {
+            Action::Failed => ReportKind::Failed,
+            Action::Relayed => ReportKind::Relayed,
+            Action::Delayed => ReportKind::Delayed { until: self.given_up_at(report, now) },
+        };
+        if !report.recipients.iter().any(|(delivery, _)| kind.is_wanted(&delivery.recipient)) {
+            return Err(Vec::new());
         }
-        Err(Vec::new())
+        let original = match Original::read(content, row.ret, &delivery.dsn) {
+            Ok(original) => original,
+            Err(error) => {
+                tracing::warn!(id = %row.id, %error, "a report goes without the message it is about");
+                Original::none()
+            }
+        };
+        let id = match self.store.allocate() {
+            Ok(id) => id,
+            Err(error) => {
+                // An end without its report would be mail lost in silence: the journal and the operator hear of it.
+                tracing::error!(id = %row.id, %error, advice = error.advice(), "no report could be made");
+                let (of, account) = (row.id.to_string(), row.account.clone());
+                return Err(vec![Event::DsnToOperator { of, account, reason: error.to_string() }]);
+            }
+        };
+        let router = self.core().router.clone();
+        let basis = ReportBasis {
+            id,
+            now,
+            host_name: &self.host_name,
+            settings: &delivery.dsn,
+            router: &router,
+            class: Class::Transactional.number(),
+        };
+        let reported: Vec<Reported<'_>> = report
+            .recipients
+            .iter()
+            .map(|(delivery, end)| Reported {
+                recipient: &delivery.recipient,
+                status: &end.status,
+                words: &end.words,
+                diagnostic: end.diagnostic.as_deref(),
+                remote_mta: report.remote_mta.as_deref(),
+                last_attempt: (delivery.attempts > 0 || report.remote_mta.is_some()).then_some(now.wall),
+            })
+            .collect();
+        match dsn::report(kind, row, &original, &reported, basis) {
+            dsn::Report::Message(acceptance) => Ok(*acceptance),
+            dsn::Report::EventOnly(event) => Err(vec![event]),
+            dsn::Report::NotWanted => Err(Vec::new()),
+        }
+    }
+
+    /// When what is late would be given up, if it is not delivered before.
+    fn given_up_at(&self, report: &Report, now: Now) -> WallMs {
+        let expiry_ms = self.core().settings.retry.expiry_ms;
+        let spent_ms = report.recipients.iter().map(|(delivery, _)| delivery.spent_ms).max().unwrap_or(0);
+        WallMs(now.wall.0.saturating_add(expiry_ms.saturating_sub(spent_ms)))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Engine;
 use super::cache::Loaded;
 use crate::clock::{Now, WallMs};
-use crate::delivery::{Abandoned, AttemptEnd, ContentBegan, Fate, Plan, RecipientEnd, ReportDuty, Signal, SignalKind};
+use crate::delivery::{Abandoned, AttemptEnd, ContentBegan, Fate, RecipientEnd, ReportDuty, Signal, SignalKind};
 use crate::dispatch::{DelayNotice, Life, NextTry, Turn};
 use crate::event::Event;
 use crate::limits::{Moment, Spent};
@@ -42,6 +42,8 @@ pub(super) struct After {
 /// What is to be reported to the sender.
 pub(super) struct Report {
     pub(super) action: Action,
+    /// The host that said so.
+    pub(super) remote_mta: Option<String>,
     pub(super) recipients: Vec<(DeliveryRow, RecipientEnd)>,
 }
 
@@ -66,7 +68,7 @@ impl Sent {
 
 impl Engine {
     /// Decides what becomes of each recipient, spends the slots, and makes the reports.
-    pub(super) async fn settle(&self, end: AttemptEnd, sent: Sent, plan: &Plan) -> Settled {
+    pub(super) async fn settle(&self, end: AttemptEnd, sent: Sent) -> Settled {
         let AttemptEnd { mut lease, content, recipients, signals, egress, next_hop, .. } = end;
         let (now, slots) = self.spend(&mut lease, content, &recipients);
         let mut after = After { signals, ..After::default() };
@@ -108,8 +110,8 @@ impl Engine {
             if recipients.is_empty() {
                 continue;
             }
-            let report = Report { action, recipients };
-            match self.report(&sent.row, &sent.content, &report, now).await {
+            let report = Report { action, remote_mta: Some(host_of(&next_hop).to_owned()), recipients };
+            match self.report(&sent.row, &sent.content, &report, now) {
                 Ok(acceptance) => {
                     name_report(&mut outcomes, &report, &acceptance);
                     after.reports.extend(Loaded::from_acceptance(&acceptance));
@@ -118,7 +120,6 @@ impl Engine {
                 Err(event) => events.extend(event),
             }
         }
-        let _ = plan;
         let conclusion =
             Conclusion { lease, ended: now, slots, outcomes, reports, events, next_hop, egress: egress.to_string() };
         Settled { conclusion, after }
@@ -250,6 +251,11 @@ impl Engine {
         }
         self.signals.connections.notify_one();
     }
+}
+
+/// The name in `mx.example[192.0.2.1]:25`.
+fn host_of(next_hop: &str) -> &str {
+    next_hop.split('[').next().unwrap_or(next_hop)
 }
 
 /// Writes the report's id into the outcomes that it stands for.

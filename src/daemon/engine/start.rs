@@ -90,6 +90,7 @@ impl Engine {
             clock,
             edges: Mutex::new(edges),
             delivery: Mutex::new(Arc::new(settings.delivery)),
+            host_name: settings.host_name,
             signals: Signals::default(),
             connections: TaskTracker::new(),
             draining: CancellationToken::new(),
