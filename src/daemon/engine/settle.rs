@@ -68,7 +68,7 @@ impl Sent {
 
 impl Engine {
     /// Decides what becomes of each recipient, spends the slots, and makes the reports.
-    pub(super) async fn settle(&self, end: AttemptEnd, sent: Sent) -> Settled {
+    pub(super) fn settle(&self, end: AttemptEnd, sent: Sent) -> Settled {
         let AttemptEnd { mut lease, content, recipients, signals, egress, next_hop, .. } = end;
         let (now, slots) = self.spend(&mut lease, content, &recipients);
         let mut after = After { signals, ..After::default() };
