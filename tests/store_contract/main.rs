@@ -21,7 +21,7 @@ use outguard::guard::Decision;
 use outguard::mail::QueueId;
 use outguard::store::query::ContentBody;
 use outguard::store::{
-    DeliveryEnd, DeliveryOutcome, DeliveryState, Filter, Gate, GateKind, Index, Page, Store, StoreError,
+    DeliveryEnd, DeliveryOutcome, DeliveryState, Filter, Gate, GateKind, Index, Page, Reads, Store, StoreError,
 };
 use sample::{account, at, conclusion, deferred, delivered, line, message, open, request, states, to, wall};
 
@@ -48,6 +48,32 @@ async fn sqlite_keeps_the_contract() {
         store
     })
     .await;
+}
+
+/// A subscriber that is slow reads from the journal what it missed; at the end of the store it is told so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_misses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = sample::settings(&folder.path().join("store"));
+    let clock = Arc::new(sample::FixedClock);
+    let (store, _) = outguard::store::sqlite::SqliteStore::open(&settings, clock).unwrap();
+    let mut early = store.subscribe();
+    for waiting in 0..1_200 {
+        store.note(Event::Stopped { waiting }, at(0)).await.unwrap().into_inner();
+    }
+    let mut late = store.subscribe();
+    store.note(Event::Stopped { waiting: 1_200 }, at(0)).await.unwrap().into_inner();
+    let other = outguard::store::sqlite::SqliteStore::open_read_only(&settings.path, Arc::new(sample::FixedClock));
+    assert_eq!(Reads::events(&other.unwrap(), 0, 5_000).await.unwrap().len(), 1_201, "read beside the daemon");
+    store.close();
+    for subscription in [&mut early, &mut late] {
+        for waiting in 0..=1_200 {
+            let row = subscription.next().await.unwrap();
+            assert_eq!((row.row, row.event), (waiting + 1, Event::Stopped { waiting }));
+        }
+        assert!(subscription.next().await.is_none());
+    }
+    assert_eq!(store.note(Event::Stopped { waiting: 0 }, at(0)).await.unwrap_err(), StoreError::Closed);
 }
 
 async fn a_whole_life(store: &dyn Store) {

@@ -27,7 +27,9 @@ impl Folder {
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         let wrong = |source: io::Error| OpenError::Folder { path: path.to_path_buf(), source };
         match rustix::fs::mkdir(path, Mode::RWXU) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            // A store whose folder is lost at a power cut is a lost store.
+            Ok(()) => sync_parent(path).map_err(wrong)?,
+            Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(wrong(error.into())),
         }
         let handle = open_folder(path)?;
@@ -49,6 +51,14 @@ impl Folder {
             Ok(()) | Err(rustix::io::Errno::EXIST) => open_folder(&path),
             Err(error) => Err(OpenError::Folder { path, source: error.into() }),
         }
+    }
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => File::open(".")?.sync_all(),
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
     }
 }
 

@@ -122,6 +122,7 @@ impl SqliteStore {
             memory,
             shared: Arc::clone(&shared),
             looked: clock.now().boot,
+            tidied: clock.now().boot,
             clock,
             faults,
             room: space.look(),
@@ -162,6 +163,7 @@ impl SqliteStore {
         for thread in lock(&self.threads).drain(..) {
             let _ = thread.join();
         }
+        self.shared.end_subscriptions();
     }
 }
 

@@ -1,12 +1,12 @@
 //! What the writer and the callers both hold: ids, events, the readers, the length of the log.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::broadcast;
 
 use super::folder::Folder;
-use super::readers::Readers;
+use super::readers::{Readers, lock};
 use super::spool::Spool;
 use crate::mail::QueueId;
 use crate::store::{EventRow, StoreError};
@@ -24,7 +24,8 @@ pub(super) struct Shared {
     next_id: AtomicU64,
     reserved_ids: AtomicU64,
     reserving: AtomicBool,
-    events: broadcast::Sender<Arc<[EventRow]>>,
+    /// `None` once the store is closed, which ends the subscriptions.
+    events: Mutex<Option<broadcast::Sender<Arc<[EventRow]>>>>,
     log_frames: AtomicU32,
 }
 
@@ -47,7 +48,7 @@ impl Shared {
             next_id: AtomicU64::new(ids.0),
             reserved_ids: AtomicU64::new(ids.1),
             reserving: AtomicBool::new(false),
-            events: broadcast::Sender::new(EVENT_BATCHES_MAX),
+            events: Mutex::new(Some(broadcast::Sender::new(EVENT_BATCHES_MAX))),
             log_frames: AtomicU32::new(0),
         }
     }
@@ -82,13 +83,24 @@ impl Shared {
 
     /// Tells subscribers what is synced.
     pub(super) fn publish(&self, events: Vec<EventRow>) {
-        if !events.is_empty() && self.events.receiver_count() > 0 {
-            let _ = self.events.send(events.into()); // the last one may have gone meanwhile
+        if !events.is_empty()
+            && let Some(sender) = &*lock(&self.events)
+            && sender.receiver_count() > 0
+        {
+            let _ = sender.send(events.into()); // the last one may have gone meanwhile
         }
     }
 
     pub(super) fn listen(&self) -> broadcast::Receiver<Arc<[EventRow]>> {
-        self.events.subscribe()
+        match &*lock(&self.events) {
+            Some(sender) => sender.subscribe(),
+            None => broadcast::channel(1).1, // ends after what the journal holds
+        }
+    }
+
+    /// Nothing is told any more.
+    pub(super) fn end_subscriptions(&self) {
+        lock(&self.events).take();
     }
 
     pub(super) fn log_grew(&self, frames: u32) {

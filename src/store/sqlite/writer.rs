@@ -24,6 +24,8 @@ const BATCH_MAX: usize = 512;
 const IDLE: Duration = Duration::from_millis(200);
 /// How often the free space is looked at, in milliseconds.
 const SPACE_EVERY_MS: u64 = 200;
+/// How often a writer without quiet moments tidies up while the disk is full, in milliseconds.
+const TIDY_EVERY_MS: u64 = 200;
 /// From this many frames of log on, the writer finishes the checkpoint itself: 32 MiB.
 const LOG_FRAMES_TAIL: u32 = 8 * 1024;
 /// Pages that stay free for new mail before the file is made smaller: 16 MiB.
@@ -49,6 +51,7 @@ pub(super) struct Writer {
     pub(super) space: Space,
     pub(super) room: Room,
     pub(super) looked: BootMs,
+    pub(super) tidied: BootMs,
     pub(super) trouble: Trouble,
     /// The log's length at the last checkpoint of ours.
     pub(super) log_frames_done: u32,
@@ -59,10 +62,11 @@ impl Writer {
     pub(super) fn run(mut self) {
         loop {
             let (batch, open) = self.take();
-            if batch.is_empty() {
+            let quiet = batch.is_empty();
+            self.work(batch);
+            if quiet || self.must_tidy() {
                 self.idle();
             }
-            self.work(batch);
             if !open {
                 break;
             }
@@ -72,6 +76,13 @@ impl Writer {
             // The log stays, but short: what reads without a daemon opens faster.
             let _ = checkpoint(db);
         }
+    }
+
+    /// Whether what is done at quiet moments cannot wait for one: on a full disk, clients that are refused come again and
+    /// again, and only this gives them space.
+    fn must_tidy(&mut self) -> bool {
+        let now = self.clock.now().boot;
+        self.room != Room::Enough && now.0.saturating_sub(self.tidied.0) >= TIDY_EVERY_MS
     }
 
     /// All that waits, at most a batch; and whether more may come.
@@ -219,6 +230,7 @@ impl Writer {
 
     /// What is done while nothing waits: the log's tail, the ballast, pages given back.
     fn idle(&mut self) {
+        self.tidied = self.clock.now().boot;
         if self.db.is_none() {
             return;
         }
