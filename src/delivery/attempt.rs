@@ -111,7 +111,8 @@ pub enum Fate {
     Delivered(ReportDuty),
     /// Not now: tried again by the schedule.
     Deferred,
-    /// Not in this transaction, at once in the next; no attempt is counted (452 4.5.3).
+    /// Not in this transaction, at once in the next; no attempt is counted. After 452 4.5.3, and where the next hop closed a
+    /// connection used before instead of answering MAIL: the next is a new one, so this cannot go on for ever.
     Again,
     /// Never.
     Bounced,

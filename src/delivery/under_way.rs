@@ -61,6 +61,9 @@ pub(super) struct Dialogue {
     pub(super) content: Sent,
     /// Why it stopped, if it did before the last reply.
     pub(super) lost: Option<String>,
+    /// Whether the next hop had had enough of a connection used before (idle, or messages enough): nothing is wrong with
+    /// this message, and a new connection takes it at once.
+    pub(super) was_stale: bool,
 }
 
 /// What was handed to the socket of the content.
@@ -131,10 +134,14 @@ impl NextHop {
         };
         let facts: Vec<_> = screened.rcpts.iter().map(|rcpt| rcpt.facts.clone()).collect();
         let transaction = Transaction::new(self.offered, mail, &facts, self.before);
-        let mut dialogue = Dialogue { transaction, content: Sent::Nothing, lost: None };
+        let mut dialogue = Dialogue { transaction, content: Sent::Nothing, lost: None, was_stale: false };
+        let mut closed = false;
         if let Err(error) = self.exchange(message, &mut dialogue).await {
+            closed = matches!(error, WireError::Closed | WireError::Io(_));
             dialogue.lost = Some(self.told(dialogue.transaction.stage(), &error));
         }
+        closed |= dialogue.transaction.closing().is_some();
+        dialogue.was_stale = closed && self.messages() > 1 && dialogue.transaction.is_unheard();
         dialogue
     }
 

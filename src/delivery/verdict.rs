@@ -33,6 +33,10 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn end(&self, index: Index, at: usize, dialogue: &Dialogue) -> (RecipientEnd, Option<Signal>) {
         let transaction = &dialogue.transaction;
+        if dialogue.was_stale {
+            let words = format!("{} closed a connection that was used before", self.next_hop);
+            return (RecipientEnd::ours(index, Fate::Again, "4.4.2", words), None);
+        }
         if let Some((stage, reply)) = transaction.verdict(at).or_else(|| closing(dialogue)) {
             let (fate, signal) = self.fate(transaction, stage, reply);
             return (RecipientEnd::replied(index, fate, self.next_hop, stage, reply), signal);

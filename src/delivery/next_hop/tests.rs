@@ -146,6 +146,25 @@ async fn after_refused_recipients_the_next_message_starts_with_rset() {
 }
 
 #[tokio::test]
+async fn a_used_connection_that_closes_costs_no_attempt() {
+    let commands = "C: MAIL FROM:<a@example.org>\nC: RCPT TO:<b@x.example>\nC: DATA\n";
+    for ending in ["S: 421 4.7.0 enough messages\nX", "X"] {
+        let script = format!(
+            "{GREETING}S: 250-mx.example\nS: 250 PIPELINING\n{commands}S: 250 ok\nS: 250 ok\nS: 354 go\nC*\nS: 250 ok\n\
+             {commands}{ending}"
+        );
+        let (address, _task) = server(&[script.leak()], None).await;
+        let world = world(|_| ());
+        let (lease, first) = message(b"", b"x\r\n", &["b@x.example"]);
+        let end = hop(address, &world).await.mail(lease, first).run().await;
+        let (lease, second) = message(b"", b"x\r\n", &["b@x.example"]);
+        let end = end.connection.unwrap().mail(lease, second).run().await;
+        assert_eq!((end.slots(), fates(&end)), (SlotsEnd::Returned, vec![Fate::Again]), "{ending}");
+        assert!(end.connection.is_none());
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_attempt_gives_its_lease_away() {
     let script = format!("{GREETING}S: 250 mx.example\nC: MAIL FROM:<a@example.org>\n");
     let (address, _task) = server(&[script.leak()], None).await;

@@ -227,6 +227,11 @@ impl Transaction {
         self.closing.as_ref()
     }
 
+    /// Whether the next hop has said nothing about this message yet but that it closes.
+    pub fn is_unheard(&self) -> bool {
+        self.mail.as_ref().is_none_or(|reply| reply.code == 421)
+    }
+
     /// Whether content was answered, so that nothing of this transaction is left at the next hop.
     pub fn left(&self) -> Before {
         if self.content.is_some() { Before::Clean } else { Before::LeftOpen }
