@@ -30,7 +30,7 @@ pub(super) async fn run(place: &Place, look: Look, out: &mut dyn Write) -> Resul
     let mut table = Table::new(&["LIMIT", "OF", ">USED", ">LEASED", ">SLOTS", "NEXT SLOT"]);
     for limit in &limits {
         let full = limit.used + limit.leased >= limit.slots;
-        table.row([
+        table.row(&[
             limit.rule.clone(),
             limit.key.clone(),
             limit.used.to_string(),

@@ -123,7 +123,7 @@ fn print(messages: &[MessageView], look: Look, out: &mut dyn Write) -> Result<()
     }
     let mut table = Table::new(&["ID", "RECEIVED", ">SIZE", "ACCOUNT", "STATE", "NEXT TRY", "TO"]);
     for message in messages {
-        table.row([
+        table.row(&[
             message.id.clone(),
             local(message.received_ms),
             size(message.size_bytes),

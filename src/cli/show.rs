@@ -1,5 +1,6 @@
 //! One message for people: who, where each recipient stands, why it has not left, what happened.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde_json::Value;
@@ -58,7 +59,7 @@ fn deliveries(detail: &MessageDetail, out: &mut dyn Write) -> io::Result<()> {
     let all = &detail.message.deliveries;
     let mut table = Table::new(&["  TO", "STATE", ">TRIES", "NEXT TRY", "LAST WORDS"]);
     for delivery in all.iter().take(RECIPIENTS_SHOWN_MAX) {
-        table.row([
+        table.row(&[
             format!("  {}", delivery.to),
             state(delivery.state).to_owned(),
             delivery.attempts.to_string(),
@@ -100,7 +101,7 @@ fn event_line(event: &EventView) -> String {
             }
             other => Visible(&other.to_string()).to_string(),
         };
-        line.push_str(&format!("  {key}: {text}"));
+        let _ = write!(line, "  {key}: {text}"); // writing to a String cannot fail
     }
     line
 }

@@ -23,7 +23,7 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(super) fn row<const N: usize>(&mut self, cells: &[String; N]) {
         self.rows.push(cells.iter().map(|cell| Visible(cell).to_string()).collect());
     }
 
@@ -42,7 +42,9 @@ impl Table {
         for row in &self.rows {
             let mut line = String::new();
             for ((cell, width), right) in row.iter().zip(&widths).zip(&self.right) {
-                line.push_str(&if *right { format!("{cell:>width$}  ") } else { format!("{cell:<width$}  ") });
+                let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
+                let cell = [cell.as_str(), padding.as_str()];
+                line.extend(if *right { [cell[1], cell[0], "  "] } else { [cell[0], cell[1], "  "] });
             }
             writeln!(out, "{}", line.trim_end())?;
         }
@@ -57,8 +59,8 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_clean() {
         let mut table = Table::new(&["ID", ">SIZE", "TO"]);
-        table.row(["1".into(), "7".into(), "a@b.example".into()]);
-        table.row(["22".into(), "4096".into(), "evil\u{1b}[2J".into()]);
+        table.row(&["1".into(), "7".into(), "a@b.example".into()]);
+        table.row(&["22".into(), "4096".into(), "evil\u{1b}[2J".into()]);
         let mut text = Vec::new();
         table.print(&mut text).unwrap();
         let expected = "ID  SIZE  TO\n1      7  a@b.example\n22  4096  evil\\u{1b}[2J\n";
