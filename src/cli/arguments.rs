@@ -63,6 +63,10 @@ pub enum Command {
     Limits,
     /// What became of a message.
     Trace(TraceArguments),
+    /// Make a line of the password file for AUTH; the password is read from standard input.
+    Password(PasswordArguments),
+    /// See it at work: a relay, three senders and a next hop in this process; nothing leaves the machine.
+    Demo(DemoArguments),
 }
 
 /// `outguard queue`.
@@ -193,6 +197,21 @@ pub struct TraceArguments {
     /// At most so many messages, newest first.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub limit: usize,
+}
+
+/// `outguard password`.
+#[derive(Debug, Args)]
+pub struct PasswordArguments {
+    /// The name that clients log in with.
+    pub user: String,
+}
+
+/// `outguard demo`.
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// About half a minute instead of two.
+    #[arg(long)]
+    pub fast: bool,
 }
 
 #[cfg(test)]

@@ -51,6 +51,11 @@ pub enum Failed {
     Daemon(crate::daemon::RunError),
     /// The terminal or the system.
     Io(io::Error),
+    /// What was given makes no sense.
+    Usage {
+        /// What is wrong.
+        what: String,
+    },
     /// The demonstration did not show what it promises.
     Demo {
         /// What went wrong.
@@ -88,7 +93,7 @@ impl fmt::Display for Failed {
             Self::Config(faults) => f.write_str(faults),
             Self::Daemon(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
-            Self::Demo { what } => f.write_str(what),
+            Self::Usage { what } | Self::Demo { what } => f.write_str(what),
             Self::ReaderGone => f.write_str("the reader of the output is gone"),
         }
     }
@@ -104,7 +109,7 @@ impl Failed {
             Self::Store(error) => error.advice(),
             Self::Config(_) => "nothing was started or changed",
             Self::Demo { .. } => "please report it with the output above",
-            Self::Daemon(_) | Self::Io(_) | Self::ReaderGone => "",
+            Self::Daemon(_) | Self::Io(_) | Self::Usage { .. } | Self::ReaderGone => "",
         }
     }
 
@@ -129,7 +134,7 @@ impl Failed {
     fn number(&self) -> u8 {
         match self {
             Self::NotFound { .. } | Self::Client(ClientError::Refused { status: 404, .. }) => 3,
-            Self::Client(ClientError::Refused { status: 400, .. }) => 2,
+            Self::Client(ClientError::Refused { status: 400, .. }) | Self::Usage { .. } => 2,
             Self::Client(ClientError::Refused { status: 403, .. } | ClientError::NotAllowed { .. })
             | Self::NeedsDaemon { daemon: ClientError::NotAllowed { .. }, .. }
             | Self::Open { daemon: ClientError::NotAllowed { .. }, .. } => 77,

@@ -8,10 +8,12 @@
 
 pub mod arguments;
 mod check;
+mod demo;
 pub mod exit;
 mod hold;
 mod limits;
 mod moment;
+mod password;
 mod queue;
 mod run;
 mod show;
@@ -49,6 +51,8 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed> {
     match &arguments.command {
         Command::Run => run::run(arguments),
         Command::Check => check::run(arguments, out),
+        Command::Demo(demo) => demo::run(demo, out),
+        Command::Password(user) => password::run(user, &mut io::stdin().lock(), out),
         Command::Status
         | Command::Queue(_)
         | Command::Hold(_)
@@ -74,7 +78,7 @@ async fn asked(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed>
         Command::Resume(gate) => hold::resume(&place, gate, look, out).await,
         Command::Limits => limits::run(&place, look, out).await,
         Command::Trace(trace) => trace::run(&place, trace, look, out).await,
-        Command::Run | Command::Check => Ok(()), // they ask nobody
+        Command::Run | Command::Check | Command::Demo(_) | Command::Password(_) => Ok(()), // they ask nobody
     }
 }
 

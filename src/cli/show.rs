@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::moment::{local, local_or_dash, size};
 use super::table::Table;
+use crate::api::WhyLine;
 use crate::api::view::{EventView, MessageDetail, MessageView};
 use crate::mail::Visible;
 use crate::store::DeliveryState;
@@ -24,13 +25,22 @@ pub(super) fn detail(detail: &MessageDetail, out: &mut dyn Write) -> io::Result<
             1 => "1 recipient: ".to_owned(),
             n => format!("{n} recipients: "),
         };
-        let expected = line.expected.map(|at| format!("; expected to leave at {}", local(at))).unwrap_or_default();
-        writeln!(out, "  why       {whom}{}{expected}", Visible(&line.sentence))?;
+        writeln!(out, "  why       {whom}{}", reason(line))?;
     }
     for event in &detail.history {
         writeln!(out, "  {}  {}", local(event.at_ms), event_line(event))?;
     }
     Ok(())
+}
+
+/// Why something has not left, with the time in this machine's zone unless the sentence names one.
+pub(super) fn reason(line: &WhyLine) -> String {
+    match line.expected {
+        Some(at) if !line.sentence.contains("expected to leave") => {
+            format!("{}; expected to leave at {}", Visible(&line.sentence), local(at))
+        }
+        Some(_) | None => Visible(&line.sentence).to_string(),
+    }
 }
 
 fn head(message: &MessageView, out: &mut dyn Write) -> io::Result<()> {

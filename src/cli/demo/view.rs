@@ -1,0 +1,93 @@
+//! What is shown while it runs: for each account what left, what waits, and why. Drawn over on a terminal, else printed anew
+//! when something changed.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use super::super::exit::Failed;
+use super::sender::Sender;
+use super::sink::Arrival;
+use crate::api::Client;
+use crate::api::client::QueueQuery;
+
+/// Where lines are not drawn over, at most one picture in so many milliseconds.
+const PICTURE_MS_MIN: u64 = 2_000;
+
+/// Whether a picture may be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Picture {
+    /// One of many.
+    Passing,
+    /// How it ended: always shown.
+    Last,
+}
+
+/// The picture and what it showed last.
+#[derive(Debug)]
+pub(super) struct View {
+    accounts: Vec<&'static str>,
+    draws_over: bool,
+    lines_drawn: usize,
+    shown: String,
+    shown_ms: Option<u64>,
+}
+
+impl View {
+    pub(super) fn new(senders: &[Sender], draws_over: bool) -> Self {
+        let accounts = senders.iter().map(|sender| sender.account).collect();
+        Self { accounts, draws_over, lines_drawn: 0, shown: String::new(), shown_ms: None }
+    }
+
+    /// Shows how things stand `passed_ms` after the start.
+    pub(super) async fn show(
+        &mut self,
+        which: Picture,
+        passed_ms: u64,
+        arrived: &[Arrival],
+        client: &Client,
+        out: &mut dyn Write,
+    ) -> Result<(), Failed> {
+        let mut picture = String::new();
+        for account in &self.accounts {
+            let left = arrived.iter().filter(|arrival| arrival.from == *account).count();
+            let (waiting, why) = waiting(account, client).await?;
+            let line = format!("  {account:<21} left {left:>3}   waiting {waiting:>3}   {why}");
+            let _ = writeln!(picture, "{}", line.trim_end()); // writing to a String cannot fail
+        }
+        if self.draws_over {
+            if self.lines_drawn > 0 {
+                write!(out, "\x1b[{}A", self.lines_drawn)?; // up to the first line of the last picture
+            }
+            let picture = format!("{}\n{picture}", seconds(passed_ms));
+            for line in picture.lines() {
+                writeln!(out, "{line}\x1b[K")?;
+            }
+            self.lines_drawn = picture.lines().count();
+        } else if picture != self.shown
+            && (which == Picture::Last || self.shown_ms.is_none_or(|at| passed_ms >= at + PICTURE_MS_MIN))
+        {
+            write!(out, "{}\n{picture}", seconds(passed_ms))?;
+            (self.shown, self.shown_ms) = (picture, Some(passed_ms));
+        }
+        out.flush()?;
+        Ok(())
+    }
+}
+
+fn seconds(passed_ms: u64) -> String {
+    format!("after {} s", passed_ms / 1_000)
+}
+
+/// How many recipients of an account wait, and why its oldest message does.
+async fn waiting(account: &str, client: &Client) -> Result<(usize, String), Failed> {
+    let query = QueueQuery { account: Some(account.to_owned()), limit: Some(200), ..QueueQuery::default() };
+    let page = client.queue(&query).await?;
+    let due =
+        |message: &crate::api::view::MessageView| message.deliveries.iter().filter(|d| d.due_ms.is_some()).count();
+    let count = page.messages.iter().map(due).sum();
+    let Some(oldest) = page.messages.iter().find(|message| due(message) > 0) else { return Ok((0, String::new())) };
+    // Between the two questions it may have left.
+    let Ok(detail) = client.message(&oldest.id).await else { return Ok((count, String::new())) };
+    let why = detail.why.first().map_or(String::new(), super::super::show::reason);
+    Ok((count, why))
+}
