@@ -2,6 +2,8 @@
 //!
 //! Each failure names the file and line, and what to do instead.
 
+#![cfg(test)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

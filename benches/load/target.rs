@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::rig::postfix::{self, Plan, Postfix};
-use super::rig::relay::{Relay, Site};
+use super::rig::relay::{Relay, Site, smarthost};
 
 /// A relay in front of a sink.
 pub(crate) enum Target {
@@ -44,12 +44,7 @@ impl Target {
 
 /// Limits that no run reaches: what is measured is the work, not the waiting.
 fn outguard(sink: SocketAddr) -> String {
-    format!(
-        "[limits]\n\
-         account = \"100000000/h\"\n\
-         egress = \"100000000/h\"\n\
-         [[route]]\n\
-         smarthost = \"{sink}\"\n\
-         tls = \"none\"\n"
-    )
+    let limits = "[limits]\naccount = \"100000000/h\"\negress = \"100000000/h\"\n\
+                  [intake.limits]\nconnections = 20000\nconnections_of_trusted = 20000\n";
+    limits.to_owned() + &smarthost(sink)
 }

@@ -230,8 +230,11 @@ fn read_auth(root: &mut TableReader<'_>) -> Option<AuthSettings> {
     let default = AuthSettings::with_file(PathBuf::new());
     let mut table = root.table("auth", "Passwords for clients that log in. Absent: AUTH is not offered.");
     let file = table.optional::<PathBuf>(
-        key("password_file", "Lines of `user:$argon2id$…`, as `outguard password` prints them.")
-            .example("\"/etc/outguard/passwords\""),
+        key(
+            "password_file",
+            "Lines of `user:$argon2id$…`, as `argon2 SALT -id -e` (Debian: argon2) prints the hash of its input.",
+        )
+        .example("\"/etc/outguard/passwords\""),
     );
     let failures_max = table.or(
         key("failures_max", "Failed logins of one client in ten minutes; past it AUTH is put off."),

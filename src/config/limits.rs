@@ -143,7 +143,7 @@ fn read_override(mut table: TableReader<'_>) -> Option<Override> {
     };
     let account = name(&mut table, "account", "One account, in the form that the log shows.", "\"news@example.com\"");
     let domain = name(&mut table, "domain", "Each account of a domain, on its own.", "\"example.com\"");
-    let egress = name(&mut table, "egress", "One egress, as `outguard limits` shows it.", "\"192.0.2.10\"");
+    let egress = name(&mut table, "egress", "One egress, by its public address.", "\"192.0.2.10\"");
     let login = name(&mut table, "login", "One login at a smarthost.", "\"box@example.com\"");
     let route = name(&mut table, "route", "Mail on one route, counted apart from other routes.", "\"smarthost\"");
     let kind = table.or(key("of", "With route: for each what.").example("\"login\""), KeyKind::Account);

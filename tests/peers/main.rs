@@ -9,4 +9,12 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod bodies;
+mod lifecycle;
+mod postfix_client;
+mod reports;
 mod rig_itself;
+mod routes;
+mod smuggling;
+mod starttls;
+mod submitters;

@@ -37,6 +37,16 @@ impl Plan {
         self.main("relayhost", format_args!("[{}]:{}", to.ip(), to.port()))
     }
 
+    /// Everything goes through the relay, as our recipe for Postfix says.
+    #[must_use]
+    pub(crate) fn recipe(mut self, relay: SocketAddr) -> Self {
+        self.master.push(super::relay::recipe("postfix/master.cf", relay));
+        let main = super::relay::recipe("postfix/main.cf", relay);
+        let settings = main.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+        self.main.extend(settings.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())));
+        self
+    }
+
     #[must_use]
     pub(crate) fn master(mut self, line: &str) -> Self {
         self.master.push(line.to_owned());

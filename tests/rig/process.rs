@@ -117,6 +117,12 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     folders.into_iter().map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
 }
 
+/// A program of a package that is unpacked beside the build, where the search path has another one of that name.
+pub(crate) fn find_unpacked(package: &str, program: &str) -> Option<PathBuf> {
+    let usr = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers").join(package).join("usr");
+    ["sbin", "bin"].map(|folder| usr.join(folder).join(program)).into_iter().find(|candidate| candidate.is_file())
+}
+
 /// A program that a test cannot do without: where it is absent the test says so aloud and passes.
 #[macro_export]
 macro_rules! need {

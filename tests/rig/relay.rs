@@ -1,5 +1,6 @@
 //! The relay under test: the real binary with a configuration in a folder of its own.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -14,51 +15,68 @@ use super::process::{self, Running, wait_for};
 #[derive(Debug)]
 pub(crate) struct Site {
     folder: tempfile::TempDir,
+    store: PathBuf,
     address: Ipv4Addr,
     egress: Ipv4Addr,
 }
 
 impl Site {
-    /// Writes a configuration: one listener, one egress, then `further`. `{store}`, `{egress}` and `{address}` in it are filled in.
+    /// Writes a configuration: store, one listener, one egress, then `further`.
     pub(crate) fn new(further: &str) -> Arc<Self> {
         let folder = tempfile::Builder::new().prefix("outguard-").tempdir().expect("a folder");
-        let this = Self { folder, address: own_address(), egress: own_address() };
-        std::fs::create_dir(this.store()).expect("a folder of ours");
-        super::tls::set_mode(&this.store(), 0o700);
+        let store = folder.path().join("store");
+        std::fs::create_dir(&store).expect("a folder of ours");
+        Self::with_store(folder, store, further)
+    }
+
+    /// The same, with the store elsewhere.
+    pub(crate) fn with_store(folder: tempfile::TempDir, store: PathBuf, further: &str) -> Arc<Self> {
+        super::tls::set_mode(&store, 0o700);
+        let this = Self { folder, store, address: own_address(), egress: own_address() };
         this.configure(further);
         Arc::new(this)
     }
 
-    /// Replaces the configuration; a running relay reads it at the next reload.
+    /// Replaces the configuration; a running relay reads it at the next reload. Sections that `further` writes stand in
+    /// place of ours.
     pub(crate) fn configure(&self, further: &str) {
-        let (store, socket) = (self.store().display().to_string(), self.socket().display().to_string());
-        let (address, egress) = (self.address, self.egress);
-        let head = format!(
+        let (address, egress, store) = (self.address, self.egress, self.store.display());
+        let mut text = format!(
             "store = \"{store}\"\n\
-             control_socket = \"{socket}\"\n\
              [[listen]]\n\
              address = \"{address}:10025\"\n\
              [[egress]]\n\
              address = \"{egress}\"\n\
              ehlo = \"out.example.com\"\n"
         );
-        std::fs::write(self.config(), head + further).expect("a file of ours");
+        let socket = self.folder.path().join("control.sock");
+        let sections = [
+            // Many stores side by side: none keeps more of the disk than it needs.
+            ("[disk]", "free_min = \"1 MiB\"\nballast = \"1 MiB\"\n".to_owned()),
+            ("[control]", format!("socket = \"{}\"\n", socket.display())),
+            ("[log]", "to = \"text\"\n".to_owned()),
+            ("[pace]", "egress = \"off\"\naccount = \"off\"\ndomain = \"off\"\n".to_owned()),
+            ("[retry]", "first_wait = \"1s\"\ngrowth_percent = 100\n".to_owned()),
+            ("[waiting]", "account_deliveries = 1000000\n".to_owned()),
+        ];
+        for (name, lines) in sections {
+            if !further.contains(name) {
+                let _ = write!(text, "{name}\n{lines}");
+            }
+        }
+        std::fs::write(self.config(), text + further).expect("a file of ours");
     }
 
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    pub(crate) fn store(&self) -> PathBuf {
-        self.folder.path().join("store")
-    }
-
     pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("outguard.toml")
     }
 
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("control.sock")
+    pub(crate) fn store(&self) -> &Path {
+        &self.store
     }
 
     /// Where clients connect.
@@ -75,12 +93,14 @@ impl Site {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// Starts the relay and waits until it greets.
+    /// Starts the relay and waits until it says that it is ready.
     pub(crate) fn start(self: &Arc<Self>) -> Relay {
+        let starts = || self.log().matches("outguard: ready").count();
+        let before = starts();
         let mut relay = self.launch();
-        wait_for("the relay to listen", || {
+        wait_for("the relay to be ready", || {
             assert!(relay.running.ended().is_none(), "the relay ended at its start:\n{}", self.log());
-            std::net::TcpStream::connect(self.address()).is_ok()
+            starts() > before
         });
         relay
     }
@@ -125,8 +145,13 @@ impl Relay {
     }
 
     /// SIGTERM, and waits for a clean end.
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(self) {
         self.running.signal(Signal::TERM);
+        self.stop_after_signal();
+    }
+
+    /// Waits for the clean end that a signal has asked for.
+    pub(crate) fn stop_after_signal(mut self) {
         let status = self.running.wait();
         assert!(status.success(), "drained with {status}:\n{}", self.site.log());
     }
@@ -138,15 +163,35 @@ impl Relay {
 
     /// Waits for a line of the log that contains all of `words`.
     pub(crate) fn wait_log(&self, words: &[&str]) -> String {
-        let mut found = None;
-        wait_for(&format!("{words:?} in the relay's log:\n{}", self.site.log()), || {
-            found = self.site.log().lines().find(|l| words.iter().all(|w| l.contains(w))).map(str::to_owned);
-            found.is_some()
-        });
-        found.expect("waited for")
+        let found =
+            || self.site.log().lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned);
+        wait_for(&format!("{words:?} in the log"), || found().is_some());
+        found().expect("waited for")
     }
 }
 
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the relay's log:\n{}", self.site.log());
+        }
+    }
+}
+
+/// `OUTGUARD_BINARY` names another build, such as an installed one.
 fn binary() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_outguard"))
+    std::env::var_os("OUTGUARD_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_outguard").into(), PathBuf::from)
+}
+
+/// Everything goes to this next hop, without TLS.
+pub(crate) fn smarthost(to: SocketAddr) -> String {
+    format!("[[route]]\nsmarthost = \"{to}\"\ntls = \"none\"\n")
+}
+
+/// A file of `config/recipes`, with this relay in place of the address that the recipe writes.
+pub(crate) fn recipe(name: &str, to: SocketAddr) -> String {
+    assert_eq!(to.port(), 10025, "recipes name the usual port");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/recipes").join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    text.replace("127.0.0.1", &to.ip().to_string())
 }

@@ -1,0 +1,194 @@
+//! Start, reload, drain, restart, full disk: what people do to a relay that has mail.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::rig::client::Client;
+use crate::rig::process::{is_root, run, wait_for};
+use crate::rig::relay::{Site, smarthost};
+use crate::rig::sink::{Answer, Said, Sink};
+use crate::skip;
+
+const CONTENT: &[u8] = b"Subject: x\r\n\r\nx\r\n";
+
+fn submit(site: &Site, from: &str) {
+    let mut client = Client::greeted(site.address());
+    let heard = client.deliver(from, &["b@example.net"], CONTENT).expect("an answer");
+    assert_eq!(heard.code, 250, "{heard:?}");
+}
+
+#[test]
+fn a_drain_lets_the_next_hop_finish() {
+    let slow = Duration::from_secs(2);
+    let sink = Sink::scripted(move |said| match said {
+        Said::Content(..) => Answer::After(slow, Box::new(Answer::Usual)),
+        _ => Answer::Usual,
+    });
+    let site = Site::new(&smarthost(sink.address()));
+    let relay = site.start();
+    let mut open = Client::greeted(site.address());
+    submit(&site, "a@example.com");
+    wait_for("the content to be under way", || !sink.arrivals().is_empty());
+    relay.signal(Signal::TERM);
+    relay.wait_log(&["stopping"]);
+    // A session that is open is told to come back, or is closed; no message is taken and then forgotten.
+    if let Ok(heard) = open.say("MAIL FROM:<late@example.com>") {
+        assert_eq!(heard.code, 421, "{heard:?}");
+    }
+    relay.stop_after_signal();
+    // The outcome was kept: the next start does not send a second copy.
+    let relay = site.start();
+    submit(&site, "after@example.com");
+    let arrivals = sink.wait_accepted(2);
+    let senders: Vec<&str> = arrivals.iter().map(|arrival| arrival.mail_from.as_str()).collect();
+    assert_eq!(senders, ["a@example.com", "after@example.com"]);
+    relay.stop();
+}
+
+#[test]
+fn what_waits_survives_a_kill_and_a_restart() {
+    let sink = Sink::start();
+    let open = smarthost(sink.address());
+    let site = Site::new(&format!("[limits]\negress = \"0/h\"\n{open}"));
+    let relay = site.start();
+    for i in 0..20 {
+        submit(&site, &format!("a{i}@example.com"));
+    }
+    relay.kill();
+    assert_eq!(sink.arrivals().len(), 0, "0/h: nothing has left");
+    site.configure(&open);
+    let relay = site.start();
+    let mut senders: Vec<String> = sink.wait_accepted(20).into_iter().map(|arrival| arrival.mail_from).collect();
+    senders.sort();
+    senders.dedup();
+    assert_eq!(senders.len(), 20);
+    relay.stop();
+}
+
+#[test]
+fn a_reload_drops_no_session() {
+    let (first, second) = (Sink::start(), Sink::start());
+    let site = Site::new(&smarthost(first.address()));
+    let relay = site.start();
+    let mut client = Client::greeted(site.address());
+    client.expect("MAIL FROM:<a@example.com>", 250);
+    site.configure(&smarthost(second.address()));
+    relay.signal(Signal::HUP);
+    relay.wait_log(&["reload"]);
+    client.expect("RCPT TO:<b@example.net>", 250);
+    client.expect("DATA", 354);
+    client.send(b"Subject: x\r\n\r\nx\r\n.\r\n").expect("a connection");
+    assert_eq!(client.hear().expect("an answer").code, 250);
+    assert_eq!(second.wait_accepted(1)[0].mail_from, "a@example.com");
+    assert_eq!(first.connections(), 0, "the route is chosen at each attempt");
+    relay.stop();
+}
+
+#[test]
+fn a_bad_configuration_changes_nothing() {
+    let sink = Sink::start();
+    let good = smarthost(sink.address());
+    let site = Site::new(&good);
+    let relay = site.start();
+    site.configure(&format!("[limits]\negres = \"1/h\"\n{good}"));
+    relay.signal(Signal::HUP);
+    let line = relay.wait_log(&["egres"]);
+    assert!(line.contains("egress"), "it names the nearest key: {line}");
+    submit(&site, "a@example.com");
+    sink.wait_accepted(1);
+    relay.stop();
+
+    // At a start the same file is refused, with the place, and the store is left alone.
+    let mut refused = site.launch();
+    assert!(!refused.process().wait().success());
+    let log = site.log();
+    let last: String = log.lines().rev().take(12).collect();
+    assert!(last.contains("outguard.toml:") && last.contains("egres"), "{log}");
+}
+
+#[test]
+fn a_second_daemon_is_refused() {
+    let sink = Sink::start();
+    let site = Site::new(&smarthost(sink.address()));
+    let relay = site.start();
+    // At another address, but with the same store.
+    let folder = tempfile::Builder::new().prefix("outguard-").tempdir().expect("a folder");
+    let other = Site::with_store(folder, site.store().to_owned(), &smarthost(sink.address()));
+    let mut second = other.launch();
+    let status = second.process().wait();
+    assert!(!status.success(), "{status}");
+    assert!(other.log().contains(&site.store().display().to_string()), "it names the store: {}", other.log());
+    submit(&site, "a@example.com");
+    sink.wait_accepted(1);
+    relay.stop();
+}
+
+/// A tmpfs of its own, unmounted at the end.
+struct Mount(std::path::PathBuf);
+
+impl Mount {
+    fn tmpfs(at: &std::path::Path, mebibytes: u32) -> Option<Self> {
+        std::fs::create_dir(at).ok()?;
+        let (size, at_text) = (format!("size={mebibytes}m"), at.display().to_string());
+        let mount = crate::rig::process::find("mount")?;
+        let output = run(&mount, &["-t", "tmpfs", "-o", &size, "tmpfs", &at_text], b"");
+        output.status.success().then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if let Some(umount) = crate::rig::process::find("umount") {
+            // Lazily: the relay may still be ending.
+            run(&umount, &["-l", &self.0.display().to_string()], b"");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_stops_intake_and_loses_nothing() {
+    if !is_root() {
+        skip!("a small file system can be mounted by root only");
+    }
+    let folder = tempfile::Builder::new().prefix("outguard-").tempdir().expect("a folder");
+    let disk = folder.path().join("disk");
+    let Some(_mount) = Mount::tmpfs(&disk, 64) else {
+        skip!("tmpfs cannot be mounted here");
+    };
+    let store = disk.join("store");
+    std::fs::create_dir(&store).expect("on the tmpfs");
+    let sink = Sink::start();
+    let waiting = "[disk]\nfree_min = \"16 MiB\"\nballast = \"4 MiB\"\n";
+    let held_back = format!("{waiting}[limits]\negress = \"0/h\"\n{}", smarthost(sink.address()));
+    let site = Site::with_store(folder, store, &held_back);
+    let relay = site.start();
+    submit(&site, "before@example.com");
+
+    let filler = disk.join("filler");
+    std::fs::write(&filler, vec![1; 40 << 20]).expect("there is room for it");
+    let mut client = Client::greeted(site.address());
+    wait_for("452", || {
+        let heard = client.deliver("full@example.com", &["b@example.net"], CONTENT).expect("an answer");
+        assert!(matches!(heard.code, 250 | 452), "{heard:?}");
+        heard.code == 452 && heard.text().contains("4.3.1")
+    });
+    let taken_while_filling = |sender: &str| sender == "full@example.com";
+
+    std::fs::remove_file(&filler).expect("ours");
+    wait_for("250 again", || {
+        let mut client = Client::greeted(site.address());
+        client.deliver("after@example.com", &["b@example.net"], CONTENT).is_ok_and(|heard| heard.code == 250)
+    });
+    site.configure(&format!("{waiting}{}", smarthost(sink.address())));
+    relay.signal(Signal::HUP);
+    wait_for("before and after", || {
+        let arrivals = sink.accepted();
+        ["before@example.com", "after@example.com"].iter().all(|from| arrivals.iter().any(|a| a.mail_from == *from))
+    });
+    for arrival in sink.accepted() {
+        let from = arrival.mail_from;
+        assert!(taken_while_filling(&from) || from == "before@example.com" || from == "after@example.com", "{from}");
+    }
+    relay.stop();
+}

@@ -1,0 +1,176 @@
+//! Postfix in front of the relay, and Debian's `smtp-sink` or a second Postfix behind it.
+
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+
+use rustix::process::Signal;
+
+use crate::rig::client::Client;
+use crate::rig::loopback::own_address;
+use crate::rig::postfix::{self, Plan, Postfix};
+use crate::rig::process::{Running, is_root, wait_for};
+use crate::rig::relay::{Site, smarthost};
+use crate::rig::sink::Sink;
+use crate::rig::tls::{Certificate, set_mode};
+use crate::{need, skip};
+
+#[test]
+fn through_the_relay_into_smtp_sink() {
+    if let Some(reason) = postfix::missing() {
+        skip!("{reason}");
+    }
+    let program = need!("smtp-sink");
+    let folder = tempfile::tempdir().expect("a folder");
+    let address = format!("{}:2525", own_address());
+    let pattern = folder.path().join("mail.%M.").display().to_string();
+    let log = folder.path().join("log");
+    // Root must name the user it becomes, who must then be able to write here.
+    let user: &[&str] = if is_root() { &["-u", "nobody"] } else { &[] };
+    set_mode(folder.path(), 0o777);
+    let _sink = Running::start("smtp-sink", &program, &[user, &["-D", &pattern, &address, "100"]].concat(), &log);
+    wait_for("smtp-sink", || TcpStream::connect(&address).is_ok());
+
+    let relay = Site::new(&smarthost(address.parse().expect("an address"))).start();
+    let client = Postfix::start(&Plan::default().recipe(relay.site().address()));
+    client.sendmail("alice@example.com", &["bob@example.net"], b"Subject: whole way\n\n.dot\nGr\xc3\xbc\xc3\x9fe\n");
+
+    let mut dump = String::new();
+    wait_for("a dump of smtp-sink", || {
+        let files = std::fs::read_dir(folder.path()).expect("our folder").flatten();
+        let mails = files.filter(|file| file.file_name().to_string_lossy().starts_with("mail."));
+        dump = mails.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
+        dump.contains("Gr\u{fc}\u{df}e")
+    });
+    for expected in
+        ["X-Mail-Args: <alice@example.com>", "X-Rcpt-Args: <bob@example.net>", "Subject: whole way", "\n.dot\n"]
+    {
+        assert!(dump.contains(expected), "{expected:?} is not in {dump}");
+    }
+    wait_for("an empty queue", || client.queued() == 0);
+}
+
+#[test]
+fn to_a_second_postfix_over_starttls() {
+    if let Some(reason) = postfix::missing() {
+        skip!("{reason}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let sink = Sink::start();
+    let certificate = Certificate::make(folder.path(), &["server.example"]);
+    let server = Postfix::start(
+        &Plan::default()
+            .relayhost(sink.address())
+            .main("smtpd_tls_security_level", "encrypt") // MAIL without TLS is refused
+            .main("smtpd_tls_cert_file", certificate.certificate_pem.display())
+            .main("smtpd_tls_key_file", certificate.key_pem.display())
+            .main("smtpd_tls_received_header", "yes"),
+    );
+    let route = format!("[[route]]\nsmarthost = \"{}\"\ntls = \"opportunistic\"\n", server.address());
+    let relay = Site::new(&route).start();
+    let client = Postfix::start(&Plan::default().recipe(relay.site().address()));
+    client.sendmail("alice@example.com", &["bob@example.net"], b"Subject: whole way\n\nx\n");
+    let arrival = &sink.wait_accepted(1)[0];
+    assert!(arrival.text().contains("(using TLSv1.3 with cipher"), "{}", arrival.text());
+    assert!(arrival.text().contains("out.example.com"), "the relay greets with its EHLO name: {}", arrival.text());
+}
+
+const ACCOUNTS: usize = 10;
+const EACH: usize = 100;
+
+/// A thousand messages of ten accounts wait for slots; then a hundred windows' worth of them leave, one connection at a
+/// time, so that the order at the next hop is the order of dispatch.
+#[test]
+fn a_queue_of_a_thousand_drains_in_fair_order() {
+    if let Some(reason) = postfix::missing() {
+        skip!("{reason}");
+    }
+    let sink = Sink::start();
+    let route = smarthost(sink.address()) + "concurrency = 1\n";
+    let site = Site::new(&format!("[limits]\naccount = []\negress = \"0/h\"\n{route}"));
+    let relay = site.start();
+    let client = Postfix::start(&Plan::default().recipe(site.address()));
+    // The first account hands in all it has before the others begin: that must not help it.
+    let mut submission = Client::greeted(client.address());
+    for account in 0..ACCOUNTS {
+        for number in 0..EACH {
+            let content = format!("Subject: {account}/{number}\r\n\r\nx\r\n");
+            let from = format!("user{account}@example.com");
+            let heard = submission.deliver(&from, &["reader@example.net"], content.as_bytes()).expect("an answer");
+            assert_eq!(heard.code, 250, "{heard:?}");
+        }
+    }
+    wait_for("Postfix to hand over its queue", || client.queued() == 0);
+    assert_eq!(sink.arrivals().len(), 0, "0/h means that nothing leaves");
+
+    site.configure(&format!("[limits]\naccount = []\negress = \"50/1s\"\nfair_reserve = false\n{route}"));
+    relay.signal(Signal::HUP);
+    let arrivals = sink.wait_accepted(ACCOUNTS * EACH);
+    assert_eq!(arrivals.len(), ACCOUNTS * EACH);
+
+    // Max-min fairness with equal weights: as long as all have mail, nobody is more than one message ahead.
+    let mut had: BTreeMap<String, usize> = BTreeMap::new();
+    for (i, arrival) in arrivals.iter().enumerate() {
+        *had.entry(arrival.mail_from.clone()).or_default() += 1;
+        let most = had.values().max().copied().unwrap_or(0);
+        let least = if had.len() < ACCOUNTS { 0 } else { had.values().min().copied().unwrap_or(0) };
+        assert!(most - least <= 2, "after {} messages: {had:?}", i + 1);
+    }
+    let moments: Vec<u64> = arrivals.iter().map(|arrival| arrival.content_ms).collect();
+    assert!(crate::rig::windows::fullest(&moments, 1_000) <= 50, "the limit held while the queue drained");
+}
+
+/// One place an hour for each account: who an account is shows in what waits.
+#[test]
+fn the_login_at_postfix_is_the_account() {
+    if let Some(reason) = postfix::missing() {
+        skip!("{reason}");
+    }
+    let sink = Sink::start();
+    let limits = "[limits]\naccount = \"1/h\"\negress = []\n";
+    let site = Site::new(&format!("{limits}{}", smarthost(sink.address())));
+    let _relay = site.start();
+    // XCLIENT LOGIN makes Postfix believe that a client has logged in, as SASL would.
+    let plan = Plan::default().recipe(site.address()).main("smtpd_authorized_xclient_hosts", "127.0.0.0/8");
+    let client = Postfix::start(&plan);
+    let send = |login: &str, from: &str| {
+        let mut session = Client::greeted(client.address());
+        session.expect(&format!("XCLIENT LOGIN={login}"), 220);
+        session.expect("EHLO client.example", 250);
+        let heard = session.deliver(from, &["reader@example.net"], b"Subject: x\r\n\r\nx\r\n").expect("an answer");
+        assert_eq!(heard.code, 250, "{heard:?}");
+        wait_for("Postfix to hand over its queue", || client.queued() == 0);
+    };
+    send("alice", "one@example.com");
+    sink.wait_accepted(1);
+    send("alice", "two@example.com"); // another reverse-path, the same account: it waits
+    send("bob", "one@example.com"); // the same reverse-path, another account
+    let arrivals = sink.wait_accepted(2);
+    let senders: Vec<&str> = arrivals.iter().map(|arrival| arrival.mail_from.as_str()).collect();
+    assert_eq!(senders, ["one@example.com", "one@example.com"]);
+}
+
+/// Mail of scripts and cron, whatever sender the script writes.
+#[test]
+fn the_local_user_at_postfix_is_the_account() {
+    if let Some(reason) = postfix::missing() {
+        skip!("{reason}");
+    }
+    let sink = Sink::start();
+    let settings = "[limits]\naccount = \"1/h\"\negress = []\n\
+                    [account]\nown_names = [\"client.example\"]\nreceived_trusted = true\n";
+    let site = Site::new(&format!("{settings}{}", smarthost(sink.address())));
+    let _relay = site.start();
+    let client = Postfix::start(&Plan::default().recipe(site.address()));
+    for from in ["one@example.com", "two@example.com"] {
+        client.sendmail(from, &["reader@example.net"], b"Subject: x\n\nx\n");
+        wait_for("Postfix to hand over its queue", || client.queued() == 0);
+        sink.wait_accepted(1);
+    }
+    // Another account passes, so the second message has had its chance.
+    let heard =
+        Client::greeted(client.address()).deliver("three@example.com", &["r@example.net"], b"Subject: x\r\n\r\nx\r\n");
+    assert_eq!(heard.expect("an answer").code, 250);
+    let arrivals = sink.wait_accepted(2);
+    let senders: Vec<&str> = arrivals.iter().map(|arrival| arrival.mail_from.as_str()).collect();
+    assert_eq!(senders, ["one@example.com", "three@example.com"]);
+}
