@@ -55,7 +55,7 @@ impl Engine {
             let turn = guard.turn.take().expect("only this task takes the turn out of its guard");
 
             let connection = end.connection.take().filter(|_| !self.draining.is_cancelled());
-            let settled = self.settle(end, message);
+            let settled = self.settle(end, &message);
             let next = if connection.is_some() { self.next_prepared(hop, plan, egress).await } else { None };
             ready = self.conclude(settled, turn, left, next).await;
             match connection {
@@ -88,7 +88,7 @@ impl Engine {
             }
         };
         if let Some(granted) = concluded.next_granted {
-            self.core().limits.give_back(granted, self.clock.now().into());
+            self.core().slots.limits.give_back(granted, self.clock.now().into());
         }
         self.after_conclusion(after, turn, left);
         match (prepared, concluded.next) {
@@ -129,7 +129,7 @@ impl Engine {
                         let mut core = self.core();
                         match refused.granted {
                             Some(granted) => {
-                                core.limits.give_back(granted, self.clock.now().into());
+                                core.slots.limits.give_back(granted, self.clock.now().into());
                                 core.put_back(prepared.turn);
                             }
                             None => core.lost_turn(turn_id),
@@ -195,7 +195,7 @@ impl Engine {
         chosen.truncate(room);
         let Some(loaded) = loaded.filter(|_| !chosen.is_empty()) else {
             let mut core = self.core();
-            core.limits.give_back(work.granted, now.into());
+            core.slots.limits.give_back(work.granted, now.into());
             core.slots_came_back();
             core.finish_turn(work.turn, 0);
             return None;

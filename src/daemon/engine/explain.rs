@@ -1,7 +1,8 @@
 //! Why mail waits and when it is expected to leave: what `queue show` and the page say, from what decides it.
 
 use super::Engine;
-use super::core::{Core, Parked};
+use super::core::Core;
+use super::slots::Parked;
 use crate::api::{LimitUse, WhyLine};
 use crate::clock::{Now, WallMs};
 use crate::dispatch::{Gate as WhyGate, HopId, Standing, Why};
@@ -31,7 +32,7 @@ impl Engine {
     pub fn limit_uses(&self) -> Vec<LimitUse> {
         let now = self.clock.now();
         let present = Moment::from(now);
-        let usage = self.core().limits.usage(present);
+        let usage = self.core().slots.limits.usage(present);
         let next = |next| match next {
             NextSlot::At(at) if at > present => Some(at.to_wall(now)),
             NextSlot::At(_) | NextSlot::AfterLeases | NextSlot::Never => None,
@@ -121,11 +122,12 @@ impl Core {
             None => 0,
         };
         let to = charged(row, plan);
-        let expected = match self.limits.outlook(to, u32::try_from(ahead).unwrap_or(u32::MAX), Moment::from(now)) {
+        let expected = match self.slots.limits.outlook(to, u32::try_from(ahead).unwrap_or(u32::MAX), Moment::from(now))
+        {
             NextSlot::At(at) => Some(at.max(until).to_wall(now)).filter(|_| until != Moment::END),
             NextSlot::AfterLeases | NextSlot::Never => None,
         };
-        let why = match self.refusal(parked) {
+        let why = match self.slots.refusal(parked) {
             Some(refusal) => Why::WaitingForSlot {
                 rule: format!("{} of {} {}", refusal.rule, refusal.kind, refusal.key).into(),
                 expected,
@@ -139,7 +141,8 @@ impl Core {
     }
 
     fn expected(&self, row: &MessageRow, plan: &crate::delivery::Plan, ahead: u64, now: Now) -> Option<WallMs> {
-        match self.limits.outlook(charged(row, plan), u32::try_from(ahead).unwrap_or(u32::MAX), Moment::from(now)) {
+        match self.slots.limits.outlook(charged(row, plan), u32::try_from(ahead).unwrap_or(u32::MAX), Moment::from(now))
+        {
             NextSlot::At(at) => Some(at.to_wall(now)),
             NextSlot::AfterLeases | NextSlot::Never => None,
         }

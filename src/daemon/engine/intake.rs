@@ -35,7 +35,7 @@ impl Queue for Engine {
         let core = self.core();
         let to = Charged { account: account.as_str(), egress: "", login: None, route: "" };
         let rules =
-            core.limits.book().rules_for(&to).filter(|(kind, _)| *kind == KeyKind::Account).map(|(_, rule)| rule);
+            core.slots.limits.book().rules_for(&to).filter(|(kind, _)| *kind == KeyKind::Account).map(|(_, rule)| rule);
         let cap = WaitingCap::new(&core.settings.waiting, rules, core.settings.retry.expiry_ms);
         let room = room_for(&cap, core.load.of(account), core.load.all(), recipients.into());
         let reply = match room {

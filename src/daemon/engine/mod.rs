@@ -14,11 +14,13 @@ mod explain;
 mod failure;
 mod feed;
 mod gates;
+mod hops;
 mod intake;
 mod load;
 mod operate;
 mod reports;
 mod settle;
+mod slots;
 mod start;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

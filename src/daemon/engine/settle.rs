@@ -68,7 +68,7 @@ impl Sent {
 
 impl Engine {
     /// Decides what becomes of each recipient, spends the slots, and makes the reports.
-    pub(super) fn settle(&self, end: AttemptEnd, sent: Sent) -> Settled {
+    pub(super) fn settle(&self, end: AttemptEnd, sent: &Sent) -> Settled {
         let AttemptEnd { mut lease, content, recipients, signals, egress, next_hop, .. } = end;
         let (now, slots) = self.spend(&mut lease, content, &recipients);
         let mut after = After { signals, ..After::default() };
@@ -175,14 +175,14 @@ impl Engine {
         let leased = granted.recipients();
         let slots = match content {
             ContentBegan::Unanswered => {
-                core.limits.unknown(granted, moment);
+                core.slots.limits.unknown(granted, moment);
                 SlotsEnd::Unknown
             }
             ContentBegan::Yes { .. } | ContentBegan::No => {
                 let content = if let ContentBegan::Yes { recipients } = content { recipients } else { 0 };
                 let refused = recipients.iter().filter(|end| end.diagnostic.is_some()).count();
                 let refused = u32::try_from(refused).unwrap_or(u32::MAX).min(leased - content.min(leased));
-                let counted = core.limits.used(granted, Spent { content: content.min(leased), refused }, moment);
+                let counted = core.slots.limits.used(granted, Spent { content: content.min(leased), refused }, moment);
                 if counted.recipients < leased {
                     core.slots_came_back();
                 }

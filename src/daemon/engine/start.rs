@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::core::Core;
 use super::gates::Gates;
 use super::load::WaitingLoad;
+use super::slots::Slots;
 use super::{Engine, Signals};
 use crate::clock::{BootId, BootMs, Clock, Now, WallMs};
 use crate::delivery::{Abandoned, DeliverySettings, Edges, Router};
@@ -76,8 +77,7 @@ impl Engine {
         let load = WaitingLoad::new(own_account, store.waiting_by_account().await?);
         let core = Core::new(
             settings.dispatch,
-            limits,
-            Paces::new(&settings.pace),
+            Slots::new(limits, Paces::new(&settings.pace)),
             gates,
             settings.router,
             FRESH_BYTES_MAX,
@@ -142,8 +142,8 @@ impl Engine {
             match Record::read(&*self.store, &*self.clock, now, attempts_keep_ms).await {
                 Ok(record) if record.timeline.bridge() == Bridge::Wall => {
                     let mut core = self.core();
-                    let kept_since = record.kept_since(core.limits.book());
-                    core.limits.retime(record.past(), kept_since, Moment::from(now));
+                    let kept_since = record.kept_since(core.slots.limits.book());
+                    core.slots.limits.retime(record.past(), kept_since, Moment::from(now));
                     core.slots_came_back();
                     tracing::info!("the wall clock is synchronised; slots used before this boot are placed by it");
                     return;
@@ -166,8 +166,8 @@ impl Engine {
         {
             let mut core = self.core();
             let kept_since = record.kept_since(&settings.rules);
-            core.limits.reload(settings.rules, record.past(), kept_since, Moment::from(now));
-            core.paces = Paces::new(&settings.pace);
+            core.slots.limits.reload(settings.rules, record.past(), kept_since, Moment::from(now));
+            core.slots.paces = Paces::new(&settings.pace);
             core.dispatch.reload(&settings.dispatch);
             core.settings = settings.dispatch;
             core.load.own_account = settings.delivery.dsn.account.clone();

@@ -1,0 +1,164 @@
+//! Destinations as they are reached now: their plans, connections and troubles.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::core::Core;
+use super::slots::Parked;
+use crate::clock::Now;
+use crate::delivery::{Egress, NoPlan, Plan, Router};
+use crate::dispatch::HopId;
+use crate::limits::Moment;
+use crate::store::GateKind;
+
+/// How many troubles are listed.
+const TROUBLES_MAX: usize = 20;
+
+/// One destination as it is reached now.
+#[derive(Debug)]
+pub(super) struct Hop {
+    pub(super) plan: Result<Arc<Plan>, NoPlan>,
+    /// Connections that wait for a turn are told by this that there may be one.
+    pub(super) turns: Arc<Notify>,
+    /// Failed connects in a row.
+    pub(super) failures: u32,
+    /// The last words of a failed connect.
+    pub(super) trouble: Option<String>,
+    /// Left alone until then, because its server said so; limits' parks neither end nor shorten this.
+    pub(super) paused_until: Moment,
+    /// The number of connections that it lets in, until when that is believed.
+    fewer: Option<Moment>,
+    /// The next egress of the pool, in turn.
+    next_egress: usize,
+}
+
+impl Hop {
+    pub(super) fn new(plan: Result<Arc<Plan>, NoPlan>) -> Self {
+        Self {
+            plan,
+            turns: Arc::new(Notify::new()),
+            failures: 0,
+            trouble: None,
+            paused_until: Moment::BEGINNING,
+            fewer: None,
+            next_egress: 0,
+        }
+    }
+
+    /// Whether nothing but slots keeps it from going on.
+    pub(super) fn waits_for_slots_alone(&self) -> bool {
+        self.failures == 0 && self.plan.is_ok()
+    }
+}
+
+impl Core {
+    /// The next hop that wants a connection and an egress that it can leave from, counted as opened.
+    pub(super) fn next_connection(&mut self, now: Now) -> Option<(HopId, Arc<Plan>, Arc<Egress>)> {
+        if self.draining {
+            return None;
+        }
+        let moment = Moment::from(now);
+        for _ in 0..=self.hops.len() {
+            let hop = self.dispatch.next_wanting(moment)?;
+            let Some(Ok(plan)) = self.hops.get(&hop).map(|state| state.plan.clone()) else {
+                self.dispatch.park_hop(hop, Moment::END);
+                continue;
+            };
+            let state = self.hops.get_mut(&hop)?;
+            if state.paused_until > moment {
+                self.dispatch.park_hop(hop, state.paused_until);
+                continue;
+            }
+            let len = plan.egresses.len();
+            let free = (0..len).map(|step| (state.next_egress + step) % len).find(|place| {
+                let egress = &plan.egresses[*place];
+                self.slots.egress_waits_until(&egress.name) <= moment && self.gates.stops_egress(&egress.name).is_none()
+            });
+            if let Some(place) = free {
+                state.next_egress = place + 1;
+                self.dispatch.opened(hop);
+                let egress = plan.egresses[place].clone();
+                return Some((hop, plan, egress));
+            }
+            let until = self.slots.pool_until(&plan, moment).unwrap_or(Moment::END);
+            self.slots.hopes(Parked::Hop(hop));
+            self.dispatch.park_hop(hop, until);
+        }
+        None
+    }
+
+    /// The hop is left alone for a while: its server said so.
+    pub(super) fn pause_hop(&mut self, hop: HopId, until: Moment, why: String) {
+        if let Some(state) = self.hops.get_mut(&hop) {
+            state.paused_until = state.paused_until.max(until);
+            state.trouble = Some(why);
+            self.dispatch.park_hop(hop, state.paused_until);
+        }
+    }
+
+    /// The hop lets in no more than those open now; more are tried after `until`.
+    pub(super) fn fewer_connections(&mut self, hop: HopId, open: u32, until: Moment) {
+        if let Some(state) = self.hops.get_mut(&hop) {
+            state.fewer = Some(until);
+            self.dispatch.set_hop_limit(hop, open.max(1));
+        }
+    }
+
+    /// Whether more connections may be tried again, and what was parked may go on: connections that wait are told.
+    pub(super) fn parks_may_have_ended(&mut self, now: Now) {
+        let moment = Moment::from(now);
+        self.dispatch.wake(moment);
+        for (hop, state) in &mut self.hops {
+            if let (Some(until), Ok(plan)) = (state.fewer, &state.plan)
+                && until <= moment
+            {
+                state.fewer = None;
+                self.dispatch.set_hop_limit(*hop, plan.concurrency);
+            }
+        }
+        self.notify_all();
+    }
+
+    /// An operator wants it tried now: what next hops did before is forgotten, what limits say is not.
+    pub(super) fn forgive_troubles(&mut self) {
+        for (hop, state) in &mut self.hops {
+            if (state.failures > 0 || state.paused_until > Moment::BEGINNING) && state.plan.is_ok() {
+                state.failures = 0;
+                state.trouble = None;
+                state.paused_until = Moment::BEGINNING;
+                self.dispatch.unpark_hop(*hop);
+            }
+        }
+    }
+
+    /// Next hops that cannot be used now, and destinations without a way, one sentence each.
+    pub(super) fn troubles(&self) -> Vec<String> {
+        let sentence = |hop: &Hop| match (&hop.plan, &hop.trouble) {
+            (Err(no_plan), _) => Some(no_plan.to_string()),
+            (Ok(plan), Some(trouble)) => Some(format!("{}: {trouble}", plan.target)),
+            (Ok(_), None) => None,
+        };
+        self.hops.values().filter_map(sentence).take(TROUBLES_MAX).collect()
+    }
+
+    /// Other routes: every hop is planned anew.
+    pub(super) fn reroute(&mut self, router: Arc<Router>) {
+        self.router = router;
+        for (hop, state) in &mut self.hops {
+            let Some(destination) = self.destinations.name(hop.0) else { continue };
+            state.plan = self.router.plan(destination).map(Arc::new);
+            if let Ok(plan) = &state.plan {
+                self.dispatch.set_hop_limit(*hop, plan.concurrency);
+            }
+        }
+        self.dispatch.unpark_all();
+        self.slots.forget_refusals();
+        let closed: Vec<String> =
+            self.gates.iter().filter(|g| g.kind == GateKind::Egress).map(|g| g.key.clone()).collect();
+        for key in closed {
+            self.gate_changed(GateKind::Egress, &key);
+        }
+        self.notify_all();
+    }
+}

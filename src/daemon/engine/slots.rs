@@ -1,0 +1,166 @@
+//! Slots and pace, as a turn asks for them: what fits, what is parked for want of them and why.
+
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use crate::account::Account;
+use crate::delivery::{Egress, Plan};
+use crate::dispatch::{AccountId, Fit, HopId, Line, Offer};
+use crate::limits::{Cause, Charged, KeyKind, Leased, Limits, Moment, NextSlot, Paced, Paces, Refusal, TooFast};
+
+/// Limits and paces, and what they said.
+#[derive(Debug)]
+pub(super) struct Slots {
+    pub(super) limits: Limits,
+    pub(super) paces: Paces,
+    /// Why an account, a hop or a line is parked, for people to read; gone with the park's end.
+    refusals: HashMap<Parked, Refusal>,
+    /// Egresses without a free slot, and until when.
+    full_egresses: HashMap<Arc<str>, Moment>,
+    /// Egresses whose pace says not yet, and until when.
+    paced_egresses: HashMap<Arc<str>, Moment>,
+    /// Parks that end when leased slots come back sooner than the park says.
+    hoping: HashSet<Parked>,
+}
+
+/// What is parked for want of slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Parked {
+    Account(AccountId),
+    Hop(HopId),
+    Line(Line),
+}
+
+/// Whose slots are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) account: &'a Account,
+    pub(super) egress: &'a Egress,
+    pub(super) plan: &'a Plan,
+}
+
+impl Slots {
+    pub(super) fn new(limits: Limits, paces: Paces) -> Self {
+        Self {
+            limits,
+            paces,
+            refusals: HashMap::new(),
+            full_egresses: HashMap::new(),
+            paced_egresses: HashMap::new(),
+            hoping: HashSet::new(),
+        }
+    }
+
+    /// Leases what fits of an offer, or says who is to be parked and until when.
+    pub(super) fn fit(&mut self, offer: &Offer, asking: Asking<'_>, now: Moment) -> Result<Leased, Fit> {
+        let Asking { account, egress, plan } = asking;
+        let Some(most) = NonZeroU32::new(offer.recipients) else { return Err(Fit::Stop) };
+        // A destination that is one server is paced as that server.
+        let paced = Paced { egress: &egress.name, account: account.as_str(), domain: &plan.destination.0 };
+        self.paces.would_pass(paced, most, now).map_err(|too_fast| self.too_fast(too_fast, asking, now))?;
+        let login = plan.login.as_ref().map(|login| login.user.as_str());
+        let to = Charged { account: account.as_str(), egress: &egress.name, login, route: &plan.route };
+        match self.limits.lease(to, most, now) {
+            Ok(lease) => {
+                if let Some(recipients) = NonZeroU32::new(lease.granted.recipients()) {
+                    let _ = self.paces.pass(paced, recipients, now); // as many as would have passed, or fewer
+                }
+                self.refusals.remove(&Parked::Account(offer.line.account));
+                Ok(lease)
+            }
+            Err(refusal) => Err(self.refused(offer, refusal, asking, now)),
+        }
+    }
+
+    fn too_fast(&mut self, too_fast: TooFast, asking: Asking<'_>, now: Moment) -> Fit {
+        match too_fast {
+            TooFast::Egress(until) => {
+                self.paced_egresses.insert(asking.egress.name.clone(), until);
+                self.pool_until(asking.plan, now).map_or(Fit::Stop, Fit::ParkHop)
+            }
+            TooFast::Account(until) => Fit::ParkAccount(until),
+            TooFast::Domain(until) => Fit::ParkHop(until),
+        }
+    }
+
+    fn refused(&mut self, offer: &Offer, refusal: Refusal, asking: Asking<'_>, now: Moment) -> Fit {
+        let until = until(&refusal);
+        let hop = Parked::Hop(offer.line.hop);
+        let (parked, fit) = match (refusal.kind, refusal.cause) {
+            (KeyKind::Account, _) => (Parked::Account(offer.line.account), Fit::ParkAccount(until)),
+            (KeyKind::Egress, Cause::FairReserve) => (Parked::Line(offer.line), Fit::ParkLine(until)),
+            (KeyKind::Login, _) => (hop, Fit::ParkHop(until)),
+            (KeyKind::Egress, _) => {
+                self.full_egresses.insert(asking.egress.name.clone(), until);
+                (hop, self.pool_until(asking.plan, now).map_or(Fit::Stop, Fit::ParkHop))
+            }
+        };
+        self.refusals.insert(parked, refusal);
+        self.hoping.insert(parked);
+        fit
+    }
+
+    /// When an egress has a slot and its pace lets one go.
+    pub(super) fn egress_waits_until(&self, egress: &str) -> Moment {
+        let of = |map: &HashMap<Arc<str>, Moment>| map.get(egress).copied().unwrap_or(Moment::BEGINNING);
+        of(&self.full_egresses).max(of(&self.paced_egresses))
+    }
+
+    /// Until when no egress of a pool may go on; `None` if one may.
+    pub(super) fn pool_until(&self, plan: &Plan, now: Moment) -> Option<Moment> {
+        let until = |egress: &Arc<Egress>| Some(self.egress_waits_until(&egress.name)).filter(|until| *until > now);
+        plan.egresses.iter().map(until).try_fold(Moment::END, |first, until| until.map(|until| first.min(until)))
+    }
+
+    /// A hop is parked until one of its egresses has a slot: slots that come back end that sooner.
+    pub(super) fn hopes(&mut self, parked: Parked) {
+        self.hoping.insert(parked);
+    }
+
+    /// What was parked for want of slots that came back: the caller ends those parks.
+    pub(super) fn came_back(&mut self) -> HashSet<Parked> {
+        self.full_egresses.clear();
+        let hoping = std::mem::take(&mut self.hoping);
+        for parked in &hoping {
+            self.refusals.remove(parked);
+        }
+        hoping
+    }
+
+    /// Whether something is parked until leases under way end, with no time to name.
+    pub(super) fn waits_for_leases(&self) -> bool {
+        self.refusals.values().any(|refusal| refusal.next == NextSlot::AfterLeases)
+    }
+
+    /// Why something is parked for want of slots.
+    pub(super) fn refusal(&self, parked: Parked) -> Option<&Refusal> {
+        self.refusals.get(&parked)
+    }
+
+    /// Rules or routes changed: what was said does not hold any more.
+    pub(super) fn forget_refusals(&mut self) {
+        self.full_egresses.clear();
+        self.paced_egresses.clear();
+        self.refusals.clear();
+        self.hoping.clear();
+    }
+
+    /// Forgets idle keys, and what is said of names that `known` does not know.
+    pub(super) fn sweep(&mut self, known: impl Fn(&Parked) -> bool, now: Moment) {
+        self.limits.sweep(usize::MAX, now);
+        self.paces.sweep(now);
+        self.refusals.retain(|parked, _| known(parked));
+        self.hoping.retain(known);
+        self.full_egresses.retain(|_, until| *until > now);
+        self.paced_egresses.retain(|_, until| *until > now);
+    }
+}
+
+/// When asking again is not in vain. Leases under way tell their end ([`Slots::waits_for_leases`]).
+fn until(refusal: &Refusal) -> Moment {
+    match refusal.next {
+        NextSlot::At(at) => at,
+        NextSlot::AfterLeases | NextSlot::Never => Moment::END,
+    }
+}
