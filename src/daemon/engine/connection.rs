@@ -55,7 +55,7 @@ impl Engine {
             let turn = guard.turn.take().expect("only this task takes the turn out of its guard");
 
             let connection = end.connection.take().filter(|_| !self.draining.is_cancelled());
-            let settled = self.settle(end, &message);
+            let settled = self.settle(end, &message, hop, plan);
             let next = if connection.is_some() { self.next_prepared(hop, plan, egress).await } else { None };
             ready = self.conclude(settled, turn, left, next).await;
             match connection {

@@ -1,5 +1,6 @@
 //! Destinations as they are reached now: their plans, connections and troubles.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -12,6 +13,8 @@ use crate::dispatch::HopId;
 use crate::limits::Moment;
 use crate::store::GateKind;
 
+/// How long the operator is not told of the same trouble again, in milliseconds.
+const TELL_AGAIN_MS: u64 = 3_600_000;
 /// How many troubles are listed.
 const TROUBLES_MAX: usize = 20;
 
@@ -29,6 +32,8 @@ pub(super) struct Hop {
     pub(super) paused_until: Moment,
     /// The number of connections that it lets in, until when that is believed.
     fewer: Option<Moment>,
+    /// What the operator was told of it, by the row of the reply table, and when.
+    told: HashMap<String, Moment>,
     /// The next egress of the pool, in turn.
     next_egress: usize,
 }
@@ -42,6 +47,7 @@ impl Hop {
             trouble: None,
             paused_until: Moment::BEGINNING,
             fewer: None,
+            told: HashMap::new(),
             next_egress: 0,
         }
     }
@@ -53,6 +59,19 @@ impl Hop {
 }
 
 impl Core {
+    /// Whether the operator is to be told of that row of the reply table: once an hour for each hop, or a flood of refused
+    /// mail becomes a flood of events.
+    pub(super) fn may_tell(&mut self, hop: HopId, row: &str, now: Now) -> bool {
+        let moment = Moment::from(now);
+        let Some(state) = self.hops.get_mut(&hop) else { return true };
+        state.told.retain(|_, at| moment.since_ms(*at) < TELL_AGAIN_MS);
+        if state.told.contains_key(row) {
+            return false;
+        }
+        state.told.insert(row.to_owned(), moment);
+        true
+    }
+
     /// The next hop that wants a connection and an egress that it can leave from, counted as opened.
     pub(super) fn next_connection(&mut self, now: Now) -> Option<(HopId, Arc<Plan>, Arc<Egress>)> {
         if self.draining {

@@ -1,12 +1,13 @@
 //! The end of an attempt: from what the next hop said to what is stored, and to where the slots go.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Engine;
 use super::cache::Loaded;
 use crate::clock::{Now, WallMs};
-use crate::delivery::{Abandoned, AttemptEnd, ContentBegan, Fate, RecipientEnd, ReportDuty, Signal, SignalKind};
-use crate::dispatch::{DelayNotice, Life, NextTry, Turn};
+use crate::delivery::{Abandoned, AttemptEnd, ContentBegan, Fate, Plan, RecipientEnd, ReportDuty, Signal, SignalKind};
+use crate::dispatch::{DelayNotice, HopId, Life, NextTry, Turn};
 use crate::event::Event;
 use crate::limits::{Moment, Spent};
 use crate::store::{
@@ -28,7 +29,6 @@ pub(super) struct Settled {
 }
 
 /// What is done after the outcome is on disk.
-#[derive(Default)]
 pub(super) struct After {
     /// Whose mail it was and how many of its deliveries ended.
     ended: Option<(crate::account::Account, u64)>,
@@ -36,6 +36,8 @@ pub(super) struct After {
     again: u32,
     deferred: bool,
     reports: Vec<Loaded>,
+    /// The egress that it left from.
+    egress: Arc<str>,
     signals: Vec<Signal>,
 }
 
@@ -55,6 +57,13 @@ pub(super) enum Action {
     Relayed,
 }
 
+impl After {
+    /// Nothing follows.
+    fn nothing() -> Self {
+        Self { ended: None, again: 0, deferred: false, reports: Vec::new(), egress: "".into(), signals: Vec::new() }
+    }
+}
+
 impl Sent {
     pub(super) fn new(loaded: &Loaded, lease: &Lease) -> Self {
         let leased = loaded.deliveries.iter().filter(|delivery| lease.deliveries().contains(&delivery.index));
@@ -68,10 +77,10 @@ impl Sent {
 
 impl Engine {
     /// Decides what becomes of each recipient, spends the slots, and makes the reports.
-    pub(super) fn settle(&self, end: AttemptEnd, sent: &Sent) -> Settled {
+    pub(super) fn settle(&self, end: AttemptEnd, sent: &Sent, hop: HopId, plan: &Plan) -> Settled {
         let AttemptEnd { mut lease, content, recipients, signals, egress, next_hop, .. } = end;
         let (now, slots) = self.spend(&mut lease, content, &recipients);
-        let mut after = After { signals, ..After::default() };
+        let mut after = After { ended: None, again: 0, deferred: false, reports: Vec::new(), egress, signals };
         let mut outcomes = Vec::with_capacity(recipients.len());
         let (mut failed, mut relayed) = (Vec::new(), Vec::new());
         let mut ended = 0;
@@ -96,7 +105,11 @@ impl Engine {
             outcomes.extend(outcome.map(|outcome| DeliveryEnd { index: recipient.index, outcome }));
         }
         after.ended = Some((sent.row.account.clone(), ended));
-        let mut events = Vec::new();
+        let mut events: Vec<Event> = {
+            let mut core = self.core();
+            let new = after.signals.iter().filter(|signal| core.may_tell(hop, &signal.row, now));
+            new.map(|signal| trouble(plan, signal, now)).collect()
+        };
         if slots == SlotsEnd::Unknown {
             events.push(Event::AttemptUnknown {
                 id: sent.row.id.to_string(),
@@ -120,8 +133,16 @@ impl Engine {
                 Err(event) => events.extend(event),
             }
         }
-        let conclusion =
-            Conclusion { lease, ended: now, slots, outcomes, reports, events, next_hop, egress: egress.to_string() };
+        let conclusion = Conclusion {
+            lease,
+            ended: now,
+            slots,
+            outcomes,
+            reports,
+            events,
+            next_hop,
+            egress: after.egress.to_string(),
+        };
         Settled { conclusion, after }
     }
 
@@ -138,7 +159,7 @@ impl Engine {
             next_hop: String::new(),
             egress: String::new(),
         };
-        Settled { conclusion, after: After::default() }
+        Settled { conclusion, after: After::nothing() }
     }
 
     /// Concludes attempts whose task is gone: unknown, whatever had been sent.
@@ -236,7 +257,7 @@ impl Engine {
         let hop = turn.line().hop;
         let now = self.clock.now();
         for signal in &after.signals {
-            Self::heed(&mut core, hop, signal, now);
+            Self::heed(&mut core, hop, &after.egress, signal, now);
         }
         core.finish_turn(turn, left + after.again);
         if let Some((account, ended)) = after.ended {
@@ -276,18 +297,38 @@ const LOGIN_PAUSE_MS: u64 = 30 * 60_000;
 /// The window of the networks' hourly limits.
 const HOUR_MS: u64 = 3_600_000;
 
+/// How long a signal keeps mail from a destination, in milliseconds; zero for what only the operator can mend.
+fn pause_ms(kind: SignalKind) -> u64 {
+    match kind {
+        SignalKind::LimitFull => HOUR_MS,
+        SignalKind::LoginRefused => LOGIN_PAUSE_MS,
+        SignalKind::SlowDestination | SignalKind::EgressRefused => SLOW_MS,
+        SignalKind::AskOperator => 0,
+    }
+}
+
+/// The event that tells the operator of a signal.
+fn trouble(plan: &Plan, signal: &Signal, now: Now) -> Event {
+    Event::NextHopTrouble {
+        destination: plan.destination.to_string(),
+        reason: signal.reply.clone(),
+        advice: signal.sentence.clone(),
+        due: WallMs(now.wall.0.saturating_add(pause_ms(signal.kind))),
+    }
+}
+
 impl Engine {
     /// What a reply said beyond its message.
-    fn heed(core: &mut super::core::Core, hop: crate::dispatch::HopId, signal: &Signal, now: Now) {
-        let pause_ms = match signal.kind {
-            SignalKind::LimitFull => HOUR_MS,
-            SignalKind::LoginRefused => LOGIN_PAUSE_MS,
-            SignalKind::SlowDestination | SignalKind::EgressRefused => SLOW_MS,
-            SignalKind::AskOperator => 0,
-        };
-        tracing::warn!(row = %signal.row, reply = %signal.reply, "{}", signal.sentence);
-        if pause_ms > 0 {
-            core.pause_hop(hop, Moment::from(now).plus_ms(pause_ms), format!("{}: {}", signal.sentence, signal.reply));
+    fn heed(core: &mut super::core::Core, hop: HopId, egress: &Arc<str>, signal: &Signal, now: Now) {
+        let pause_ms = pause_ms(signal.kind);
+        if pause_ms == 0 {
+            return;
         }
+        let until = Moment::from(now).plus_ms(pause_ms);
+        let has_login = core.hop(hop).is_some_and(|hop| hop.plan.as_ref().is_ok_and(|plan| plan.login.is_some()));
+        if signal.kind == SignalKind::LimitFull && !has_login {
+            core.slots.filled(egress, until);
+        }
+        core.pause_hop(hop, until, format!("{}: {}", signal.sentence, signal.reply));
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Slots {
     full_egresses: HashMap<Arc<str>, Moment>,
     /// Egresses whose pace says not yet, and until when.
     paced_egresses: HashMap<Arc<str>, Moment>,
+    /// Egresses whose limit the network calls used up, whatever we counted, and until when it is believed.
+    filled_egresses: HashMap<Arc<str>, Moment>,
     /// Parks that end when leased slots come back sooner than the park says.
     hoping: HashSet<Parked>,
 }
@@ -48,6 +50,7 @@ impl Slots {
             refusals: HashMap::new(),
             full_egresses: HashMap::new(),
             paced_egresses: HashMap::new(),
+            filled_egresses: HashMap::new(),
             hoping: HashSet::new(),
         }
     }
@@ -104,7 +107,13 @@ impl Slots {
     /// When an egress has a slot and its pace lets one go.
     pub(super) fn egress_waits_until(&self, egress: &str) -> Moment {
         let of = |map: &HashMap<Arc<str>, Moment>| map.get(egress).copied().unwrap_or(Moment::BEGINNING);
-        of(&self.full_egresses).max(of(&self.paced_egresses))
+        of(&self.full_egresses).max(of(&self.paced_egresses)).max(of(&self.filled_egresses))
+    }
+
+    /// The network says that the egress's limit is used up: it is, until then.
+    pub(super) fn filled(&mut self, egress: &Arc<str>, until: Moment) {
+        let known = self.filled_egresses.entry(Arc::clone(egress)).or_insert(until);
+        *known = (*known).max(until);
     }
 
     /// Until when no egress of a pool may go on; `None` if one may.
@@ -154,6 +163,7 @@ impl Slots {
         self.hoping.retain(known);
         self.full_egresses.retain(|_, until| *until > now);
         self.paced_egresses.retain(|_, until| *until > now);
+        self.filled_egresses.retain(|_, until| *until > now);
     }
 }
 
