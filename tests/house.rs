@@ -36,13 +36,13 @@ fn rust_files(under: &Path, into: &mut Vec<PathBuf>) {
 
 /// Each file under `src`: its path from there, its room, and its text before the tests.
 fn sources() -> Vec<(String, String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
-    rust_files(&root, &mut files);
-    assert!(files.len() > 10, "the sources are not where they were: {}", root.display());
+    rust_files(&folder, &mut files);
+    assert!(files.len() > 10, "the sources are not where they were: {}", folder.display());
     files.sort();
     let read = |path: PathBuf| {
-        let name = path.strip_prefix(&root).unwrap().display().to_string();
+        let name = path.strip_prefix(&folder).unwrap().display().to_string();
         let room = name.split(['/', '.']).next().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();
         let tests = ["\n#[cfg(test)]\nmod ", "\n#![cfg(test)]\n"].into_iter().filter_map(|mark| text.find(mark)).min();

@@ -124,7 +124,7 @@ async fn throughput(wanted: &Wanted) {
                 let delivering = sink.last_arrival() - start;
                 let used = Used::by(target.pid());
                 let count = as_f64(run.accepted());
-                let cpu_us = (used.cpu - before.cpu).as_secs_f64() * 1e6 / count;
+                let cpu_us = used.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e6 / count;
                 let delivered = count / delivering.as_secs_f64();
                 println!(
                     "{relay:<9} {connections:>5} {pipelining:<10} {:>9.0} {delivered:>11.0} {:>26} {cpu_us:>10.0} {:>9.1}",
@@ -176,7 +176,7 @@ async fn rate(wanted: &Wanted) {
             run.behind_max.as_secs_f64() * 1e3,
             run.acks.to_string(),
             arrivals.to_string(),
-            (used.cpu - before.cpu).as_secs_f64() * 1e6 / as_f64(run.accepted()),
+            used.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e6 / as_f64(run.accepted()),
         );
     }
 }
