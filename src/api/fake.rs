@@ -131,7 +131,7 @@ impl Reads for FakeStore {
         never()
     }
 
-    fn attempts(&self, _: WallMs) -> StoreFuture<'_, Vec<AttemptRow>> {
+    fn attempts(&self, _: u64) -> StoreFuture<'_, Vec<AttemptRow>> {
         never()
     }
 

@@ -20,8 +20,7 @@ pub(super) async fn run(place: &Place, look: Look, out: &mut dyn Write) -> Resul
         Answer::Store(store) => {
             let book = RuleBook::new(&place.limits).map_err(|fault| Failed::Config(fault.to_string()))?;
             let now = SystemClock::new()?.now().wall;
-            let since = WallMs(now.0.saturating_sub(book.longest_window_ms()));
-            counted(&book, &place.limits, &store.attempts(since).await?, now)
+            counted(&book, &place.limits, &store.attempts(book.longest_window_ms()).await?, now)
         }
     };
     if look == Look::Json {

@@ -7,7 +7,7 @@ use super::log::Log;
 use super::{Daemon, reload};
 use crate::clock::WallMs;
 use crate::limits::RuleBook;
-use crate::store::Store as _;
+use crate::store::{KeepAttempts, Store as _};
 
 /// How often history is pruned, once it is done.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
@@ -68,7 +68,11 @@ impl Daemon {
         let longest = RuleBook::new(&config.limits).map_or(0, |rules| rules.longest_window_ms());
         let attempts_keep = reload::attempts_keep_ms(&config, longest);
         let bytes_max = config.store.journal_bytes_max;
-        match self.store.prune(before(journal_keep), before(attempts_keep), bytes_max).await {
+        let attempts = KeepAttempts {
+            keep_ms: attempts_keep,
+            earlier_boots_since: self.clock.synchronised().then(|| before(attempts_keep)),
+        };
+        match self.store.prune(before(journal_keep), attempts, bytes_max).await {
             Ok(more) => more,
             Err(error) => {
                 tracing::warn!(%error, advice = error.advice(), "history is not pruned now");

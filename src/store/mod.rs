@@ -107,9 +107,9 @@ pub trait Store: Reads {
     /// Appends an event that belongs to no other transaction.
     fn note(&self, event: Event, now: Now) -> StoreFuture<'_, Stored<()>>;
 
-    /// Forgets history older than `before`, and more while the journal is over `journal_bytes_max`; attempts only when
-    /// older than `attempts_before`. In small batches; returns whether there is more to do.
-    fn prune(&self, before: WallMs, attempts_before: WallMs, journal_bytes_max: u64) -> StoreFuture<'_, bool>;
+    /// Forgets history older than `before`, and more while the journal is over `journal_bytes_max`; attempts only as
+    /// [`KeepAttempts`] says. In small batches; returns whether there is more to do.
+    fn prune(&self, before: WallMs, attempts: KeepAttempts, journal_bytes_max: u64) -> StoreFuture<'_, bool>;
 }
 
 /// The half of a store that changes nothing: also what is left of it while the daemon is down.
@@ -147,8 +147,9 @@ pub trait Reads: Send + Sync + 'static {
     /// Events after a cursor, at most `limit`.
     fn events(&self, after: u64, limit: usize) -> StoreFuture<'_, Vec<EventRow>>;
 
-    /// Attempts that ended at or after `since`, and all that have not ended: what the limits are rebuilt from.
-    fn attempts(&self, since: WallMs) -> StoreFuture<'_, Vec<AttemptRow>>;
+    /// What the limits are rebuilt from: attempts that have not ended, and those that ended less than `look_back_ms` before
+    /// the last moment on record of their boot. By the boot clocks alone, so that no step of the wall clock hides one.
+    fn attempts(&self, look_back_ms: u64) -> StoreFuture<'_, Vec<AttemptRow>>;
 
     /// The closed gates.
     fn gates(&self) -> StoreFuture<'_, Vec<Gate>>;
@@ -158,6 +159,16 @@ pub trait Reads: Send + Sync + 'static {
 
     /// How many waiting or held deliveries each account has.
     fn waiting_by_account(&self) -> StoreFuture<'_, Vec<(Account, u64)>>;
+}
+
+/// Which attempts are kept, for the limits to be rebuilt from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepAttempts {
+    /// Those of the newest boot that ended less than this before its last moment on record, in milliseconds: by the boot
+    /// clock, whatever the wall clock did.
+    pub keep_ms: u64,
+    /// Those of earlier boots that ended at or after this. `None` keeps them all: the wall clock is not to be believed.
+    pub earlier_boots_since: Option<WallMs>,
 }
 
 /// What [`Store::reroute`] asks for each waiting delivery.

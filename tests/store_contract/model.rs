@@ -7,7 +7,8 @@ use std::sync::Arc;
 use outguard::guard::Decision;
 use outguard::mail::QueueId;
 use outguard::store::{
-    DeliveryEnd, DeliveryOutcome, DeliveryState as S, Filter, Gate, GateKind, Index, Lease, Page, Store, Totals,
+    DeliveryEnd, DeliveryOutcome, DeliveryState as S, Filter, Gate, GateKind, Index, KeepAttempts, Lease, Page, Store,
+    Totals,
 };
 
 use super::sample::{account, at, conclusion, message, open, request, to, wall};
@@ -130,7 +131,8 @@ async fn deed(store: &dyn Store, model: &mut Model, leases: &mut Vec<Lease>, ran
         }
         _ => {
             let before = wall(now.saturating_sub(random.below(2_000)));
-            while store.prune(before, before, u64::MAX).await.unwrap() {}
+            let attempts = KeepAttempts { keep_ms: 1_000, earlier_boots_since: Some(before) };
+            while store.prune(before, attempts, u64::MAX).await.unwrap() {}
             let mut gone = Vec::new();
             for (id, deliveries) in &model.messages {
                 if store.message(*id).await.unwrap().is_none() {

@@ -11,7 +11,7 @@ use super::gates::Gates;
 use super::load::WaitingLoad;
 use super::slots::Slots;
 use super::{Engine, Signals};
-use crate::clock::{BootId, BootMs, Clock, Now, WallMs};
+use crate::clock::{BootId, BootMs, Clock, Now};
 use crate::delivery::{Abandoned, DeliverySettings, Edges, Router};
 use crate::dispatch::DispatchSettings;
 use crate::limits::{
@@ -20,6 +20,8 @@ use crate::limits::{
 };
 use crate::store::{AttemptRow, Destination, Store, StoreError};
 
+/// By how much an attempt whose outcome is unknown may count longer than its window, generously, in milliseconds.
+const UNKNOWN_MS_MAX: u64 = 24 * 3_600_000;
 /// Bytes of fresh messages kept in memory for their first attempt.
 const FRESH_BYTES_MAX: usize = 64 << 20;
 
@@ -63,7 +65,7 @@ impl Engine {
         abandoned: UnboundedReceiver<Abandoned>,
     ) -> Result<Arc<Self>, StartError> {
         let now = clock.now();
-        let record = Record::read(&*store, &*clock, now, settings.attempts_keep_ms).await?;
+        let record = Record::read(&*store, &*clock, now, &settings.rules, settings.attempts_keep_ms).await?;
         if record.timeline.bridge() == Bridge::NoTimePassed {
             tracing::warn!(
                 "the wall clock is not synchronised or runs behind the last record: slots used before this boot count \
@@ -139,7 +141,8 @@ impl Engine {
                 continue;
             }
             let now = self.clock.now();
-            match Record::read(&*self.store, &*self.clock, now, attempts_keep_ms).await {
+            let rules = self.core().slots.limits.book().clone();
+            match Record::read(&*self.store, &*self.clock, now, &rules, attempts_keep_ms).await {
                 Ok(record) if record.timeline.bridge() == Bridge::Wall => {
                     let mut core = self.core();
                     let kept_since = record.kept_since(core.slots.limits.book());
@@ -161,7 +164,7 @@ impl Engine {
     /// The store cannot be read; nothing was changed.
     pub async fn reload(&self, settings: EngineSettings, edges: Arc<Edges>) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let record = Record::read(&*self.store, &*self.clock, now, settings.attempts_keep_ms).await?;
+        let record = Record::read(&*self.store, &*self.clock, now, &settings.rules, settings.attempts_keep_ms).await?;
         let rerouted = self.delivery().routes != settings.delivery.routes;
         {
             let mut core = self.core();
@@ -210,8 +213,14 @@ struct Record {
 }
 
 impl Record {
-    async fn read(store: &dyn Store, clock: &dyn Clock, now: Now, keep_ms: u64) -> Result<Self, StoreError> {
-        let rows = store.attempts(WallMs(now.wall.0.saturating_sub(keep_ms))).await?;
+    async fn read(
+        store: &dyn Store,
+        clock: &dyn Clock,
+        now: Now,
+        rules: &RuleBook,
+        keep_ms: u64,
+    ) -> Result<Self, StoreError> {
+        let rows = store.attempts(rules.longest_window_ms().saturating_add(UNKNOWN_MS_MAX)).await?;
         let wall = if clock.synchronised() { WallClock::Synchronised } else { WallClock::Unsynchronised };
         let stamps: Vec<Stamp> = rows.iter().map(last_stamp).collect();
         let timeline = Timeline::new(clock.boot_id(), now, wall, &stamps);

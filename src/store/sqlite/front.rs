@@ -20,8 +20,8 @@ use crate::clock::{Now, WallMs};
 use crate::event::Event;
 use crate::mail::QueueId;
 use crate::store::{
-    Acceptance, Body, Concluded, Conclusion, DeliveryEnd, Destination, Filter, Gate, GateKind, Index, Lease,
-    LeaseError, LeaseFuture, LeaseRequest, Reroute, SpoolWriter, Store, StoreError, StoreFuture, Stored,
+    Acceptance, Body, Concluded, Conclusion, DeliveryEnd, Destination, Filter, Gate, GateKind, Index, KeepAttempts,
+    Lease, LeaseError, LeaseFuture, LeaseRequest, Reroute, SpoolWriter, Store, StoreError, StoreFuture, Stored,
 };
 
 type Run<I, T> = fn(&I, &mut Tx<'_>) -> Result<T, Failure>;
@@ -281,10 +281,10 @@ impl Store for SqliteStore {
         Box::pin(self.plain(Kind::Other, (event, now.wall), operator::note))
     }
 
-    fn prune(&self, before: WallMs, attempts_before: WallMs, journal_bytes_max: u64) -> StoreFuture<'_, bool> {
+    fn prune(&self, before: WallMs, attempts: KeepAttempts, journal_bytes_max: u64) -> StoreFuture<'_, bool> {
         Box::pin(async move {
             let after = self.pruned.load(Ordering::Relaxed);
-            let input = Prune { before, attempts_before, journal_bytes_max, after };
+            let input = Prune { before, attempts, journal_bytes_max, after };
             let done: Pruned = self.plain(Kind::Other, input, history::prune).await?.into_inner();
             self.pruned.store(done.messages_after.unwrap_or(0), Ordering::Relaxed);
             Ok(done.more || done.messages_after.is_some())

@@ -5,6 +5,7 @@ use rusqlite::params;
 use super::failure::Failure;
 use super::tx::{EVENT_OVERHEAD_BYTES, Tx, count, many, wall};
 use crate::clock::WallMs;
+use crate::store::KeepAttempts;
 
 /// How many rows of a table one batch looks at: a few milliseconds of the writer.
 const ROWS_MAX: usize = 500;
@@ -12,7 +13,7 @@ const ROWS_MAX: usize = 500;
 /// What may be forgotten.
 pub(super) struct Prune {
     pub(super) before: WallMs,
-    pub(super) attempts_before: WallMs,
+    pub(super) attempts: KeepAttempts,
     pub(super) journal_bytes_max: u64,
     /// The message after which this batch looks on; the pass begins at 0.
     pub(super) after: i64,
@@ -53,11 +54,20 @@ fn prune_events(prune: &Prune, tx: &mut Tx<'_>) -> Result<bool, Failure> {
     Ok(oldest.len() == ROWS_MAX)
 }
 
+/// The newest boot by its own clock, from its last lease on record; earlier ones by the wall clock, where it is believed.
 fn prune_attempts(prune: &Prune, tx: &mut Tx<'_>) -> Result<bool, Failure> {
+    let KeepAttempts { keep_ms, earlier_boots_since } = prune.attempts;
     let removed = tx.run(
-        "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ?1 ORDER BY id LIMIT ?2) \
-         AND state <> 0 AND ended_wall < ?3 AND leased_wall < ?3",
-        params![tx.memory.last_attempt, many(ROWS_MAX), wall(prune.attempts_before)],
+        "WITH newest AS (SELECT boot, leased_boot AS moment FROM attempt ORDER BY id DESC LIMIT 1) \
+         DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ?1 ORDER BY id LIMIT ?2) AND state <> 0 \
+         AND CASE WHEN boot = (SELECT boot FROM newest) THEN ended_boot < (SELECT moment FROM newest) - ?3 \
+         ELSE ended_wall < ?4 AND leased_wall < ?4 END",
+        params![
+            tx.memory.last_attempt,
+            many(ROWS_MAX),
+            i64::try_from(keep_ms).unwrap_or(i64::MAX),
+            earlier_boots_since.map_or(i64::MIN, wall),
+        ],
     )?;
     Ok(removed == ROWS_MAX)
 }

@@ -87,8 +87,8 @@ macro_rules! reads {
                 Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.events(after, limit)))
             }
 
-            fn attempts(&self, since: WallMs) -> StoreFuture<'_, Vec<AttemptRow>> {
-                Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.attempts(since)))
+            fn attempts(&self, look_back_ms: u64) -> StoreFuture<'_, Vec<AttemptRow>> {
+                Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.attempts(look_back_ms)))
             }
 
             fn gates(&self) -> StoreFuture<'_, Vec<Gate>> {

@@ -216,12 +216,14 @@ impl Reader {
         Ok(gates)
     }
 
-    pub(super) fn attempts(&self, since: WallMs) -> Read<Vec<AttemptRow>> {
+    pub(super) fn attempts(&self, look_back_ms: u64) -> Read<Vec<AttemptRow>> {
         let mut statement = self.sql(
-            "SELECT account, egress, login, route, boot, leased_boot, leased_wall, ended_boot, ended_wall, recipients, \
-             messages, state FROM attempt WHERE ended_wall IS NULL OR ended_wall >= ? ORDER BY id",
+            "WITH last AS (SELECT boot, max(coalesce(ended_boot, leased_boot)) AS moment FROM attempt GROUP BY boot) \
+             SELECT account, egress, login, route, boot, leased_boot, leased_wall, ended_boot, ended_wall, recipients, \
+             messages, state FROM attempt JOIN last USING (boot) \
+             WHERE ended_boot IS NULL OR ended_boot > last.moment - ? ORDER BY id",
         )?;
-        let mut rows = statement.query(params![wall(since)])?;
+        let mut rows = statement.query(params![i64::try_from(look_back_ms).unwrap_or(i64::MAX)])?;
         let mut attempts = Vec::new();
         while let Some(row) = rows.next()? {
             let login = row.get::<_, Option<i64>>(2)?;
