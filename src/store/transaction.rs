@@ -295,4 +295,6 @@ pub struct Concluded {
     pub granted: Option<Granted>,
     /// Whether the message has no delivery left, so that its body is gone.
     pub message_ended: bool,
+    /// Reports that could not be stored for a fault of their own: the outcomes hold, and an event tells the operator.
+    pub reports_lost: Vec<QueueId>,
 }

@@ -178,6 +178,30 @@ async fn space_goes_to_outcomes_first() {
     wait_for(|| async { accept().await.is_ok() }).await;
 }
 
+/// A row that cannot be written, whatever its reason: what was under way with it never stays there.
+#[tokio::test]
+async fn an_end_that_cannot_be_written_waits_for_a_person() {
+    let (folder, store, _script) = open();
+    let m = message(&*store, at(0), &["b@example.net", "c@example.net"]);
+    let id = m.id;
+    store.accept(m).await.unwrap().into_inner();
+    let lease = store.lease(request(id, &[0, 1], at(1))).await.unwrap().into_inner();
+    let other = rusqlite::Connection::open(folder.path().join("store/queue.db")).unwrap();
+    other
+        .execute_batch(
+            "CREATE TRIGGER fault BEFORE UPDATE ON delivery WHEN NEW.state = 3 AND NEW.place = 0 \
+             BEGIN SELECT RAISE(ABORT, 'this row is not written'); END",
+        )
+        .unwrap();
+    let end = conclusion(lease, at(2), vec![delivered(0), delivered(1)]);
+    let done = store.conclude(end, None).await.unwrap().into_inner();
+    assert!(!done.message_ended);
+    assert_eq!(states(&*store, id).await, [DeliveryState::Held, DeliveryState::Delivered]);
+    let names: Vec<&str> = store.history(id).await.unwrap().iter().map(|e| e.event.name()).collect();
+    assert_eq!(names, ["message.accepted", "message.held", "delivery.delivered"]);
+    assert_eq!(store.attempts(at(0).wall).await.unwrap()[0].ended_wall, Some(at(2).wall));
+}
+
 pub(crate) async fn wait_for<F: Future<Output = bool>>(mut until: impl FnMut() -> F) {
     for _ in 0..1_000 {
         if until().await {

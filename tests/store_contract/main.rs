@@ -33,6 +33,7 @@ async fn contract(make: impl Fn() -> Arc<dyn Store>) {
     gates_stop_leases(&*make()).await;
     held_removed_released(&*make()).await;
     a_fault_of_one_request_spoils_no_other(&make()).await;
+    an_outcome_holds_though_its_report_does_not(&*make()).await;
     many_changes_at_once(&make()).await;
     large_bodies_live_as_long_as_their_message(&*make()).await;
     lists_and_searches(&*make()).await;
@@ -227,6 +228,50 @@ async fn a_fault_of_one_request_spoils_no_other(store: &Arc<dyn Store>) {
     assert_eq!(store.totals().await.unwrap().waiting, 17);
     let events = store.events(0, 100).await.unwrap();
     assert_eq!(events.len(), 17, "a request taken back leaves no event");
+}
+
+/// A report whose id was taken, or that is no message at all, once left the delivery under way until the next start.
+async fn an_outcome_holds_though_its_report_does_not(store: &dyn Store) {
+    let taken = message(store, at(0), &["z@example.net"]);
+    let taken_id = taken.id;
+    store.accept(taken).await.unwrap().into_inner();
+    for fault in ["its id was taken", "it has no destination"] {
+        let (m, other) =
+            (message(store, at(0), &["b@example.net", "c@example.net"]), message(store, at(0), &["d@e.org"]));
+        let (id, other_id) = (m.id, other.id);
+        store.accept(m).await.unwrap().into_inner();
+        store.accept(other).await.unwrap().into_inner();
+        let lease = store.lease(request(id, &[0, 1], at(1))).await.unwrap().into_inner();
+        let mut report = message(store, at(2), &["a@example.org"]);
+        if fault == "its id was taken" {
+            report.id = taken_id;
+        } else {
+            report.destinations.clear();
+        }
+        let report_id = report.id;
+        let outcome = DeliveryOutcome::Bounced { reply: "550 no".into(), dsn: Some(report_id) };
+        let mut end = conclusion(lease, at(2), vec![DeliveryEnd { index: Index(0), outcome }, delivered(1)]);
+        end.reports.push(report);
+        let done = store.conclude(end, Some(request(other_id, &[0], at(2)))).await.expect(fault).into_inner();
+        assert!(done.message_ended, "{fault}");
+        assert_eq!(done.reports_lost, [report_id], "{fault}");
+        assert_eq!(done.next.expect("the next lease is sound").into_inner().deliveries(), [Index(0)], "{fault}");
+        assert_eq!(states(store, id).await, [DeliveryState::Bounced, DeliveryState::Delivered], "{fault}");
+        let events: Vec<Event> = store.history(id).await.unwrap().into_iter().map(|row| row.event).collect();
+        let names: Vec<&str> = events.iter().map(Event::name).collect();
+        let expected = ["message.accepted", "delivery.bounced", "delivery.delivered", "dsn.to-operator"];
+        assert_eq!(names, expected, "{fault}: invariant 1, the operator's copy stands in the report's place");
+        assert!(matches!(&events[1], Event::Bounced { dsn: None, .. }), "{fault}: names a report that is not there");
+        let attempts = store.attempts(WallMs(0)).await.unwrap();
+        assert!(attempts.iter().any(|a| a.ended_wall == Some(wall(2)) && a.recipients == 2), "{fault}");
+    }
+    assert_eq!(store.message(taken_id).await.unwrap().unwrap().1[0].recipient.address.as_str(), "z@example.net");
+    // What is no outcome is refused whole.
+    let mut report = message(store, at(3), &["a@example.org"]);
+    report.destinations.clear();
+    let end = DeliveryEnd { index: Index(0), outcome: DeliveryOutcome::Bounced { reply: "old".into(), dsn: None } };
+    store.end_unattempted(taken_id, at(3), vec![end], vec![report]).await.unwrap_err();
+    assert_eq!(states(store, taken_id).await, [DeliveryState::Waiting], "it waits on");
 }
 
 async fn many_changes_at_once(store: &Arc<dyn Store>) {

@@ -74,7 +74,7 @@ impl Engine {
         next: Option<(Prepared, LeaseRequest)>,
     ) -> Option<(Prepared, Stored<Lease>)> {
         let (prepared, request) = next.unzip();
-        let Settled { conclusion, after } = settled;
+        let Settled { conclusion, mut after } = settled;
         let concluded = match self.store.conclude(conclusion, request).await {
             Ok(concluded) => concluded.into_inner(),
             Err(error) => {
@@ -90,6 +90,7 @@ impl Engine {
         if let Some(granted) = concluded.next_granted {
             self.core().slots.limits.give_back(granted, self.clock.now().into());
         }
+        after.without_reports(&concluded.reports_lost);
         self.after_conclusion(after, turn, left);
         match (prepared, concluded.next) {
             (Some(prepared), Some(lease)) => self.unless_empty(prepared, lease).await,

@@ -10,6 +10,7 @@ use crate::delivery::{Abandoned, AttemptEnd, ContentBegan, Fate, Plan, Recipient
 use crate::dispatch::{DelayNotice, HopId, Life, NextTry, Turn};
 use crate::event::Event;
 use crate::limits::{Moment, Spent};
+use crate::mail::QueueId;
 use crate::store::{
     Acceptance, Conclusion, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, Index, Lease, MessageRow, SlotsEnd,
 };
@@ -61,6 +62,11 @@ impl After {
     /// Nothing follows.
     fn nothing() -> Self {
         Self { ended: None, again: 0, deferred: false, reports: Vec::new(), egress: "".into(), signals: Vec::new() }
+    }
+
+    /// Leaves out reports that the store could not take.
+    pub(super) fn without_reports(&mut self, lost: &[QueueId]) {
+        self.reports.retain(|report| !lost.contains(&report.row.id));
     }
 }
 

@@ -12,6 +12,12 @@ use crate::store::{Acceptance, Body, DeliveryState, StoreError};
 
 /// Writes the message and its events. Also used for the reports that stand in the place of a delivery.
 pub(super) fn accept(acceptance: &Acceptance, tx: &mut Tx<'_>) -> Result<(), Failure> {
+    check(acceptance)?;
+    write(acceptance, tx)
+}
+
+/// Whether it can be a message at all.
+pub(super) fn check(acceptance: &Acceptance) -> Result<(), Failure> {
     let refuse = |detail: &str| {
         let object = format!("message {}", acceptance.id);
         Err(Failure::Refused(StoreError::Corrupt { object, detail: detail.into() }))
@@ -20,11 +26,12 @@ pub(super) fn accept(acceptance: &Acceptance, tx: &mut Tx<'_>) -> Result<(), Fai
         return refuse("each recipient has one destination");
     }
     match &acceptance.body {
-        Body::Spooled(file) if file.entry.id() != acceptance.id => {
-            return refuse("its body was spooled under another id");
-        }
-        Body::Spooled(_) | Body::Inline(_) => {}
+        Body::Spooled(file) if file.entry.id() != acceptance.id => refuse("its body was spooled under another id"),
+        Body::Spooled(_) | Body::Inline(_) => Ok(()),
     }
+}
+
+fn write(acceptance: &Acceptance, tx: &mut Tx<'_>) -> Result<(), Failure> {
     let account = tx.name(acceptance.account.as_str())?;
     insert_message(acceptance, account, tx)?;
     insert_deliveries(acceptance, account, tx)?;

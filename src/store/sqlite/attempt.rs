@@ -5,7 +5,8 @@ use rusqlite::{OptionalExtension as _, params};
 use super::accept::accept;
 use super::failure::Failure;
 use super::rows::attempt as state;
-use super::tx::{Tx, count, many, number, wall};
+use super::salvage;
+use super::tx::{Care, Tx, count, many, number, wall};
 use crate::account::Account;
 use crate::clock::{BootId, WallMs};
 use crate::event::Event;
@@ -24,9 +25,11 @@ pub(super) struct Taken {
 
 /// What a conclusion did, before it is synced.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct Settled {
     pub(super) next: Option<Taken>,
     pub(super) message_ended: bool,
+    /// Reports that could not be stored.
+    pub(super) reports_lost: Vec<QueueId>,
 }
 
 /// The deliveries of the request that still wait go under way. Behind a closed gate none does.
@@ -79,21 +82,18 @@ pub(super) fn lease(request: &LeaseRequest, tx: &mut Tx<'_>) -> Result<Taken, Fa
 pub(super) fn conclude(
     (conclusion, next): &(Conclusion, Option<LeaseRequest>),
     tx: &mut Tx<'_>,
-) -> Result<Ended, Failure> {
-    let lease = &conclusion.lease;
-    if lease.attempt.0 != 0 {
-        end_attempt(conclusion, tx)?;
+) -> Result<Settled, Failure> {
+    if tx.care == Care::Parts {
+        return salvage::conclude(conclusion, next.as_ref(), tx);
     }
+    check(&conclusion.reports)?;
+    let lease = &conclusion.lease;
+    end_attempt(conclusion, tx)?;
     let at = conclusion.ended.wall;
     let mut ended = 0;
     for index in &lease.deliveries {
-        let from = From::UnderWay(lease.attempt);
         match conclusion.outcomes.iter().find(|end| end.index == *index) {
-            Some(end) => {
-                let words =
-                    Words { account: &lease.account, egress: &conclusion.egress, next_hop: &conclusion.next_hop };
-                ended += end_delivery(lease.message, end, from, &words, at, tx)?;
-            }
+            Some(end) => ended += end_leased(conclusion, end, tx)?,
             None => wait_again(lease.message, *index, lease.attempt, tx)?,
         }
     }
@@ -108,10 +108,26 @@ pub(super) fn conclude(
         Some(request) if tx.leases => Some(self::lease(request, tx)?),
         Some(_) | None => None,
     };
-    Ok(Ended { next, message_ended })
+    Ok(Settled { next, message_ended, reports_lost: Vec::new() })
 }
 
-fn end_attempt(conclusion: &Conclusion, tx: &Tx<'_>) -> Result<(), Failure> {
+/// Nothing was written yet, so that a wrong report can still refuse all of it; an outcome is then stored in parts.
+fn check(reports: &[Acceptance]) -> Result<(), Failure> {
+    reports.iter().try_for_each(super::accept::check)
+}
+
+/// The outcome of one delivery of the attempt. Gives how many deliveries ended: 1 or 0.
+pub(super) fn end_leased(conclusion: &Conclusion, end: &DeliveryEnd, tx: &mut Tx<'_>) -> Result<usize, Failure> {
+    let lease = &conclusion.lease;
+    let words = Words { account: &lease.account, egress: &conclusion.egress, next_hop: &conclusion.next_hop };
+    end_delivery(lease.message, end, From::UnderWay(lease.attempt), &words, conclusion.ended.wall, tx)
+}
+
+/// The attempt's row; attempt 0 has none.
+pub(super) fn end_attempt(conclusion: &Conclusion, tx: &Tx<'_>) -> Result<(), Failure> {
+    if conclusion.lease.attempt.0 == 0 {
+        return Ok(());
+    }
     let (state, recipients, messages) = match conclusion.slots {
         SlotsEnd::Used { recipients, messages } => (state::USED, recipients, messages),
         SlotsEnd::Returned => (state::RETURNED, 0, 0),
@@ -212,7 +228,7 @@ fn event_of(message: QueueId, to: String, outcome: &DeliveryOutcome, words: &Wor
 }
 
 /// A delivery of a lease that had no outcome waits again, in its old place.
-fn wait_again(message: QueueId, index: Index, attempt: AttemptId, tx: &Tx<'_>) -> Result<(), Failure> {
+pub(super) fn wait_again(message: QueueId, index: Index, attempt: AttemptId, tx: &Tx<'_>) -> Result<(), Failure> {
     tx.run(
         "UPDATE delivery SET state = 0, attempt = NULL WHERE message = ? AND place = ? AND state = 2 AND attempt = ?",
         params![number(message), index.0, count(attempt.0)],
@@ -252,6 +268,7 @@ pub(super) fn account_of(message: QueueId, tx: &Tx<'_>) -> Result<Option<Account
 
 /// Ends without an attempt, with the reports that stand in their place.
 pub(super) fn end_unattempted(ends: &UnattemptedEnds, tx: &mut Tx<'_>) -> Result<(), Failure> {
+    check(&ends.reports)?;
     let Some(account) = account_of(ends.message, tx)? else {
         return Err(Failure::Refused(StoreError::NoSuchMessage(ends.message)));
     };
@@ -280,6 +297,7 @@ pub(super) fn report_delay(
     (message, deliveries, report): &(QueueId, Vec<Index>, Acceptance),
     tx: &mut Tx<'_>,
 ) -> Result<(), Failure> {
+    check(std::slice::from_ref(report))?;
     for index in deliveries {
         tx.run(
             "UPDATE delivery SET delay_reported = 1 WHERE message = ? AND place = ?",

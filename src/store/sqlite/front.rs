@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::accept::accept;
-use super::attempt::{self, Ended, Taken, UnattemptedEnds};
+use super::attempt::{self, Settled, Taken, UnattemptedEnds};
 use super::failure::Failure;
 use super::history::{self, Prune, Pruned};
 use super::operator;
@@ -132,12 +132,12 @@ impl Store for SqliteStore {
             |acceptance, tx| accept(acceptance, tx).map(|()| acceptance.id),
             |acceptance, _| {
                 // From here on the file belongs to whatever of the message is on disk.
-                keep_bodies(std::slice::from_ref(acceptance));
+                keep_bodies([acceptance]);
                 Some(Undo::Message(acceptance.id))
             },
             |acceptance, done| {
                 if done.is_ok() {
-                    keep_bodies(std::slice::from_ref(&acceptance));
+                    keep_bodies([&acceptance]);
                 }
                 done.map(Stored::after_sync)
             },
@@ -158,16 +158,17 @@ impl Store for SqliteStore {
     }
 
     fn conclude(&self, conclusion: Conclusion, next: Option<LeaseRequest>) -> StoreFuture<'_, Stored<Concluded>> {
-        let finish = |(conclusion, next): (Conclusion, Option<LeaseRequest>), done: Result<Ended, StoreError>| {
+        let finish = |(conclusion, next): (Conclusion, Option<LeaseRequest>), done: Result<Settled, StoreError>| {
             let done = done?;
-            keep_bodies(&conclusion.reports);
+            keep_bodies(conclusion.reports.iter().filter(|report| !done.reports_lost.contains(&report.id)));
             let granted = conclusion.lease.granted;
             let (next, next_granted) = match (next, done.next) {
                 (Some(request), Some(taken)) => (Some(Stored::after_sync(lease_of(request, taken))), None),
                 (Some(request), None) => (None, request.granted),
                 (None, _) => (None, None),
             };
-            Ok(Stored::after_sync(Concluded { next, next_granted, granted, message_ended: done.message_ended }))
+            let Settled { message_ended, reports_lost, .. } = done;
+            Ok(Stored::after_sync(Concluded { next, next_granted, granted, message_ended, reports_lost }))
         };
         // Sent before anyone awaits: what happened is stored even if the caller is dropped.
         let answer = self.send(Kind::Outcome, (conclusion, next), attempt::conclude, |_, _| None, finish, None);
@@ -218,7 +219,7 @@ impl Store for SqliteStore {
     ) -> StoreFuture<'_, Stored<()>> {
         let finish = |(_, _, report): (QueueId, Vec<Index>, Acceptance), done: Result<(), StoreError>| {
             done?;
-            keep_bodies(std::slice::from_ref(&report));
+            keep_bodies([&report]);
             Ok(Stored::after_sync(()))
         };
         let input = (message, deliveries, report);
@@ -303,7 +304,7 @@ fn lease_of(request: LeaseRequest, taken: Taken) -> Lease {
 }
 
 /// The spool files of these messages are theirs now.
-fn keep_bodies(acceptances: &[Acceptance]) {
+fn keep_bodies<'a>(acceptances: impl IntoIterator<Item = &'a Acceptance>) {
     for acceptance in acceptances {
         if let Body::Spooled(file) = &acceptance.body {
             file.entry.keep();

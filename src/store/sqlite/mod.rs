@@ -28,6 +28,7 @@ mod readers;
 mod recovery;
 mod request;
 mod rows;
+mod salvage;
 mod shared;
 mod space;
 pub(in crate::store) mod spool;
@@ -56,7 +57,7 @@ use readers::{Readers, lock};
 use shared::{IDS_BLOCK, Shared};
 use spool::Spool;
 pub use subscription::Subscription;
-use tx::{After, Memory, Tx};
+use tx::{After, Care, Memory, Tx};
 use writer::{Message, Writer};
 
 /// Requests that may wait for the writer; further callers wait for a place.
@@ -207,7 +208,7 @@ fn recover(db: &Connection, memory: &mut Memory, clock: &dyn Clock) -> rusqlite:
     memory.batch += 1;
     memory.ids_reserved += IDS_BLOCK.cast_signed();
     let mut after = After::default();
-    let mut tx = Tx { db, memory, after: &mut after, leases: true };
+    let mut tx = Tx { db, memory, after: &mut after, leases: true, care: Care::Whole };
     let boot = clock.boot_id();
     let unknown_attempts = attempt::recover(&boot, clock.now(), &mut tx).map_err(|failure| match failure {
         failure::Failure::Statement(error) | failure::Failure::Store(error) => error,

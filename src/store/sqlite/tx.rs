@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
+use super::failure::{Failure, of_statement};
 use crate::clock::WallMs;
 use crate::event::Event;
 use crate::mail::QueueId;
-use crate::store::{EventRow, GateKind};
+use crate::store::{EventRow, GateKind, StoreError};
 
 /// How many names are kept in memory before the map starts anew.
 const NAMES_MAX: usize = 200_000;
@@ -85,6 +86,17 @@ pub(super) struct Tx<'c> {
     pub(super) after: &'c mut After,
     /// Whether leases may be made now: not while the disk is nearly full.
     pub(super) leases: bool,
+    /// How the request at hand is to be run.
+    pub(super) care: Care,
+}
+
+/// How a request is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// As a whole: it holds or fails.
+    Whole,
+    /// It failed for itself as a whole: what can be stored of it is, part by part.
+    Parts,
 }
 
 impl Tx<'_> {
@@ -96,6 +108,32 @@ impl Tx<'_> {
     /// Runs a statement and gives how many rows it changed.
     pub(super) fn run(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
         self.sql(sql)?.execute(params)
+    }
+
+    /// Runs something behind a savepoint. If it fails for itself it leaves nothing, and its error is the inner one; a fault
+    /// of disk or database is the outer one.
+    pub(super) fn apart<T>(
+        &mut self,
+        run: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<Result<T, StoreError>, Failure> {
+        let (events, unlink) = (self.after.events.len(), self.after.unlink.len());
+        let (bytes, batch, reserved) = (self.memory.journal_bytes, self.memory.batch, self.memory.ids_reserved);
+        self.run("SAVEPOINT apart", [])?;
+        let done = match run(self) {
+            Ok(done) => Ok(done),
+            Err(Failure::Store(error)) => return Err(Failure::Store(error)),
+            Err(Failure::Refused(error)) => Err(error),
+            Err(Failure::Statement(error)) => Err(of_statement(&error)),
+        };
+        if done.is_err() {
+            self.run("ROLLBACK TO apart", [])?;
+            self.after.events.truncate(events);
+            self.after.unlink.truncate(unlink);
+            self.memory.load(self.db)?;
+            (self.memory.journal_bytes, self.memory.batch, self.memory.ids_reserved) = (bytes, batch, reserved);
+        }
+        self.run("RELEASE apart", [])?;
+        Ok(done)
     }
 
     /// The number of a name, new or old.

@@ -8,13 +8,13 @@ use std::time::Duration;
 use rusqlite::params;
 
 use super::database::WriterConnection;
-use super::failure::{Failure, of_statement, of_write};
+use super::failure::{Failure, of_write};
 use super::faults::{CommitFault, Faults};
 use super::recovery::Trouble;
 use super::request::{Kind, Request};
 use super::shared::Shared;
 use super::space::{Room, Space};
-use super::tx::{After, Memory, Tx};
+use super::tx::{After, Care, Memory, Tx};
 use crate::clock::{BootMs, Clock};
 use crate::store::StoreError;
 
@@ -155,7 +155,7 @@ impl Writer {
         };
         let mut after = After::default();
         let leases = !matches!(self.room, Room::OutcomesOnly { .. });
-        let mut tx = Tx { db, memory: &mut self.memory, after: &mut after, leases };
+        let mut tx = Tx { db, memory: &mut self.memory, after: &mut after, leases, care: Care::Whole };
         let faults = run_batch(batch, &mut tx).map_err(|e| of_write(&e))?;
         let fault = self.faults.commit();
         if fault == CommitFault::Lost {
@@ -281,9 +281,9 @@ fn run_batch(batch: &mut [Box<dyn Request>], tx: &mut Tx<'_>) -> rusqlite::Resul
     for request in batch.iter_mut() {
         match request.run(tx) {
             Ok(()) => faults.push(None),
-            Err(Failure::Refused(error)) => faults.push(Some(error)),
+            Err(Failure::Refused(error)) if request.kind() != Kind::Outcome => faults.push(Some(error)),
             Err(Failure::Store(error)) => return Err(error),
-            Err(Failure::Statement(_)) => {
+            Err(Failure::Refused(_) | Failure::Statement(_)) => {
                 take_back(tx)?;
                 begin(tx)?;
                 faults = run_each_alone(batch, tx)?;
@@ -316,28 +316,24 @@ fn take_back(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
 fn run_each_alone(batch: &mut [Box<dyn Request>], tx: &mut Tx<'_>) -> rusqlite::Result<Vec<Option<StoreError>>> {
     let mut faults = Vec::with_capacity(batch.len());
     for request in batch.iter_mut() {
-        let (events, unlink) = (tx.after.events.len(), tx.after.unlink.len());
-        let (bytes, number) = (tx.memory.journal_bytes, tx.memory.batch);
-        tx.run("SAVEPOINT request", [])?;
-        let fault = match request.run(tx) {
-            Ok(()) => None,
-            Err(Failure::Refused(error)) => Some(error),
-            Err(Failure::Store(error)) => return Err(error),
-            Err(Failure::Statement(error)) => {
-                tracing::error!(%error, "a request to the store failed for itself and was taken back");
-                Some(of_statement(&error))
+        let mut fault = run_alone(&mut **request, tx)?;
+        if let Some(error) = &fault {
+            tracing::error!(%error, "a request to the store failed for itself and was taken back");
+            if request.kind() == Kind::Outcome {
+                tx.care = Care::Parts;
+                fault = run_alone(&mut **request, tx)?;
+                tx.care = Care::Whole;
             }
-        };
-        if fault.is_some() {
-            tx.run("ROLLBACK TO request", [])?;
-            tx.after.events.truncate(events);
-            tx.after.unlink.truncate(unlink);
-            let reserved = tx.memory.ids_reserved;
-            tx.memory.load(tx.db)?;
-            (tx.memory.journal_bytes, tx.memory.batch, tx.memory.ids_reserved) = (bytes, number, reserved);
         }
-        tx.run("RELEASE request", [])?;
         faults.push(fault);
     }
     Ok(faults)
+}
+
+fn run_alone(request: &mut dyn Request, tx: &mut Tx<'_>) -> rusqlite::Result<Option<StoreError>> {
+    match tx.apart(|tx| request.run(tx)) {
+        Ok(done) => Ok(done.err()),
+        Err(Failure::Statement(error) | Failure::Store(error)) => Err(error),
+        Err(Failure::Refused(error)) => Ok(Some(error)),
+    }
 }
