@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use resolve::{PeerUser, Resolved, SessionFacts, Trust, resolve};
+pub use resolve::{PeerUser, Resolved, SessionFacts, Trust, Xforward, resolve};
 pub use rotation::{Merge, Rotation};
 pub use settings::{AccountSettings, LocalPart, RotationSettings};
 

@@ -10,7 +10,7 @@ pub const RECEIVED_BYTES_MAX: usize = 4_096;
 /// One Received field, read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Received {
-    /// The host that wrote it; `qmail` for qmail-queue, which names none.
+    /// The host that wrote it; `qmail` and `nullmailer` for those two, which name none.
     pub by: Option<String>,
     /// Its queue id.
     pub id: Option<String>,
@@ -32,8 +32,8 @@ pub enum Sender {
 impl Received {
     /// Reads a field's value, unfolded and free of control characters.
     pub fn parse(value: &str) -> Self {
-        if let Some(qmail) = qmail_queue(value) {
-            return qmail;
+        if let Some(nameless) = queue_program(value) {
+            return nameless;
         }
         let parts = parts(value);
         let Some(by) = parts.iter().rposition(|part| part.is_word("by")) else { return Self::default() };
@@ -212,16 +212,19 @@ fn local_user(before: &[Part<'_>], after: &[Part<'_>], with: Option<&str>) -> Op
     }
 }
 
-/// `(qmail 1234 invoked by uid 33); date`, `(qmail 1234 invoked from network); date`.
-fn qmail_queue(value: &str) -> Option<Received> {
-    let inside = value.strip_prefix("(qmail ")?;
+/// qmail's `(qmail 1234 invoked by uid 33); date` and `(qmail 1234 invoked from network); date`, nullmailer's
+/// `(nullmailer pid 1234 invoked by uid 33); date`. No host writes its name there, so the program's stands for it.
+fn queue_program(value: &str) -> Option<Received> {
+    let (by, inside) = [("qmail", "(qmail "), ("nullmailer", "(nullmailer pid ")]
+        .into_iter()
+        .find_map(|(by, start)| value.strip_prefix(start).map(|inside| (by, inside)))?;
     let (inside, _) = inside.split_once(')')?;
     let (pid, how) = inside.split_once(" invoked ")?;
     if pid.is_empty() || !pid.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     let sender = how.strip_prefix("by uid ").and_then(|uid| uid.parse().ok()).map(Sender::Uid);
-    Some(Received { by: Some("qmail".to_owned()), id: None, sender })
+    Some(Received { by: Some(by.to_owned()), id: None, sender })
 }
 
 fn login(name: &str) -> Option<Sender> {
@@ -395,6 +398,13 @@ mod tests {
         check(&[
             ("(qmail 12345 invoked by uid 33); 21 Nov 2026 09:00:00 -0000", "qmail", "", Some(Sender::Uid(33))),
             ("(qmail 12345 invoked from network); 21 Nov 2026 09:00:00 -0000", "qmail", "", None),
+            (
+                "(nullmailer pid 4242 invoked by uid 33); Sat, 21 Nov 2026 10:00:00 -0000",
+                "nullmailer",
+                "",
+                Some(Sender::Uid(33)),
+            ),
+            ("(nullmailer pid x invoked by uid 33); Sat", "", "", None),
             ("(qmail 12345 invoked for bounce); 21 Nov 2026 09:00:00 -0000", "qmail", "", None),
             (
                 "from unknown (HELO pc.example.net) (alice@example.org@192.0.2.7) by mail.example.org with ESMTPA; 21 Nov 2026",

@@ -30,8 +30,29 @@ pub struct SessionFacts<'a> {
     pub xclient_login: Option<&'a str>,
     /// `MAIL FROM:<…> AUTH=`, decoded; `<>` (nobody) as absent (RFC 4954 5).
     pub mail_auth: Option<&'a str>,
-    /// `XFORWARD IDENT=`: the MTA's queue id.
-    pub xforward_ident: Option<&'a str>,
+    /// What XFORWARD says of the message.
+    pub xforward: Xforward<'a>,
+}
+
+/// What a trusted client says in XFORWARD of where it has a message from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Xforward<'a> {
+    /// Nothing that helps.
+    Silent,
+    /// `IDENT=`: the queue id under which its own smtpd took the message.
+    Ident(&'a str),
+    /// `SOURCE=LOCAL` and no queue id: what Postfix says of mail that no client brought over a network, which is that of
+    /// its `sendmail` command and its own reports.
+    HandedInLocally,
+}
+
+impl<'a> Xforward<'a> {
+    fn ident(self) -> Option<&'a str> {
+        match self {
+            Self::Ident(ident) => Some(ident),
+            Self::Silent | Self::HandedInLocally => None,
+        }
+    }
 }
 
 /// Whether a client is believed about identity (design: Trust).
@@ -81,13 +102,13 @@ pub fn resolve(
     if session.trust == Trust::RelayOnly {
         return own_word(settings, session);
     }
-    let top = Top::read(settings, session.xforward_ident, content);
-    let mta_id = session.xforward_ident.map(str::to_owned).or_else(|| top.id.clone()).and_then(bounded_id);
+    let top = Top::read(settings, session.xforward, content);
+    let mta_id = session.xforward.ident().map(str::to_owned).or_else(|| top.id.clone()).and_then(bounded_id);
     for &source in &settings.sources {
         let account = match source {
             AccountSource::Login => session.login.and_then(|name| proven(settings, name)),
             AccountSource::Xclient => session.xclient_login.and_then(|name| proven(settings, name)),
-            AccountSource::MailAuth => session.mail_auth.and_then(|name| proven(settings, name)),
+            AccountSource::MailAuth => session.mail_auth.and_then(|name| told_login(settings, &top, name)),
             AccountSource::Received => match &top.sender {
                 Some(Sender::Login(name)) => proven(settings, name),
                 Some(Sender::Uid(_) | Sender::User(_)) | None => None,
@@ -131,7 +152,18 @@ fn proven(settings: &AccountSettings, name: &str) -> Option<Account> {
     normal::identity(name, settings.local_part).map(|name| Account::named(&name))
 }
 
-fn claimed(settings: &AccountSettings, address: &Address) -> Account {
+/// The login that `AUTH=` tells. Exim writes there whom it knows, be it a mail client's login or the local user that ran it:
+/// a word without domain that the topmost Received field calls a local user is that user's account, and not the account of
+/// a login of the same name.
+fn told_login(settings: &AccountSettings, top: &Top, name: &str) -> Option<Account> {
+    match &top.local_user {
+        Some(user) if user == name => Some(Account::of_user(user)),
+        Some(_) | None => proven(settings, name),
+    }
+}
+
+/// The account of a reverse-path that nothing better is known for.
+pub fn claimed(settings: &AccountSettings, address: &Address) -> Account {
     Account::named(&normal::reverse_path(address, settings.local_part))
 }
 
@@ -144,6 +176,9 @@ fn bounded_id(id: String) -> Option<String> {
 struct Top {
     /// The queue id of the topmost Received field, believed or not: it is used for tracing alone.
     id: Option<String>,
+    /// The local user that the topmost Received field names, believed or not: it says of what kind a name is that is known
+    /// from elsewhere.
+    local_user: Option<String>,
     /// Whom the MTA's own Received field names.
     sender: Option<Sender>,
     /// The value of the field that the operator named.
@@ -152,7 +187,8 @@ struct Top {
 
 impl Top {
     /// Reads down to the first Received field that is no skipped hop of ours.
-    fn read(settings: &AccountSettings, ident: Option<&str>, content: &[u8]) -> Self {
+    fn read(settings: &AccountSettings, xforward: Xforward<'_>, content: &[u8]) -> Self {
+        let ident = xforward.ident();
         let mut top = Self::default();
         let mut named: Vec<Field<'_>> = Vec::new();
         let mut hops = 0_usize;
@@ -168,6 +204,9 @@ impl Top {
             let received = Received::parse(&text);
             if hops == 0 {
                 top.id.clone_from(&received.id);
+                if let Some(Sender::User(name)) = &received.sender {
+                    top.local_user = Some(name.clone());
+                }
             }
             let by_us =
                 received.by.as_deref().is_some_and(|by| settings.own_names.iter().any(|own| same_host(own, by)));
@@ -178,7 +217,8 @@ impl Top {
                 hops += 1;
                 continue;
             }
-            if is_believed(settings, ident, Anchor { ident_seen, by_us, skipped_hops: hops }) {
+            let anchor = Anchor { ident_seen, by_us, skipped_hops: hops };
+            if is_believed(settings, xforward, anchor, received.sender.as_ref()) {
                 top.sender = received.sender;
                 top.named_field = first_named(settings, &named);
             }
@@ -199,11 +239,15 @@ struct Anchor {
     skipped_hops: usize,
 }
 
-fn is_believed(settings: &AccountSettings, ident: Option<&str>, anchor: Anchor) -> bool {
-    match ident {
+fn is_believed(settings: &AccountSettings, xforward: Xforward<'_>, anchor: Anchor, sender: Option<&Sender>) -> bool {
+    let told = settings.received_trusted && anchor.by_us;
+    match xforward {
         // Below a skipped hop the queue id is another one, so the name must speak for it too.
-        Some(_) => anchor.ident_seen && (anchor.skipped_hops == 0 || anchor.by_us),
-        None => settings.received_trusted && anchor.by_us,
+        Xforward::Ident(_) => anchor.ident_seen && (anchor.skipped_hops == 0 || anchor.by_us),
+        // No client over a network could have brought a field of its own, and who runs `sendmail` finds the MTA's field
+        // above his. A login was not at work, so none is believed.
+        Xforward::HandedInLocally => told || (anchor.by_us && matches!(sender, Some(Sender::Uid(_) | Sender::User(_)))),
+        Xforward::Silent => told,
     }
 }
 
@@ -231,7 +275,7 @@ mod tests {
         peer: None,
         xclient_login: None,
         mail_auth: None,
-        xforward_ident: None,
+        xforward: Xforward::Silent,
     };
 
     const AUTHENTICATED: &str = "Received: from pc (pc.example.net [192.0.2.7])\r\n\t(Authenticated sender: Alice@Example.org)\r\n\
@@ -242,7 +286,10 @@ mod tests {
         \twith ESMTP id XYZ; Sat\r\nReceived: from localhost (localhost [127.0.0.1])\r\n\tby mail.example.org (Postfix) with ESMTP id 7777; Sat\r\n";
 
     fn settings() -> AccountSettings {
-        AccountSettings { own_names: vec!["mail.example.org".into(), "qmail".into()], ..AccountSettings::default() }
+        AccountSettings {
+            own_names: ["mail.example.org", "qmail", "nullmailer"].map(str::to_owned).to_vec(),
+            ..AccountSettings::default()
+        }
     }
 
     fn ask(
@@ -260,7 +307,7 @@ mod tests {
 
     #[test]
     fn the_order_of_belief() {
-        let ident = SessionFacts { xforward_ident: Some("4XvK2n"), ..TRUSTED };
+        let ident = SessionFacts { xforward: Xforward::Ident("4XvK2n"), ..TRUSTED };
         let from = "bounce@example.org";
         let full =
             SessionFacts { login: Some("L"), xclient_login: Some("X"), mail_auth: Some("M@example.org"), ..ident };
@@ -277,7 +324,7 @@ mod tests {
             ),
             (ident, from, AUTHENTICATED, "alice@example.org", AccountSource::Received),
             (
-                SessionFacts { xforward_ident: Some("9F3A21"), ..TRUSTED },
+                SessionFacts { xforward: Xforward::Ident("9F3A21"), ..TRUSTED },
                 from,
                 PICKUP,
                 "uid:www-data",
@@ -285,7 +332,7 @@ mod tests {
             ),
             // a queue id that is not XFORWARD's: a field that the sender brought
             (
-                SessionFacts { xforward_ident: Some("OTHER"), ..TRUSTED },
+                SessionFacts { xforward: Xforward::Ident("OTHER"), ..TRUSTED },
                 from,
                 AUTHENTICATED,
                 from,
@@ -298,11 +345,19 @@ mod tests {
             // clients that are believed about nobody else
             (SessionFacts { trust: Trust::RelayOnly, ..full }, from, AUTHENTICATED, "l", AccountSource::Login),
             (
-                SessionFacts { trust: Trust::RelayOnly, login: None, peer: Some(&www), ..full },
+                SessionFacts { trust: Trust::RelayOnly, peer: Some(&www), ..ident },
                 from,
                 AUTHENTICATED,
                 "uid:www-data",
                 AccountSource::LocalUser,
+            ),
+            // judged anew after XCLIENT: the login was told by the trusted client that speaks for this one
+            (
+                SessionFacts { trust: Trust::RelayOnly, login: None, ..full },
+                from,
+                AUTHENTICATED,
+                "x",
+                AccountSource::Xclient,
             ),
             (
                 SessionFacts { trust: Trust::RelayOnly, ..ident },
@@ -328,6 +383,7 @@ mod tests {
             "Received: from x (x [192.0.2.9]) by mail.example.org (Postfix) with ESMTP id Q; Sat\r\n{AUTHENTICATED}"
         );
         let qmail = "Received: (qmail 77 invoked by uid 33); 21 Nov 2026 09:00:00 -0000\r\n";
+        let nullmailer = "Received: (nullmailer pid 4242 invoked by uid 33);\r\n\tSat, 21 Nov 2026 10:00:00 -0000\r\n";
         let qmail_smtpd = "Received: (qmail 77 invoked from network); 21 Nov 2026 09:00:00 -0000\r\n\
             Received: from unknown (HELO pc) (alice@192.0.2.7) by mail.example.org with ESMTPA; 21 Nov 2026\r\n";
         let cases = [
@@ -335,6 +391,7 @@ mod tests {
             (by_other.as_str(), from, AccountSource::ReversePath),
             (below.as_str(), from, AccountSource::ReversePath), // a claim below the MTA's own field
             (qmail, "uid:www-data", AccountSource::LocalUser),
+            (nullmailer, "uid:www-data", AccountSource::LocalUser),
             (qmail_smtpd, "alice", AccountSource::Received), // qmail-queue's field lies on top of qmail-smtpd's
         ];
         for (header, account, source) in cases {
@@ -343,11 +400,58 @@ mod tests {
     }
 
     #[test]
+    fn the_sendmail_command_of_postfix() {
+        let local = SessionFacts { xforward: Xforward::HandedInLocally, ..TRUSTED };
+        let from = "script@example.org";
+        let login = (from, AccountSource::ReversePath);
+        let www = ("uid:www-data", AccountSource::LocalUser);
+        // as Postfix 3.7 writes them
+        let other = PICKUP.replace("mail.example.org", "mail.evil.example");
+        let bounce =
+            "Received: by mail.example.org (Postfix)\r\n\tid 9F3A21; Sat, 21 Nov 2026 10:00:00 +0100 (CET)\r\n";
+        let cases = [
+            (local, PICKUP.to_owned(), www),
+            (TRUSTED, PICKUP.to_owned(), login), // nothing says that it was not a client's
+            (
+                SessionFacts { trust: Trust::RelayOnly, ..local },
+                PICKUP.to_owned(),
+                ("client:127.0.0.1", AccountSource::Client),
+            ),
+            (local, other, login),
+            (local, format!("{bounce}{PICKUP}"), login), // a claim below the MTA's own field
+            (local, AUTHENTICATED.to_owned(), login),    // the script's own: nobody logs in at `sendmail`
+        ];
+        for (session, header, (account, source)) in cases {
+            assert_eq!(ask(&settings(), &session, from, &header), (account.to_owned(), source), "{session:?} {header}");
+        }
+    }
+
+    #[test]
+    fn exims_word_for_a_login_and_for_a_local_user() {
+        let told = |name| SessionFacts { mail_auth: Some(name), ..TRUSTED };
+        let local = "Received: from root by client.example with local (Exim 4.96)\r\n\t(envelope-from <alice@example.com>)\r\n\
+            \tid 1tDxyz-0004Ab-1C\r\n\tfor bob@example.net;\r\n\tSat, 21 Nov 2026 10:00:00 +0000\r\n";
+        let remote = "Received: from [192.0.2.7] (helo=pc.example.net)\r\n\tby client.example with esmtpsa (TLS1.3) tls \
+            TLS_AES_256_GCM_SHA384\r\n\t(Exim 4.96)\r\n\t(envelope-from <alice@example.com>)\r\n\tid 1tDxyz-0004Ab-1C\r\n\
+            \tfor bob@example.net;\r\n\tSat, 21 Nov 2026 10:00:00 +0000\r\n";
+        let cases = [
+            ("root", local, "uid:root"),
+            ("root", remote, "root"), // a login of that name is no local user
+            ("alice", local, "alice"),
+            ("alice@example.com", local, "alice@example.com"),
+        ];
+        for (name, header, account) in cases {
+            let expected = (account.to_owned(), AccountSource::MailAuth);
+            assert_eq!(ask(&settings(), &told(name), "alice@example.com", header), expected, "{name} {header}");
+        }
+    }
+
+    #[test]
     fn hops_of_our_own_are_skipped() {
         let patterns = ["from localhost (localhost [[]127.0.0.1]) by mail.example.org (Postfix)*", "from * (amavis*"];
         let skipping =
             AccountSettings { own_hops: vec![patterns[0].replace("[[]", "["), patterns[1].to_owned()], ..settings() };
-        let ident = SessionFacts { xforward_ident: Some("7777"), ..TRUSTED };
+        let ident = SessionFacts { xforward: Xforward::Ident("7777"), ..TRUSTED };
         // Fields are added on top: the re-injecting hop first, the filter's below it, the submission at the bottom.
         let lines: Vec<&str> = AMAVIS.split_inclusive("Sat\r\n").collect();
         let through_filter = format!("{}{}{AUTHENTICATED}", lines[1], lines[0]);
@@ -395,7 +499,7 @@ mod tests {
         };
         assert_eq!(id(&TRUSTED, AUTHENTICATED).as_deref(), Some("4XvK2n"), "from its Received field");
         assert_eq!(
-            id(&SessionFacts { xforward_ident: Some("IDENT"), ..TRUSTED }, AUTHENTICATED).as_deref(),
+            id(&SessionFacts { xforward: Xforward::Ident("IDENT"), ..TRUSTED }, AUTHENTICATED).as_deref(),
             Some("IDENT")
         );
         assert_eq!(id(&SessionFacts { trust: Trust::RelayOnly, ..TRUSTED }, AUTHENTICATED), None);

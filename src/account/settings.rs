@@ -8,8 +8,8 @@ pub struct AccountSettings {
     /// Which sources are used, first to last. The reverse-path's fallbacks (`null-reverse-path`, `client`) need not be
     /// named: they are what is left when nothing else is known.
     pub sources: Vec<AccountSource>,
-    /// The names that our MTAs write behind `by` in their Received fields. `qmail` stands for the field of qmail-queue,
-    /// which names no host.
+    /// The names that our MTAs write behind `by` in their Received fields. `qmail` and `nullmailer` stand for the fields of
+    /// these two, which name no host. Intake adds its own name and the machine's.
     pub own_names: Vec<String>,
     /// Whether a Received field by one of `own_names` is believed without XFORWARD. Only for sites where no rule strips
     /// Received fields: there the sender's own would come to lie on top.

@@ -44,7 +44,8 @@ pub(super) fn read(root: &mut TableReader<'_>) -> AccountSettings {
             default.sources,
         ),
         own_names: table.or(
-            key("own_names", "The names that your MTAs write behind `by` in the Received field that they put on top.")
+            key("own_names", "The names that your MTAs write behind `by` in the Received field that they put on top, besides the machine's \
+                 and own_name.")
                 .example("[\"mail.example.com\"]"),
             default.own_names,
         ),

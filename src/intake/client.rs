@@ -6,9 +6,9 @@ use std::path::Path;
 use super::limits::ClientKey;
 use super::peer;
 use super::trust::{AuthMeans, TrustRules, Whereabouts};
-use crate::account::{self, Account, AccountSettings, AccountSource, PeerUser, Resolved, SessionFacts};
+use crate::account::{self, Account, AccountSettings, AccountSource, PeerUser, Resolved, SessionFacts, Xforward};
 use crate::mail::ReversePath;
-use crate::smtp::command::{Attribute, MailAuth, XclientAttributes};
+use crate::smtp::command::{Attribute, ForwardAttributes, MailAuth, XclientAttributes};
 use crate::smtp::server::{Access, ClientRights, Session, Transaction, Trust};
 
 /// Who is at the other end.
@@ -130,7 +130,15 @@ impl Client {
                 Some(MailAuth::Login(login)) => Some(login),
                 Some(MailAuth::Unknown) | None => None,
             },
-            xforward_ident: transaction.forward.ident.given().map(AsRef::as_ref),
+            xforward: xforward(&transaction.forward),
         }
+    }
+}
+
+fn xforward(told: &ForwardAttributes) -> Xforward<'_> {
+    match (&told.ident, &told.source) {
+        (Attribute::Given(ident), _) => Xforward::Ident(ident),
+        (_, Attribute::Given(source)) if source.eq_ignore_ascii_case("LOCAL") => Xforward::HandedInLocally,
+        _ => Xforward::Silent,
     }
 }

@@ -54,15 +54,17 @@ impl std::error::Error for SettingsError {}
 
 impl Live {
     /// Reads the files.
-    pub(super) fn new(settings: IntakeSettings, accounts: AccountSettings) -> Result<Self, SettingsError> {
+    pub(super) fn new(settings: IntakeSettings, mut accounts: AccountSettings) -> Result<Self, SettingsError> {
         let tls = settings.tls.as_ref().map(tls::server_config).transpose().map_err(SettingsError::Tls)?;
         if tls.is_none() && settings.listen.iter().any(|listen| listen.tls == ListenTls::Implicit) {
             return Err(SettingsError::ImplicitWithoutTls);
         }
         let passwords = settings.auth.as_ref().map(Passwords::load).transpose().map_err(SettingsError::Passwords)?;
         let limits = &settings.limits;
+        let own_name = own_name(&settings);
+        accounts.own_names.extend([machine_name(), own_name.clone()].into_iter().filter(|name| !name.is_empty()));
         let smtp = Arc::new(ServerSettings {
-            own_name: own_name(&settings).into(),
+            own_name: own_name.into(),
             line_bytes_max: limits.line_bytes_max,
             recipients_max: limits.recipients_max,
             message_bytes_max: limits.message_bytes_max,
@@ -88,6 +90,10 @@ fn own_name(settings: &IntakeSettings) -> String {
     if !settings.own_name.is_empty() {
         return settings.own_name.clone();
     }
-    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let machine = machine_name();
     if machine.is_empty() { "localhost".to_owned() } else { machine }
+}
+
+fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

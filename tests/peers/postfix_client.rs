@@ -157,7 +157,7 @@ fn the_local_user_at_postfix_is_the_account() {
     }
     let sink = Sink::start();
     let settings = "[limits]\naccount = \"1/h\"\negress = []\n\
-                    [account]\nown_names = [\"client.example\"]\nreceived_trusted = true\n";
+                    [account]\nown_names = [\"client.example\"]\n";
     let site = Site::new(&format!("{settings}{}", smarthost(sink.address())));
     let _relay = site.start();
     let client = Postfix::start(&Plan::default().recipe(site.address()));
