@@ -2,7 +2,7 @@
 //! the further ones share an account, so that a limit for each account stays a limit.
 //!
 //! Only for accounts that are known by their reverse-path. Nothing here is stored: after a start the caller gives back what
-//! the journal remembers ([`Rotation::remember`]).
+//! the store remembers ([`Rotation::remember`]).
 
 use std::collections::{HashMap, VecDeque};
 
@@ -56,6 +56,16 @@ struct Recent {
     last: WallMs,
 }
 
+/// How many new names there were within the hour, each capped at one over the limit.
+struct NewNames {
+    /// Reverse-paths of the domain.
+    in_domain: u32,
+    /// Reverse-paths from the client.
+    of_client: u32,
+    /// Domains from the client; 0 if this one was known.
+    domains: u32,
+}
+
 /// A rotating sender was found. The caller makes the event `account.merged` of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merge {
@@ -80,15 +90,22 @@ impl Rotation {
         self.settings = settings;
     }
 
-    /// Gives back what was known before a restart: that account's reverse-path was seen at that time.
-    pub fn remember(&mut self, account: &Account, seen: WallMs) {
-        self.make_room();
-        let known = self.senders.entry(account.clone()).or_insert(SenderSeen { last: seen, merged: None });
-        known.last = known.last.max(seen);
-        if let Some(domain) = account.domain() {
-            let recent = self.watched.entry(Watched::Domain(domain.into())).or_default();
-            recent.last = recent.last.max(seen);
+    /// Gives back what was known before a restart, oldest first: that `sender` (the account of its reverse-path) was seen
+    /// at that time, brought by `client`, and counted against `account`, which is another one where it had been merged.
+    pub fn remember(&mut self, sender: &Account, account: &Account, client: &str, seen: WallMs) {
+        let Some(domain) = sender.domain() else { return };
+        self.now = self.now.max(seen);
+        // Any other difference is that of the settings of then.
+        let shared = ["@", "client:", "uid:"].iter().any(|start| account.as_str().starts_with(start));
+        let merged = shared.then(|| account.clone());
+        let forgotten = self.forgotten();
+        if let Some(known) = self.senders.get_mut(sender).filter(|known| known.last >= forgotten) {
+            (known.last, known.merged) = (self.now, merged);
+            return;
         }
+        self.make_room();
+        self.senders.insert(sender.clone(), SenderSeen { last: self.now, merged });
+        self.count_new(domain.into(), client, forgotten);
     }
 
     /// Sees a message that `client` (an address, a socket or `uid:…`) brought. Changes `resolved` where its account is one
@@ -101,7 +118,7 @@ impl Rotation {
         self.now = self.now.max(now);
         let domain: Box<str> = domain.into();
         let sender = resolved.account.clone();
-        let forgotten = WallMs(self.now.0.saturating_sub(u64::from(self.settings.new_after_days) * DAY_MS));
+        let forgotten = self.forgotten();
         let (last, merged) = (self.now, None);
         if let Some(known) = self.senders.get_mut(&sender).filter(|known| known.last >= forgotten) {
             known.last = self.now;
@@ -123,13 +140,7 @@ impl Rotation {
         client: &str,
         forgotten: WallMs,
     ) -> Option<Merge> {
-        let known_domain =
-            self.watched.get(&Watched::Domain(domain.clone())).is_some_and(|seen| seen.last >= forgotten);
-        self.watched.entry(Watched::Domain(domain.clone())).or_default().last = self.now;
-        let in_domain = self.count(Watched::SendersOfDomain(domain.clone()));
-        let of_client = self.count(Watched::SendersOfClient(client.into()));
-        let domains = if known_domain { 0 } else { self.count(Watched::DomainsOfClient(client.into())) };
-
+        let NewNames { in_domain, of_client, domains } = self.count_new(domain.clone(), client, forgotten);
         let limit = self.settings.new_per_hour;
         let (into, key, new_senders) = if domains > limit {
             (client_account(client), Watched::DomainsOfClient(client.into()), domains)
@@ -154,6 +165,23 @@ impl Rotation {
         Some(Merge { into, from: sender, new_senders, report_only })
     }
 
+    /// Counts a new sender for all that are watched for it.
+    fn count_new(&mut self, domain: Box<str>, client: &str, forgotten: WallMs) -> NewNames {
+        let known_domain =
+            self.watched.get(&Watched::Domain(domain.clone())).is_some_and(|seen| seen.last >= forgotten);
+        self.watched.entry(Watched::Domain(domain.clone())).or_default().last = self.now;
+        NewNames {
+            in_domain: self.count(Watched::SendersOfDomain(domain)),
+            of_client: self.count(Watched::SendersOfClient(client.into())),
+            domains: if known_domain { 0 } else { self.count(Watched::DomainsOfClient(client.into())) },
+        }
+    }
+
+    /// What was last seen before this moment is new when it comes again.
+    fn forgotten(&self) -> WallMs {
+        WallMs(self.now.0.saturating_sub(u64::from(self.settings.new_after_days) * DAY_MS))
+    }
+
     /// Counts one more, and says how many there were within the hour, capped at one over the limit.
     fn count(&mut self, key: Watched) -> u32 {
         let (now, limit) = (self.now, self.settings.new_per_hour);
@@ -172,8 +200,8 @@ impl Rotation {
     /// Keeps both maps under their bounds (invariant 6): first what is past its time goes, then the older half.
     fn make_room(&mut self) {
         if self.senders.len() >= self.settings.senders_max.max(1) {
-            let forgotten = self.now.0.saturating_sub(u64::from(self.settings.new_after_days) * DAY_MS);
-            keep_newer(&mut self.senders, self.settings.senders_max, WallMs(forgotten), |seen| seen.last);
+            let forgotten = self.forgotten();
+            keep_newer(&mut self.senders, self.settings.senders_max, forgotten, |seen| seen.last);
         }
         if self.watched.len() >= WATCHED_MAX {
             let idle = self.now.0.saturating_sub(HOUR_MS);
@@ -278,8 +306,12 @@ mod tests {
         let mut r = rotation(0);
         let start = 100 * DAY_MS;
         for n in 0..50 {
-            r.remember(&Account::named(&format!("a{n}@x.example")), WallMs(start - 29 * DAY_MS));
-            r.remember(&Account::named(&format!("old{n}@x.example")), WallMs(start - 31 * DAY_MS));
+            let old = Account::named(&format!("old{n}@x.example"));
+            r.remember(&old, &old, "c", WallMs(start - 31 * DAY_MS));
+        }
+        for n in 0..50 {
+            let young = Account::named(&format!("a{n}@x.example"));
+            r.remember(&young, &young, "c", WallMs(start - 29 * DAY_MS));
         }
         for n in 0..50 {
             assert_eq!(see(&mut r, &format!("a{n}@x.example"), "c", start).0, format!("a{n}@x.example"));
@@ -287,6 +319,33 @@ mod tests {
         let merged =
             (0..50).filter(|n| see(&mut r, &format!("old{n}@x.example"), "c", start).0 == "@x.example").count();
         assert_eq!(merged, 30, "twenty are ordinary");
+    }
+
+    #[test]
+    fn a_restart_changes_nothing() {
+        let start = 100 * DAY_MS;
+        let mut stored = Vec::new();
+        let mut all = rotation(0);
+        for n in 0..25 {
+            let name = format!("a{n}@x.example");
+            let (account, _) = see(&mut all, &name, "c", start + n);
+            stored.push((Account::named(&name), Account::named(&account), start + n));
+        }
+        let mut again = rotation(0);
+        for (sender, account, at) in &stored {
+            again.remember(sender, account, "c", WallMs(*at));
+        }
+        let cases = [
+            ("a3@x.example", "a3@x.example"), // ordinary before the flood
+            ("a22@x.example", "@x.example"),  // merged stays merged
+            ("a99@x.example", "@x.example"),  // the hour's count goes on
+            ("b@y.example", "@y.example"),    // and so does that of the client
+        ];
+        for (name, account) in cases {
+            for memory in [&mut all, &mut again] {
+                assert_eq!(see(memory, name, "c", start + 60_000).0, account, "{name}");
+            }
+        }
     }
 
     #[test]

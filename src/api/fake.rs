@@ -10,7 +10,7 @@ use crate::guard::{Decision, Verdict};
 use crate::mail::{Address, BodyType, QueueId, Recipient, ReversePath};
 use crate::store::{
     AttemptRow, Content, DeliveryRow, DeliveryState, Destination, DueDelivery, EventRow, Filter, Gate, GateKind, Index,
-    Line, LineCount, MessageRow, Page, Reads, StoreError, StoreFuture, Totals, WaitingMessage,
+    Line, LineCount, MessageRow, Page, Reads, SenderRow, StoreError, StoreFuture, Totals, WaitingMessage,
 };
 
 /// When everything in the fake happened: 2026-11-21 10:00:00 UTC.
@@ -132,6 +132,10 @@ impl Reads for FakeStore {
     }
 
     fn attempts(&self, _: u64) -> StoreFuture<'_, Vec<AttemptRow>> {
+        never()
+    }
+
+    fn senders(&self, _: Option<QueueId>, _: usize) -> StoreFuture<'_, Vec<SenderRow>> {
         never()
     }
 

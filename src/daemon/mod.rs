@@ -9,6 +9,7 @@ mod operator;
 pub mod privileges;
 mod readiness;
 mod reload;
+mod senders;
 mod upkeep;
 
 use std::net::SocketAddr;
@@ -23,7 +24,6 @@ use tokio_util::task::TaskTracker;
 pub use self::engine::Engine;
 use self::engine::StartError;
 use self::privileges::{PrivilegeError, RunsAs, ServiceUser};
-use crate::account::Rotation;
 use crate::api::{Api, ControlSocket, SocketError};
 use crate::clock::{Clock, SystemClock, WallMs};
 use crate::config::{Config, Diagnostics};
@@ -162,7 +162,7 @@ impl Daemon {
         let intake = Intake::new(Parts {
             settings: config.intake.clone(),
             accounts: config.account.clone(),
-            rotation: Rotation::new(config.account.rotation, clock.now().wall),
+            rotation: senders::remembered(store.as_ref(), &config.account, clock.now().wall).await,
             queue: Arc::clone(&engine) as Arc<dyn crate::intake::Queue>,
             clock: Arc::clone(&clock),
         })?;

@@ -22,7 +22,7 @@ pub use error::StoreError;
 pub use proof::Stored;
 pub use query::{
     AttemptRow, Content, DeliveryRow, DueDelivery, EventRow, Filter, Gate, GateKind, LineCount, MessageRow, Page,
-    Totals, WaitingMessage,
+    SenderRow, Totals, WaitingMessage,
 };
 pub use transaction::{
     Acceptance, AttemptId, Body, Concluded, Conclusion, DeliveryEnd, DeliveryOutcome, DeliveryState, Destination,
@@ -156,6 +156,10 @@ pub trait Reads: Send + Sync + 'static {
 
     /// Counts over the whole queue.
     fn totals(&self) -> StoreFuture<'_, Totals>;
+
+    /// Who sent the messages that are remembered, in the order of their ids, after `after`, at most `limit`: what the memory
+    /// of reverse-paths is made from again.
+    fn senders(&self, after: Option<QueueId>, limit: usize) -> StoreFuture<'_, Vec<SenderRow>>;
 
     /// How many waiting or held deliveries each account has.
     fn waiting_by_account(&self) -> StoreFuture<'_, Vec<(Account, u64)>>;

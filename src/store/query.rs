@@ -140,6 +140,23 @@ pub struct EventRow {
     pub event: Event,
 }
 
+/// Who sent a message, and whom it counts against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SenderRow {
+    /// The message.
+    pub id: QueueId,
+    /// When it came.
+    pub received: WallMs,
+    /// The client that brought it.
+    pub client: String,
+    /// Its reverse-path.
+    pub reverse_path: ReversePath,
+    /// Its account.
+    pub account: Account,
+    /// How that was known.
+    pub source: AccountSource,
+}
+
 /// One attempt, as the limits are rebuilt from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRow {

@@ -189,6 +189,11 @@ async fn held_removed_released(store: &dyn Store) {
     store.accept(m).await.unwrap().into_inner();
     assert_eq!(states(store, id).await, [DeliveryState::Held; 2]);
     assert_eq!(store.waiting_by_account().await.unwrap(), [(account("a@example.org"), 2)]);
+    let senders = store.senders(None, 10).await.unwrap();
+    let sender = senders.iter().find(|sender| sender.id == id).expect("every message has a sender");
+    assert_eq!((sender.account.as_str(), sender.client.as_str()), ("a@example.org", "127.0.0.1"));
+    assert_eq!(sender.reverse_path.address().map(|a| a.as_str()), Some("a@example.org"));
+    assert_eq!(store.senders(Some(id), 10).await.unwrap(), []);
     let lease = store.lease(request(id, &[0], at(1))).await.unwrap().into_inner();
     assert!(lease.deliveries().is_empty(), "invariant 5: held stays held");
     assert_eq!(store.release(unknown, "anna".into(), at(2)).await.unwrap().into_inner(), None);

@@ -9,7 +9,7 @@ use super::readers::{Read, Reader, damaged};
 use super::rows::{self, flag};
 use super::tx::{count, many, number};
 use crate::mail::{Address, BodyType, Notify, OriginalRecipient, QueueId, Recipient, Ret, ReversePath};
-use crate::store::{DeliveryRow, DeliveryState, Destination, EventRow, Filter, Index, MessageRow, Page};
+use crate::store::{DeliveryRow, DeliveryState, Destination, EventRow, Filter, Index, MessageRow, Page, SenderRow};
 
 /// How many messages one call lists at most.
 const LIST_MAX: usize = 1_000;
@@ -194,6 +194,28 @@ impl Reader {
             events.push(event_row(row)?);
         }
         Ok(events)
+    }
+
+    pub(super) fn senders(&self, after: Option<QueueId>, limit: usize) -> Read<Vec<SenderRow>> {
+        let mut statement = self.sql(
+            "SELECT id, received, client, reverse_path, account, source FROM message WHERE id > ? ORDER BY id LIMIT ?",
+        )?;
+        let mut rows = statement.query(params![after.map_or(-1, number), many(limit)])?;
+        let mut senders = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id = queue_id(row.get(0)?)?;
+            let bad = |what: &str| damaged(format!("message {id}"), format!("its {what} cannot be read"));
+            senders.push(SenderRow {
+                id,
+                received: time(row.get(1)?),
+                client: row.get(2)?,
+                reverse_path: ReversePath::parse(row.get::<_, String>(3)?.as_bytes())
+                    .map_err(|_| bad("reverse-path"))?,
+                account: self.account(row.get(4)?)?,
+                source: rows::source(&row.get::<_, String>(5)?).ok_or_else(|| bad("source"))?,
+            });
+        }
+        Ok(senders)
     }
 
     /// The reverse-path and recipient of a delivery, if it is there.

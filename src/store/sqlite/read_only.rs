@@ -14,7 +14,7 @@ use crate::clock::{Clock, WallMs};
 use crate::mail::QueueId;
 use crate::store::{
     AttemptRow, Content, DeliveryRow, DueDelivery, EventRow, Filter, Gate, Line, LineCount, MessageRow, Page, Reads,
-    StoreFuture, Totals, WaitingMessage,
+    SenderRow, StoreFuture, Totals, WaitingMessage,
 };
 
 /// A store that is only read: beside a daemon, or without one.
@@ -97,6 +97,10 @@ macro_rules! reads {
 
             fn totals(&self) -> StoreFuture<'_, Totals> {
                 Box::pin(Arc::clone(&self.$($way).+).read(|reader| reader.totals()))
+            }
+
+            fn senders(&self, after: Option<QueueId>, limit: usize) -> StoreFuture<'_, Vec<SenderRow>> {
+                Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.senders(after, limit)))
             }
 
             fn waiting_by_account(&self) -> StoreFuture<'_, Vec<(Account, u64)>> {
