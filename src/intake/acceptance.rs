@@ -10,6 +10,7 @@ use super::shared::Shared;
 use super::trace::Trace;
 use crate::account::Resolved;
 use crate::clock::Now;
+use crate::dispatch::Class;
 use crate::event::Event;
 use crate::guard::Verdict;
 use crate::mail::{Domain, header};
@@ -21,8 +22,6 @@ use crate::store::Acceptance;
 const MESSAGE_ID_BYTES_MAX: usize = 998;
 /// The longest From field looked at for its domain, in bytes.
 const FROM_BYTES_MAX: usize = 4_096;
-/// From so many recipients on a message is bulk, whatever its header says.
-const BULK_RECIPIENTS: usize = 20;
 
 /// A message whose content has ended.
 pub(super) struct Ended<'a> {
@@ -48,8 +47,9 @@ impl Shared {
             }
         };
         let Collected { id, head, body, share } = collected;
+        let message_bytes = body.len();
         let now = self.clock.now();
-        let acceptance = match self.acceptance(&ended, &head, now) {
+        let acceptance = match self.acceptance(&ended, &head, message_bytes, now) {
             Ok(draft) => draft.with(id, body, &ended, now),
             Err(refusal) => {
                 self.report(Report::MessageRefused, label, &refusal.reply().to_string());
@@ -67,7 +67,13 @@ impl Shared {
         answer
     }
 
-    fn acceptance<'a>(&self, ended: &Ended<'_>, head: &'a [u8], now: Now) -> Result<Draft<'a>, Refusal> {
+    fn acceptance<'a>(
+        &self,
+        ended: &Ended<'_>,
+        head: &'a [u8],
+        message_bytes: u64,
+        now: Now,
+    ) -> Result<Draft<'a>, Refusal> {
         if header::fields(head).filter(|field| field.is("Received")).count() > ended.live.settings.limits.received_max {
             return Err(Refusal::fixed(replies::MAIL_LOOP));
         }
@@ -77,7 +83,8 @@ impl Shared {
         self.queue.admit(&resolved.account, recipients)?;
         let header_from = header_from(head);
         let destinations = self.queue.destinations(&resolved.account, envelope, header_from.as_deref());
-        Ok(Draft { resolved, destinations, head })
+        let class = self.queue.class(head, message_bytes, envelope.recipients.len());
+        Ok(Draft { resolved, destinations, class, head })
     }
 
     /// Whose it is, after senders that keep changing their name have been seen through.
@@ -102,6 +109,7 @@ impl Shared {
 struct Draft<'a> {
     resolved: Resolved,
     destinations: Vec<crate::store::Destination>,
+    class: Class,
     head: &'a [u8],
 }
 
@@ -127,7 +135,7 @@ impl Draft<'_> {
             client: client.label.clone(),
             account: self.resolved.account,
             source: self.resolved.source,
-            class: class(self.head, envelope.recipients.len()),
+            class: self.class.number(),
             envelope,
             destinations: self.destinations,
             mta_id: self.resolved.mta_id,
@@ -139,18 +147,6 @@ impl Draft<'_> {
             report_on: None,
         }
     }
-}
-
-/// Dispatch's class: 0 for small and transactional mail, 1 for bulk, by its own word or by its number of recipients.
-fn class(head: &[u8], recipients: usize) -> u8 {
-    let bulk = header::fields(head).any(|field| {
-        let word = || field.text(16).to_ascii_lowercase();
-        field.is("List-Id")
-            || field.is("List-Unsubscribe")
-            || field.is("Feedback-ID")
-            || (field.is("Precedence") && ["bulk", "list", "junk"].contains(&word().as_str()))
-    });
-    u8::from(bulk || recipients >= BULK_RECIPIENTS)
 }
 
 /// The domain of the From field's first address, in its comparable form.
@@ -170,20 +166,6 @@ fn header_from(head: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn classes() {
-        let cases: [(&[u8], usize, u8); 5] = [
-            (b"Subject: your order\r\n\r\n", 1, 0),
-            (b"List-Id: <news.example.org>\r\n\r\n", 1, 1),
-            (b"Precedence: Bulk\r\n\r\n", 1, 1),
-            (b"Precedence: first-class\r\n\r\n", 1, 0),
-            (b"Subject: to many\r\n\r\n", 20, 1),
-        ];
-        for (head, recipients, expected) in cases {
-            assert_eq!(class(head, recipients), expected, "{}", head.escape_ascii());
-        }
-    }
 
     #[test]
     fn from_domains() {

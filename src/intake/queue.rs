@@ -2,6 +2,7 @@
 
 use crate::account::Account;
 use crate::clock::Now;
+use crate::dispatch::Class;
 use crate::event::Event;
 use crate::mail::{Envelope, QueueId};
 use crate::smtp::Refusal;
@@ -27,6 +28,9 @@ pub trait Queue: Send + Sync + 'static {
     /// Where each recipient's mail stands in line, in the envelope's order. `header_from` is the domain of the From field,
     /// by which some smarthosts demand their login to be chosen.
     fn destinations(&self, account: &Account, envelope: &Envelope, header_from: Option<&str>) -> Vec<Destination>;
+
+    /// Which class a message of that header, size and number of recipients is of, as dispatch is configured.
+    fn class(&self, head: &[u8], message_bytes: u64, recipients: usize) -> Class;
 
     /// Takes the message over. The proof, and with it the 250, comes after the sync.
     fn accept(&self, acceptance: Acceptance) -> StoreFuture<'_, Stored<QueueId>>;

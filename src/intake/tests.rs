@@ -21,6 +21,7 @@ use super::stream::Stream;
 use super::*;
 use crate::account::{Account, AccountSource, RotationSettings};
 use crate::clock::{Now, SystemClock, WallMs};
+use crate::dispatch::{self, Class, ClassSettings};
 use crate::event::Event;
 use crate::mail::{Envelope, QueueId};
 use crate::smtp::Refusal;
@@ -71,6 +72,10 @@ impl Queue for FakeQueue {
 
     fn destinations(&self, _: &Account, envelope: &Envelope, _: Option<&str>) -> Vec<Destination> {
         envelope.recipients.iter().map(|_| Destination("smarthost".into())).collect()
+    }
+
+    fn class(&self, head: &[u8], message_bytes: u64, recipients: usize) -> Class {
+        dispatch::classify(&ClassSettings::default(), head, message_bytes, recipients)
     }
 
     fn accept(&self, acceptance: Acceptance) -> StoreFuture<'_, Stored<QueueId>> {

@@ -8,7 +8,7 @@ use super::core::Accepted;
 use crate::account::Account;
 use crate::clock::Now;
 use crate::delivery::Facts;
-use crate::dispatch::{Room, WaitingCap, room_for};
+use crate::dispatch::{self, Room, WaitingCap, room_for};
 use crate::event::Event;
 use crate::intake::Queue;
 use crate::limits::{Charged, KeyKind};
@@ -66,6 +66,10 @@ impl Queue for Engine {
             })
         };
         envelope.recipients.iter().map(to).collect()
+    }
+
+    fn class(&self, head: &[u8], message_bytes: u64, recipients: usize) -> dispatch::Class {
+        dispatch::classify(&self.core().settings.class, head, message_bytes, recipients)
     }
 
     fn accept(&self, acceptance: Acceptance) -> StoreFuture<'_, Stored<QueueId>> {
