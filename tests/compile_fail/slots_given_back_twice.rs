@@ -1,0 +1,10 @@
+// error: E0382
+//! Slots that were granted are used or given back, once.
+
+use outguard::limits::{Granted, Limits, Moment};
+
+pub fn end(limits: &mut Limits, granted: Granted, now: Moment) {
+    limits.give_back(granted, now);
+    #[cfg(lie)]
+    limits.unknown(granted, now);
+}
