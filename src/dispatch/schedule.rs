@@ -192,9 +192,9 @@ impl Dispatch {
         (self.index.len(), self.heads, self.under_way.len())
     }
 
-    /// Whether an account has lines, a park or a gate here, so that its number must stay.
+    /// Whether anything is known of an account here (lines, a park, a gate, what it had), so that its number must stay.
     pub fn knows_account(&self, account: AccountId) -> bool {
-        self.accounts.get(&account).is_some_and(|a| a.lines.is_some() || !a.may_go())
+        self.accounts.contains_key(&account)
     }
 
     /// Whether a hop has lines, connections, a park or a gate here, so that its number must stay.

@@ -100,6 +100,10 @@ pub trait Store: Reads {
     /// Makes waiting deliveries due now (`queue flush`): of one message, of one account, or all. Returns how many.
     fn flush(&self, which: Filter, now: Now) -> StoreFuture<'_, Stored<u64>>;
 
+    /// Makes mail that waits for its first attempt due now where the wall clock was stepped back behind its acceptance.
+    /// Returns how many; opening a store does it too.
+    fn fresh_is_due(&self, now: Now) -> StoreFuture<'_, Stored<u64>>;
+
     /// Writes waiting deliveries anew to the destination that `route` names for them, after routes changed: called in
     /// batches with (account, reverse-path, recipient). Returns how many changed.
     fn reroute(&self, route: Reroute) -> StoreFuture<'_, u64>;

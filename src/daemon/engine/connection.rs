@@ -21,22 +21,22 @@ pub(super) struct Prepared {
 impl Engine {
     /// The life of one connection. It was counted as opened.
     pub(super) async fn connection(self: Arc<Self>, hop: HopId, plan: Arc<Plan>, egress: Arc<Egress>) {
+        let open = OpenGuard { engine: &self, hop };
         let connected = NextHop::connect(&plan, &egress, &self.edges()).await;
         match connected {
             Ok(next_hop) => {
                 self.connected(hop);
                 self.serve(hop, &plan, &egress, next_hop).await;
-                self.core().dispatch.closed(hop);
             }
             Err(error) => {
-                self.core().dispatch.closed(hop);
+                drop(open);
                 self.not_connected(hop, &plan, &error).await;
+                self.signals.connections.notify_one();
             }
         }
-        self.signals.connections.notify_one();
     }
 
-    async fn serve(self: &Arc<Self>, hop: HopId, plan: &Plan, egress: &Arc<Egress>, mut next_hop: NextHop) {
+    async fn serve(self: &Arc<Self>, hop: HopId, plan: &Arc<Plan>, egress: &Arc<Egress>, mut next_hop: NextHop) {
         let mut ready = None;
         loop {
             let next = match ready.take() {
@@ -88,7 +88,7 @@ impl Engine {
             }
         };
         if let Some(granted) = concluded.next_granted {
-            self.core().slots.limits.give_back(granted, self.clock.now().into());
+            self.core().give_back(granted, self.clock.now());
         }
         after.without_reports(&concluded.reports_lost);
         self.after_conclusion(after, turn, left);
@@ -106,7 +106,7 @@ impl Engine {
     async fn next_leased(
         &self,
         hop: HopId,
-        plan: &Plan,
+        plan: &Arc<Plan>,
         egress: &Arc<Egress>,
         next_hop: &mut NextHop,
     ) -> Option<(Prepared, Stored<Lease>)> {
@@ -130,8 +130,8 @@ impl Engine {
                         let mut core = self.core();
                         match refused.granted {
                             Some(granted) => {
-                                core.slots.limits.give_back(granted, self.clock.now().into());
                                 core.put_back(prepared.turn);
+                                core.give_back(granted, self.clock.now());
                             }
                             None => core.lost_turn(turn_id),
                         }
@@ -139,6 +139,9 @@ impl Engine {
                         return None;
                     }
                 }
+            }
+            if !self.core().is_of_use(hop, plan, egress, self.clock.now()) {
+                return None;
             }
             tokio::select! {
                 () = told => {}
@@ -149,10 +152,19 @@ impl Engine {
     }
 
     /// The next turn with its message and deliveries, ready to be leased.
-    async fn next_prepared(&self, hop: HopId, plan: &Plan, egress: &Arc<Egress>) -> Option<(Prepared, LeaseRequest)> {
+    async fn next_prepared(
+        &self,
+        hop: HopId,
+        plan: &Arc<Plan>,
+        egress: &Arc<Egress>,
+    ) -> Option<(Prepared, LeaseRequest)> {
         loop {
             let now = self.clock.now();
-            let (mut work, fresh) = self.take_turn(hop, egress, now)?;
+            let Some((mut work, fresh)) = self.take_turn(hop, plan, egress, now) else {
+                // What was parked or emptied meanwhile has a wakeup or a refill that the loops must hear of.
+                self.signals.connections.notify_one();
+                return None;
+            };
             for crossing in std::mem::take(&mut work.crossings) {
                 self.tell_crossing(crossing).await;
             }
@@ -166,9 +178,15 @@ impl Engine {
         }
     }
 
-    fn take_turn(&self, hop: HopId, egress: &Egress, now: crate::clock::Now) -> Option<(Work, Option<Loaded>)> {
+    fn take_turn(
+        &self,
+        hop: HopId,
+        plan: &Arc<Plan>,
+        egress: &Egress,
+        now: crate::clock::Now,
+    ) -> Option<(Work, Option<Loaded>)> {
         let mut core = self.core();
-        let work = core.take_turn(hop, egress, now)?;
+        let work = core.take_turn(hop, plan, egress, now)?;
         let fresh = core.fresh.take(work.turn.message());
         Some((work, fresh))
     }
@@ -185,7 +203,7 @@ impl Engine {
         let free = |loaded: &Loaded| -> Vec<Index> {
             let free = loaded.deliveries.iter().filter(|delivery| {
                 delivery.state == DeliveryState::Waiting
-                    && delivery.due <= now.wall
+                    && delivery.due.0 <= now.wall.max(loaded.row.received).0.saturating_add(super::feed::SLACK_MS)
                     && delivery.destination == work.destination
             });
             free.map(|delivery| delivery.index).collect()
@@ -196,9 +214,8 @@ impl Engine {
         chosen.truncate(room);
         let Some(loaded) = loaded.filter(|_| !chosen.is_empty()) else {
             let mut core = self.core();
-            core.slots.limits.give_back(work.granted, now.into());
-            core.slots_came_back();
             core.finish_turn(work.turn, 0);
+            core.give_back(work.granted, now);
             return None;
         };
         let request = LeaseRequest {
@@ -215,17 +232,19 @@ impl Engine {
         Some((Prepared { turn: work.turn, left, loaded }, request))
     }
 
-    /// A lease that found nothing waiting (an operator was faster) is ended as returned.
+    /// A lease that found nothing waiting (an operator was faster) is ended as returned. What still waits of the message,
+    /// for a gate was closed first, is found in the store.
     async fn unless_empty(&self, prepared: Prepared, lease: Stored<Lease>) -> Option<(Prepared, Stored<Lease>)> {
         if !lease.get().deliveries().is_empty() {
             return Some((prepared, lease));
         }
         let settled = self.settle_empty(lease.into_inner());
-        let Settled { conclusion, after } = settled;
+        let Settled { conclusion, .. } = settled;
         if let Err(error) = self.store.conclude(conclusion, None).await {
             tracing::error!(%error, advice = error.advice(), "an empty attempt was not ended before the store closed");
         }
-        self.after_conclusion(after, prepared.turn, 0);
+        self.core().lost_turn(prepared.turn.id());
+        self.signals.connections.notify_one();
         None
     }
 
@@ -243,6 +262,19 @@ impl Engine {
                 None
             }
         }
+    }
+}
+
+/// Counts a connection as closed when its task is over, however it ends.
+struct OpenGuard<'a> {
+    engine: &'a Arc<Engine>,
+    hop: HopId,
+}
+
+impl Drop for OpenGuard<'_> {
+    fn drop(&mut self) {
+        self.engine.core().dispatch.closed(self.hop);
+        self.engine.signals.connections.notify_one();
     }
 }
 

@@ -10,7 +10,7 @@ use super::load::WaitingLoad;
 use super::slots::{Asking, Parked, Slots};
 use crate::account::Account;
 use crate::clock::{Now, WallMs};
-use crate::delivery::{Egress, Router};
+use crate::delivery::{Egress, Plan, Router};
 use crate::dispatch::{
     AccountId, Class, Dispatch, DispatchSettings, Fit, GateState, HopId, Item, Line, Names, Turn, TurnId,
 };
@@ -34,6 +34,8 @@ pub(super) struct Core {
     pub(super) hops: HashMap<HopId, Hop>,
     under_way: HashMap<TurnId, (AccountId, Arc<str>, u32)>,
     pub(super) draining: bool,
+    /// The earliest due time that was set since the due loop last looked: it may have passed it already.
+    due_from: Option<WallMs>,
 }
 
 /// A turn with its slots: leave to prepare one transaction.
@@ -77,6 +79,7 @@ impl Core {
             hops: HashMap::new(),
             under_way: HashMap::new(),
             draining: false,
+            due_from: None,
         };
         if core.gates.stops_all() {
             core.dispatch.gate_all(GateState::Closed);
@@ -93,7 +96,8 @@ impl Core {
             match &plan {
                 Ok(plan) => {
                     self.dispatch.set_hop_limit(hop, plan.concurrency);
-                    if plan.egresses.iter().all(|egress| self.gates.stops_egress(&egress.name).is_some()) {
+                    // The gate before all mail is dispatch's own: only an egress's gate is also its hops'.
+                    if plan.egresses.iter().all(|egress| self.gates.stops_egress_alone(&egress.name).is_some()) {
                         self.dispatch.gate_hop(hop, GateState::Closed);
                     }
                 }
@@ -124,8 +128,19 @@ impl Core {
         }
     }
 
-    /// The next turn over a connection of that egress to that hop, its slots leased.
-    pub(super) fn take_turn(&mut self, hop: HopId, egress: &Egress, now: Now) -> Option<Work> {
+    /// Whether a connection that was opened by that plan may be of use: routes are those of now, and its egress is not the
+    /// one of several that has to wait.
+    pub(super) fn is_of_use(&self, hop: HopId, plan: &Arc<Plan>, egress: &Egress, now: Now) -> bool {
+        let Some(Ok(present)) = self.hops.get(&hop).map(|state| &state.plan) else { return false };
+        let waits = || {
+            self.slots.egress_waits_until(&egress.name) > Moment::from(now)
+                || self.gates.stops_egress(&egress.name).is_some()
+        };
+        Arc::ptr_eq(present, plan) && (plan.egresses.len() == 1 || !waits())
+    }
+
+    /// The next turn over a connection of that plan and egress to that hop, its slots leased.
+    pub(super) fn take_turn(&mut self, hop: HopId, plan: &Arc<Plan>, egress: &Egress, now: Now) -> Option<Work> {
         if self.draining || self.gates.stops_egress(&egress.name).is_some() {
             return None;
         }
@@ -134,16 +149,18 @@ impl Core {
             return None;
         }
         let state = self.hops.get(&hop)?;
+        if !state.plan.as_ref().is_ok_and(|present| Arc::ptr_eq(present, plan)) {
+            return None;
+        }
         if state.paused_until > moment {
             self.dispatch.park_hop(hop, state.paused_until);
             return None;
         }
-        let plan = state.plan.as_ref().ok()?.clone();
         let mut leased = None;
         let Self { dispatch, slots, accounts, .. } = self;
         let turn = dispatch.next(hop, moment, |offer| {
             let Some(account) = accounts.name(offer.line.account.0) else { return Fit::Stop };
-            match slots.fit(offer, Asking { account, egress, plan: &plan }, moment) {
+            match slots.fit(offer, Asking { account, egress, plan }, moment) {
                 Ok(lease) => {
                     let recipients = lease.granted.recipients();
                     leased = Some(lease);
@@ -184,6 +201,12 @@ impl Core {
     pub(super) fn lost_turn(&mut self, id: TurnId) {
         self.under_way.remove(&id);
         self.dispatch.lost(id);
+    }
+
+    /// A lease that nothing was sent with: its slots are free for whoever waited for them.
+    pub(super) fn give_back(&mut self, granted: Granted, now: Now) {
+        self.slots.limits.give_back(granted, now.into());
+        self.slots_came_back();
     }
 
     /// Slots came back, so what was parked for want of them may go on sooner.
@@ -284,6 +307,10 @@ impl Core {
                     if let Ok(plan) = &state.plan {
                         let closed = plan.egresses.iter().all(|e| self.gates.stops_egress_alone(&e.name).is_some());
                         self.dispatch.gate_hop(*hop, gate_state(closed));
+                        if state.waits_for_slots_alone() {
+                            // It was parked for the slots of those egresses that were open then.
+                            self.dispatch.unpark_hop(*hop);
+                        }
                     }
                 }
             }
@@ -299,6 +326,16 @@ impl Core {
             GateKind::Egress => egress == key,
         };
         self.under_way.values().filter(|(account, egress, _)| behind(*account, egress)).map(|(_, _, n)| *n).sum()
+    }
+
+    /// Deliveries were made due then, and are so on record.
+    pub(super) fn due_from(&mut self, due: WallMs) {
+        self.due_from = Some(self.due_from.map_or(due, |before| before.min(due)));
+    }
+
+    /// From when on due deliveries are to be looked for, if the last look may have been too early for them.
+    pub(super) fn take_due_from(&mut self) -> Option<WallMs> {
+        self.due_from.take()
     }
 
     /// No further turns: the daemon stops.
@@ -321,7 +358,7 @@ impl Core {
         let moment = Moment::from(now);
         self.dispatch.sweep();
         let dispatch = &self.dispatch;
-        self.hops.retain(|hop, state| dispatch.knows_hop(*hop) || state.failures > 0 || state.paused_until > moment);
+        self.hops.retain(|hop, state| dispatch.knows_hop(*hop) || state.is_remembered(moment));
         let hops = &self.hops;
         self.destinations.keep(|number| hops.contains_key(&HopId(number)));
         let in_turn: HashSet<AccountId> = self.under_way.values().map(|(account, ..)| *account).collect();
@@ -335,10 +372,13 @@ impl Core {
         self.slots.sweep(known, moment);
     }
 
-    /// One connection of the hop that waits for a turn is told.
+    /// A connection of the hop that waits for a turn is told; all of them where the one may have the wrong egress.
     pub(super) fn notify(&self, hop: HopId) {
         if let Some(state) = self.hops.get(&hop) {
-            state.turns.notify_one();
+            match &state.plan {
+                Ok(plan) if plan.egresses.len() > 1 => state.turns.notify_waiters(),
+                Ok(_) | Err(_) => state.turns.notify_one(),
+            }
         }
     }
 

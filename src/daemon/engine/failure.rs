@@ -11,6 +11,16 @@ const LOGIN_PAUSE_MS: u64 = 30 * 60_000;
 /// How long a hop keeps the number of connections that it let in, in milliseconds, before more are tried.
 const FEWER_CONNECTIONS_MS: u64 = 60_000;
 
+/// How long failed connects are remembered after the next try was due, in milliseconds, so that intervals go on growing.
+const FAILURES_KEPT_MS: u64 = 60 * 60_000;
+
+/// Whether all of a destination's waiting mail ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Yes,
+    No,
+}
+
 impl Engine {
     pub(super) fn connected(&self, hop: HopId) {
         if let Some(state) = self.core().hop_mut(hop) {
@@ -45,8 +55,14 @@ impl Engine {
             // Parked before its heads go: what comes meanwhile stands in line and finds the park.
             core.dispatch.park_hop(hop, Moment::from(now).plus_ms(wait_ms));
             let _ = core.dispatch.take_hop(hop);
+            let until = Moment::from(now).plus_ms(wait_ms).plus_ms(FAILURES_KEPT_MS);
+            if let Some(state) = core.hop_mut(hop) {
+                state.failures_kept_until = until;
+            }
             (wait_ms, failures == 1)
         };
+        // Read anew: what stood in line until a moment ago is to be put off too.
+        let now = self.clock.now();
         if let ConnectFate::Bounce { status, words } = error.fate() {
             self.bounce_destination(hop, plan, status, &words).await;
             return;
@@ -54,24 +70,47 @@ impl Engine {
         let due = WallMs(now.wall.0 + wait_ms);
         match self.store.defer_destination(plan.destination.clone(), now, due, error.to_string()).await {
             Ok(deferred) => tracing::debug!(destination = %plan.destination, deferred, "put off"),
-            Err(error) => tracing::error!(%error, advice = error.advice(), "mail was not put off on record; it waits"),
+            Err(error) => {
+                tracing::error!(%error, advice = error.advice(), "mail was not put off on record; it waits");
+                // Its heads are gone here, and no timer of the store knows of it.
+                self.signals.lines.notify_one();
+            }
         }
         if first && let Err(error) = self.store.note(error.event(&plan.destination, due), now).await {
             tracing::error!(%error, advice = error.advice(), "the journal lacks the trouble of a next hop");
         }
-        self.signals.deferred.notify_one();
+        self.due_from(due);
     }
 
-    /// The domain takes no mail, or does not exist: everything that waits for it goes back to its sender.
+    /// The domain takes no mail, or does not exist: everything that waits for it goes back to its sender. What is held
+    /// stays held.
     async fn bounce_destination(&self, hop: HopId, plan: &Plan, status: &'static str, words: &str) {
+        if self.bounced_destination(plan, status, words).await == Whole::No {
+            // Their heads are gone here, and no timer of the store knows of them.
+            self.signals.lines.notify_one();
+            return;
+        }
+        let mut core = self.core();
+        if let Some(state) = core.hop_mut(hop) {
+            state.failures = 0;
+        }
+        core.dispatch.unpark_hop(hop);
+    }
+
+    async fn bounced_destination(&self, plan: &Plan, status: &'static str, words: &str) -> Whole {
+        let mut whole = Whole::Yes;
         let lines = match self.store.lines().await {
             Ok(lines) => lines,
             Err(error) => {
                 tracing::error!(%error, advice = error.advice(), "mail for a domain that takes none waits on");
-                return;
+                return Whole::No;
             }
         };
         for count in lines.into_iter().filter(|count| count.line.destination == plan.destination) {
+            if self.core().gates.stops_account(&count.line.account).is_some() {
+                whole = Whole::No;
+                continue;
+            }
             loop {
                 let now = self.clock.now();
                 let page = match self.store.line_page(count.line.clone(), now.wall, 100).await {
@@ -79,20 +118,16 @@ impl Engine {
                     Ok(_) => break,
                     Err(error) => {
                         tracing::error!(%error, advice = error.advice(), "mail for a domain that takes none waits on");
-                        return;
+                        return Whole::No;
                     }
                 };
                 for message in page {
                     if !self.bounce_unattempted(message.id, &message.deliveries, status, words, now).await {
-                        return;
+                        return Whole::No;
                     }
                 }
             }
         }
-        let mut core = self.core();
-        if let Some(state) = core.hop_mut(hop) {
-            state.failures = 0;
-        }
-        core.dispatch.unpark_hop(hop);
+        whole
     }
 }

@@ -13,6 +13,10 @@ use crate::store::DueDelivery;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often the due index is looked at, whatever it said last: the wall clock may have been stepped.
 const DUE_POLL_MAX: Duration = Duration::from_secs(10);
+/// How far the wall clock must fall behind the boot clock between two looks to count as stepped back, in milliseconds.
+const STEP_MS: u64 = 500;
+/// By how much mail may be early, in milliseconds: a clock that is stepped by less makes nothing wait for ever.
+pub(super) const SLACK_MS: u64 = 1_000;
 /// Deliveries that became due, read at once.
 const DUE_PAGE: usize = 500;
 
@@ -62,7 +66,11 @@ impl Engine {
     async fn refill(&self, line: Line, most: usize) {
         let names = self.core().names_of(line);
         let Some(names) = names else { return };
-        let read = self.store.line_page(names, self.clock.now().wall, most).await;
+        let until = WallMs(self.clock.now().wall.0.saturating_add(SLACK_MS));
+        let read = self.store.line_page(names.clone(), until, most).await;
+        if self.core().names_of(line).as_ref() != Some(&names) {
+            return; // its numbers were given to others meanwhile: it has ended
+        }
         match read {
             Ok(page) => {
                 let more = if page.len() < most { More::None } else { More::InStore };
@@ -86,14 +94,16 @@ impl Engine {
     /// Brings back what a retry made due, ends what is too old, tells delays.
     pub(super) async fn due_loop(&self, started: Now) {
         let mut seen = started.wall;
+        let mut last = started;
         loop {
             let now = self.clock.now();
-            if now.wall < seen {
-                // The wall clock was stepped back: what is due cannot be told from what was, so all is read again.
-                tracing::warn!("the wall clock was stepped back; waiting mail is read again, limits are not touched");
-                self.core().forget_waiting();
+            if stepped_back(last, now) {
+                self.after_step_back(now).await;
                 seen = now.wall;
-                self.signals.lines.notify_one();
+            }
+            last = now;
+            if let Some(from) = self.core().take_due_from() {
+                seen = seen.min(WallMs(from.0.saturating_sub(1)));
             }
             match self.bring_due(seen, now).await {
                 Some(until) => seen = until,
@@ -109,6 +119,26 @@ impl Engine {
                 () = self.stopped.cancelled() => return,
             }
         }
+    }
+
+    /// Deliveries were made due then, on record: the due loop looks from there on.
+    pub(super) fn due_from(&self, due: WallMs) {
+        self.core().due_from(due);
+        self.signals.deferred.notify_one();
+    }
+
+    /// What is due cannot be told from what was, so all is read again.
+    async fn after_step_back(&self, now: Now) {
+        tracing::warn!("the wall clock was stepped back; waiting mail is read again, limits are not touched");
+        while let Err(error) = self.store.fresh_is_due(now).await {
+            tracing::error!(%error, advice = error.advice(), "mail accepted before the clock was stepped waits; tried again");
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = self.stopped.cancelled() => return,
+            }
+        }
+        self.core().forget_waiting();
+        self.signals.lines.notify_one();
     }
 
     /// Adds what became due after `seen`; up to when all is added, or `None` where the store cannot be read. The store
@@ -140,14 +170,55 @@ impl Engine {
         };
         let retry = self.core().settings.retry;
         match retry.end_of_life(&life) {
-            Some(end @ (NextTry::Expired | NextTry::TooOld)) => self.expire(due, end, now).await,
-            Some(NextTry::After { .. }) | None => {
+            Some(NextTry::TooOld) => self.expire(due, NextTry::TooOld, now).await,
+            // Its last wait ended with its life: one attempt is made now, which ends it if it fails.
+            Some(NextTry::Expired) if due.spent_ms > retry.expiry_ms && !self.is_behind_gate(due) => {
+                self.expire(due, NextTry::Expired, now).await;
+            }
+            Some(NextTry::Expired | NextTry::After { .. }) | None => {
                 if retry.tells_delay(&life) {
                     self.tell_delay(due, now).await;
                 }
                 self.core().add(&due.account, due.class, &due.destination, &due.message);
                 self.signals.connections.notify_one();
             }
+        }
+    }
+
+    /// Held mail does not bounce for its age, unless it is as old as mail may become.
+    fn is_behind_gate(&self, due: &DueDelivery) -> bool {
+        let core = self.core();
+        let closed = |plan: crate::delivery::Plan| {
+            plan.egresses.iter().all(|egress| core.gates.stops_egress_alone(&egress.name).is_some())
+        };
+        core.gates.stops_account(&due.account).is_some() || core.router.plan(&due.destination).is_ok_and(closed)
+    }
+}
+
+/// Whether the wall clock went back beside the boot clock between two readings.
+fn stepped_back(last: Now, now: Now) -> bool {
+    let passed_ms = now.boot.0.saturating_sub(last.boot.0);
+    now.wall.0.saturating_add(STEP_MS) < last.wall.0.saturating_add(passed_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::BootMs;
+
+    #[test]
+    fn a_step_back_is_seen_however_little_of_it_is_left_at_the_next_look() {
+        let at = |boot, wall| Now { boot: BootMs(boot), wall: WallMs(wall) };
+        let last = at(1_000, 900_000);
+        let cases = [
+            (at(11_000, 910_000), false),    // time went on
+            (at(11_000, 909_900), false),    // slewed
+            (at(11_000, 905_000), true),     // stepped by five seconds within ten
+            (at(1_000, 899_000), true),      // just now
+            (at(11_000, 99_000_000), false), // forward: what is due is found
+        ];
+        for (now, expected) in cases {
+            assert_eq!(stepped_back(last, now), expected, "{now:?}");
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Hop {
     pub(super) turns: Arc<Notify>,
     /// Failed connects in a row.
     pub(super) failures: u32,
+    /// Until when those are remembered though nothing waits.
+    pub(super) failures_kept_until: Moment,
     /// The last words of a failed connect.
     pub(super) trouble: Option<String>,
     /// Left alone until then, because its server said so; limits' parks neither end nor shorten this.
@@ -44,12 +46,18 @@ impl Hop {
             plan,
             turns: Arc::new(Notify::new()),
             failures: 0,
+            failures_kept_until: Moment::BEGINNING,
             trouble: None,
             paused_until: Moment::BEGINNING,
             fewer: None,
             told: HashMap::new(),
             next_egress: 0,
         }
+    }
+
+    /// Whether there is something to know of it beside its mail and connections.
+    pub(super) fn is_remembered(&self, now: Moment) -> bool {
+        (self.failures > 0 && self.failures_kept_until > now) || self.paused_until > now
     }
 
     /// Whether nothing but slots keeps it from going on.
@@ -100,7 +108,9 @@ impl Core {
                 let egress = plan.egresses[place].clone();
                 return Some((hop, plan, egress));
             }
-            let until = self.slots.pool_until(&plan, moment).unwrap_or(Moment::END);
+            // Those behind a gate do not count: opening it ends the park.
+            let open = plan.egresses.iter().filter(|egress| self.gates.stops_egress(&egress.name).is_none());
+            let until = open.map(|egress| self.slots.egress_waits_until(&egress.name)).min().unwrap_or(Moment::END);
             self.slots.hopes(Parked::Hop(hop));
             self.dispatch.park_hop(hop, until);
         }

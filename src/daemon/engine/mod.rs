@@ -69,7 +69,7 @@ struct Signals {
     refills: Notify,
     /// The lines of the store are to be read.
     lines: Notify,
-    /// A delivery was deferred: the next due time may be sooner.
+    /// Deliveries have a new due time ([`Engine::due_from`]).
     deferred: Notify,
 }
 

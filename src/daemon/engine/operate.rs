@@ -54,11 +54,12 @@ impl Engine {
 
     /// Makes waiting deliveries due now. Limits hold as ever.
     pub async fn flush(&self, which: Filter) -> Result<u64, StoreError> {
-        let flushed = self.store.flush(which, self.clock.now()).await?.into_inner();
+        let now = self.clock.now();
+        let flushed = self.store.flush(which, now).await?.into_inner();
         let mut core = self.core();
         core.forgive_troubles();
         drop(core);
-        self.signals.deferred.notify_one();
+        self.due_from(now.wall);
         self.signals.connections.notify_one();
         Ok(flushed)
     }
@@ -81,8 +82,9 @@ impl Engine {
 
     /// Lets a message that its verdict held go.
     pub async fn release(&self, id: QueueId, by: String) -> Result<Option<u32>, StoreError> {
-        let released = self.store.release(id, by, self.clock.now()).await?.into_inner();
-        self.signals.deferred.notify_one();
+        let now = self.clock.now();
+        let released = self.store.release(id, by, now).await?.into_inner();
+        self.due_from(now.wall);
         Ok(released)
     }
 

@@ -107,7 +107,8 @@ impl Engine {
         };
         let late = |delivery: &&DeliveryRow| {
             due.message.deliveries.contains(&delivery.index)
-                && delivery.attempts > 0
+                // A next hop that could not be reached failed too; waiting for a slot is no failure.
+                && (delivery.attempts > 0 || delivery.last_reply.is_some())
                 && !delivery.delay_reported
                 && delivery.recipient.wants_delay()
         };

@@ -35,7 +35,8 @@ pub(super) struct After {
     ended: Option<(crate::account::Account, u64)>,
     /// Deliveries that can go on at once.
     again: u32,
-    deferred: bool,
+    /// The first due time of what was deferred.
+    deferred: Option<WallMs>,
     reports: Vec<Loaded>,
     /// The egress that it left from.
     egress: Arc<str>,
@@ -61,7 +62,7 @@ pub(super) enum Action {
 impl After {
     /// Nothing follows.
     fn nothing() -> Self {
-        Self { ended: None, again: 0, deferred: false, reports: Vec::new(), egress: "".into(), signals: Vec::new() }
+        Self { ended: None, again: 0, deferred: None, reports: Vec::new(), egress: "".into(), signals: Vec::new() }
     }
 
     /// Leaves out reports that the store could not take.
@@ -86,7 +87,7 @@ impl Engine {
     pub(super) fn settle(&self, end: AttemptEnd, sent: &Sent, hop: HopId, plan: &Plan) -> Settled {
         let AttemptEnd { mut lease, content, recipients, signals, egress, next_hop, .. } = end;
         let (now, slots) = self.spend(&mut lease, content, &recipients);
-        let mut after = After { ended: None, again: 0, deferred: false, reports: Vec::new(), egress, signals };
+        let mut after = After { ended: None, again: 0, deferred: None, reports: Vec::new(), egress, signals };
         let mut outcomes = Vec::with_capacity(recipients.len());
         let (mut failed, mut relayed) = (Vec::new(), Vec::new());
         let mut ended = 0;
@@ -104,7 +105,9 @@ impl Engine {
                     ended += 1;
                     failed.push((delivery.clone(), recipient.clone()));
                 }
-                Some(DeliveryOutcome::Deferred { .. }) => after.deferred = true,
+                Some(DeliveryOutcome::Deferred { due, .. }) => {
+                    after.deferred = Some(after.deferred.map_or(*due, |first| first.min(*due)));
+                }
                 Some(DeliveryOutcome::Held { .. }) => {}
                 None => after.again += 1,
             }
@@ -189,7 +192,7 @@ impl Engine {
         if let Err(error) = self.store.conclude(conclusion, None).await {
             tracing::error!(%error, advice = error.advice(), "a broken-off attempt was not concluded; the next start does");
         }
-        self.signals.deferred.notify_one();
+        self.due_from(due);
     }
 
     /// Spends the slots of a lease, now. What the limits took is what the record says.
@@ -273,8 +276,8 @@ impl Engine {
             core.add_loaded(report);
         }
         drop(core);
-        if after.deferred {
-            self.signals.deferred.notify_one();
+        if let Some(due) = after.deferred {
+            self.due_from(due);
         }
         self.signals.connections.notify_one();
     }

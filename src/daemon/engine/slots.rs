@@ -140,6 +140,7 @@ impl Slots {
     /// Whether something is parked until leases under way end, with no time to name.
     pub(super) fn waits_for_leases(&self) -> bool {
         self.refusals.values().any(|refusal| refusal.next == NextSlot::AfterLeases)
+            || self.full_egresses.values().any(|until| *until == Moment::END)
     }
 
     /// Why something is parked for want of slots.

@@ -318,6 +318,7 @@ pub(super) fn recover(boot: &BootId, now: crate::clock::Now, tx: &mut Tx<'_>) ->
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         rows.collect::<Result<_, _>>()?
     };
+    super::waiting::fresh_is_due(&now.wall, tx)?;
     let boot = tx.name(&boot.0)?;
     for (attempt, message, recipients) in &open {
         // Of another boot, the boot clock of the lease means nothing any more: both ends are taken as now.

@@ -261,6 +261,10 @@ impl Store for SqliteStore {
         })
     }
 
+    fn fresh_is_due(&self, now: Now) -> StoreFuture<'_, Stored<u64>> {
+        Box::pin(self.plain(Kind::Other, now.wall, waiting::fresh_is_due))
+    }
+
     fn reroute(&self, route: Reroute) -> StoreFuture<'_, u64> {
         Box::pin(async move {
             let route: Arc<Reroute> = Arc::new(route);

@@ -1,0 +1,12 @@
+//! The engine over a real store, real sockets and a clock that the test holds: mail that is free to leave leaves, whatever
+//! stopped it before; nothing is lost; no window holds more than its limit.
+
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "tests stand outside the rooms: they wait for real sockets")]
+
+#[path = "../rig/mod.rs"]
+mod rig;
+
+mod bed;
+mod moves;
+mod storm;
