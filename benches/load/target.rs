@@ -44,7 +44,7 @@ impl Target {
 
 /// Limits that no run reaches: what is measured is the work, not the waiting.
 fn outguard(sink: SocketAddr) -> String {
-    let limits = "[limits]\naccount = \"100000000/h\"\negress = \"100000000/h\"\n\
+    let limits = "[limits]\naccount = \"10000000/h\"\negress = \"10000000/h\"\n\
                   [intake.limits]\nconnections = 20000\nconnections_of_trusted = 20000\n";
     limits.to_owned() + &smarthost(sink)
 }

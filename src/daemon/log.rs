@@ -34,6 +34,17 @@ const WINDOW_MS: u64 = 60_000;
 #[derive(Debug, Clone)]
 pub struct Log {
     limiter: Arc<Limiter>,
+    journal: Journal,
+}
+
+/// How the lines of events leave.
+#[derive(Debug, Clone)]
+enum Journal {
+    /// By `tracing`: systemd's journal takes fields, and so may a process that runs outguard inside.
+    Traced,
+    /// Written here, those of one commit at once: at thousands of messages a second, a write and a `tracing` line for each
+    /// event would be a tenth of all work.
+    Written(Arc<EventLines>),
 }
 
 /// Why no log could be set up.
@@ -63,7 +74,7 @@ impl Log {
                 (Ok(layer), _) => {
                     let layer = layer.with_field_prefix(Some("OUTGUARD".to_owned())).with_filter(limit);
                     registry.with(layer).try_init()?;
-                    return Ok(Self { limiter });
+                    return Ok(Self { limiter, journal: Journal::Traced });
                 }
                 (Err(error), LogTarget::Journal) => return Err(LogError::Journal(error)),
                 (Err(_), _) => Look::Text,
@@ -71,28 +82,24 @@ impl Log {
             LogTarget::Text => Look::Text,
             LogTarget::Json => Look::Json,
         };
-        registry.with(Lines { look, clock, to: Box::new(io::stderr) }.with_filter(limit)).try_init()?;
-        Ok(Self { limiter })
+        let lines = Lines { look, clock: clock.clone(), to: Box::new(io::stderr) };
+        registry.with(lines.with_filter(limit)).try_init()?;
+        let to = Box::new(|lines: &[u8]| drop(io::stderr().write_all(lines))); // a log must not stop mail
+        let lines = EventLines { look, least: level(settings.level), clock, to };
+        Ok(Self { limiter, journal: Journal::Written(Arc::new(lines)) })
     }
 
     /// A log for a daemon that runs inside something else, which reads the journal itself: lines go where the process
     /// sends them, if anywhere.
     pub fn silent(clock: Arc<dyn Clock>) -> Self {
-        Self { limiter: Arc::new(Limiter { clock, places: Mutex::default() }) }
+        Self { limiter: Arc::new(Limiter { clock, places: Mutex::default() }), journal: Journal::Traced }
     }
 
-    /// Writes the line of an event.
-    pub fn event(&self, row: &EventRow) {
-        let fields = fields(&row.event);
-        let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (name, id, account) = (row.event.name(), text("id"), text("account"));
-        let line = key_values(&fields);
-        let json = Value::Object(fields).to_string();
-        // Fields of a `tracing` line are fixed when it is compiled; what every search wants stands in fields of its own.
-        if level_of(&row.event) == Level::WARN {
-            tracing::warn!(target: JOURNAL, event = name, id, account, json, "{line}");
-        } else {
-            tracing::info!(target: JOURNAL, event = name, id, account, json, "{line}");
+    /// Writes the lines of events, in their order.
+    pub fn events(&self, rows: &[EventRow]) {
+        match &self.journal {
+            Journal::Traced => rows.iter().for_each(|row| traced(&row.event)),
+            Journal::Written(lines) => lines.write(rows),
         }
     }
 
@@ -103,6 +110,71 @@ impl Log {
             tracing::warn!(target: JOURNAL, place, lines, "lines like others were left out");
         }
     }
+}
+
+/// The line of an event by way of `tracing`.
+fn traced(event: &Event) {
+    let fields = fields(event);
+    let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (name, id, account) = (event.name(), text("id"), text("account"));
+    let line = key_values(&fields);
+    let json = Value::Object(fields).to_string();
+    // Fields of a `tracing` line are fixed when it is compiled; what every search wants stands in fields of its own.
+    if level_of(event) == Level::WARN {
+        tracing::warn!(target: JOURNAL, event = name, id, account, json, "{line}");
+    } else {
+        tracing::info!(target: JOURNAL, event = name, id, account, json, "{line}");
+    }
+}
+
+/// Takes whole lines.
+type Sink = Box<dyn Fn(&[u8]) + Send + Sync>;
+
+/// Writes the lines of events to one place.
+struct EventLines {
+    look: Look,
+    /// Lines below this level are not wanted.
+    least: LevelFilter,
+    clock: Arc<dyn Clock>,
+    to: Sink,
+}
+
+impl std::fmt::Debug for EventLines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventLines").field("look", &self.look).field("least", &self.least).finish_non_exhaustive()
+    }
+}
+
+impl EventLines {
+    fn write(&self, rows: &[EventRow]) {
+        let at = timestamp(self.clock.now().wall);
+        let mut lines = String::new();
+        for row in rows {
+            let level = level_of(&row.event);
+            if level > self.least {
+                continue;
+            }
+            let fields = fields(&row.event);
+            match self.look {
+                Look::Text => {
+                    let _ = writeln!(lines, "{at} {:5} {}", level.as_str(), key_values(&fields)); // to a String
+                }
+                Look::Json => {
+                    let mut line = json_head(&at, level);
+                    line.extend(fields);
+                    let _ = writeln!(lines, "{}", Value::Object(line)); // to a String
+                }
+            }
+        }
+        if !lines.is_empty() {
+            (self.to)(lines.as_bytes());
+        }
+    }
+}
+
+/// What every JSON line begins with.
+fn json_head(at: &str, level: Level) -> Map<String, Value> {
+    Map::from_iter([("at".to_owned(), at.into()), ("level".to_owned(), level.as_str().to_lowercase().into())])
 }
 
 fn level(level: LogLevel) -> LevelFilter {
@@ -248,36 +320,20 @@ impl Visit for Read {
 }
 
 impl Read {
-    /// The event behind a line of the journal.
-    fn event(&self, about: &Metadata<'_>) -> Option<Map<String, Value>> {
-        let (_, json) = self.fields.iter().find(|(name, _)| about.target() == JOURNAL && *name == "json")?;
-        serde_json::from_str(json.as_str()?).ok()
-    }
-
     fn text(self, at: &str, about: &Metadata<'_>) -> String {
-        let mut line = format!("{at} {:5} ", about.level().as_str());
-        if self.event(about).is_some() {
-            line.push_str(&self.message); // already key=value, quoted
-        } else {
-            let _ = write!(line, "{}", crate::mail::Visible(&self.message));
-            for (name, value) in &self.fields {
-                let _ = write!(line, " {name}=");
-                push_quoted(&mut line, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-            }
+        let mut line = format!("{at} {:5} {}", about.level().as_str(), crate::mail::Visible(&self.message));
+        for (name, value) in &self.fields {
+            let _ = write!(line, " {name}=");
+            push_quoted(&mut line, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         }
         line.push('\n');
         line
     }
 
     fn json(self, at: &str, about: &Metadata<'_>) -> String {
-        let level = about.level().as_str().to_lowercase();
-        let mut line = Map::from_iter([("at".to_owned(), at.into()), ("level".to_owned(), level.into())]);
-        if let Some(event) = self.event(about) {
-            line.extend(event);
-        } else {
-            line.insert("message".to_owned(), self.message.into());
-            line.extend(self.fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        }
+        let mut line = json_head(at, *about.level());
+        line.insert("message".to_owned(), self.message.into());
+        line.extend(self.fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
         format!("{}\n", Value::Object(line))
     }
 }
@@ -390,8 +446,16 @@ mod tests {
         let to = written.clone();
         let clock: Arc<dyn Clock> = clock.clone();
         let limiter = Arc::new(Limiter { clock: clock.clone(), places: Mutex::default() });
+        let events = to.clone();
+        let journal = Journal::Written(Arc::new(EventLines {
+            look,
+            least: LevelFilter::INFO,
+            clock: clock.clone(),
+            to: Box::new(move |lines| events.clone().write_all(lines).unwrap()),
+        }));
         let lines = Lines { look, clock, to: Box::new(move || to.clone()) }.with_filter(Limit(limiter.clone()));
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || deed(&Log { limiter }));
+        let log = Log { limiter, journal };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || deed(&log));
         let bytes = written.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -409,13 +473,13 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_with_all_its_fields() {
-        let text = written(Look::Text, &Arc::default(), |log| log.event(&bounced()));
+        let text = written(Look::Text, &Arc::default(), |log| log.events(&[bounced()]));
         let expected = " INFO  delivery.bounced id=000000001a account=shop@example.org \
              reply=\"550 5.1.1 \\\"no\\\"\\r\\n\\u{1b}[2Jsuch user\" to=b@c.example\n";
         assert!(text.ends_with(expected), "{text}");
         assert_eq!(text.lines().count(), 1);
 
-        let json = written(Look::Json, &Arc::default(), |log| log.event(&bounced()));
+        let json = written(Look::Json, &Arc::default(), |log| log.events(&[bounced()]));
         let mut line: Map<String, Value> = serde_json::from_str(&json).unwrap();
         assert!(line.remove("at").is_some() && line.remove("level").is_some());
         assert_eq!(Value::Object(line), serde_json::to_value(bounced().event).unwrap(), "the journal's own fields");
@@ -427,7 +491,7 @@ mod tests {
         let complain = |times: usize| (0..times).for_each(|n| tracing::warn!(n, client = "a\nb", "refused"));
         let text = written(Look::Text, &clock, |log| {
             complain(50);
-            (0..50).for_each(|_| log.event(&bounced()));
+            (0..50).for_each(|_| log.events(&[bounced()]));
             log.report_left_out();
             log.report_left_out();
             clock.0.store(WINDOW_MS, Ordering::SeqCst);

@@ -23,16 +23,16 @@ impl Daemon {
         self.tasks.spawn(async move {
             loop {
                 tokio::select! {
-                    row = events.next() => match row {
-                        Some(row) => writer.event(&row),
+                    rows = events.next_all() => match rows {
+                        Some(rows) => writer.events(&rows),
                         None => return,
                     },
                     () = stop.cancelled() => break,
                 }
             }
             // What was committed before the stop is written too.
-            while let Ok(Some(row)) = tokio::time::timeout(LAST_EVENTS, events.next()).await {
-                writer.event(&row);
+            while let Ok(Some(rows)) = tokio::time::timeout(LAST_EVENTS, events.next_all()).await {
+                writer.events(&rows);
             }
         });
         let stop = self.stop.clone();

@@ -143,10 +143,15 @@ impl Engine {
         }
     }
 
+    /// What an attempt needs of a message. `None`: it is gone, or its last delivery ended between the two reads, and its
+    /// body with it.
     pub(super) async fn load_message(&self, id: QueueId) -> Result<Option<Loaded>, crate::store::StoreError> {
         let Some((row, deliveries)) = self.store.message(id).await? else { return Ok(None) };
-        let content = self.store.content(id).await?;
-        Ok(Some(Loaded { row, deliveries, content }))
+        match self.store.content(id).await {
+            Ok(content) => Ok(Some(Loaded { row, deliveries, content })),
+            Err(crate::store::StoreError::NoSuchMessage(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The report as a message of ours; or the events that stand in its place where none may be sent.

@@ -32,10 +32,25 @@ impl Subscription {
 
     /// The next event; `None` once the store is closed. Safe to cancel.
     pub async fn next(&mut self) -> Option<EventRow> {
+        self.fill().await?;
+        let row = self.ready.pop_front()?;
+        self.cursor = row.row;
+        Some(row)
+    }
+
+    /// The next events, at least one: those of a commit, or a page of what was missed. Safe to cancel.
+    pub async fn next_all(&mut self) -> Option<Vec<EventRow>> {
+        self.fill().await?;
+        let rows = Vec::from(std::mem::take(&mut self.ready));
+        self.cursor = rows.last()?.row;
+        Some(rows)
+    }
+
+    /// Waits until there is an event.
+    async fn fill(&mut self) -> Option<()> {
         loop {
-            if let Some(row) = self.ready.pop_front() {
-                self.cursor = row.row;
-                return Some(row);
+            if !self.ready.is_empty() {
+                return Some(());
             }
             if self.behind {
                 let cursor = self.cursor;
