@@ -24,7 +24,7 @@ impl Setting for Weight {
 }
 
 /// A pace, or none.
-struct PaceOrOff(Option<Pace>);
+pub(super) struct PaceOrOff(pub(super) Option<Pace>);
 
 impl Setting for PaceOrOff {
     const EXPECTED: &'static str = "a pace such as \"5/s burst 50\", or \"off\"";

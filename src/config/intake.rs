@@ -2,15 +2,19 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use super::dispatch::PaceOrOff;
 use super::item::{Fault, Item, Setting};
 use super::reader::{Reading, TableReader, key};
 use super::values::{Mode, Size, quoted, text_of, words};
 use crate::intake::settings::{
-    AuthSettings, IntakeLimits, IntakeSettings, IntakeTimeouts, ListenAt, ListenSettings, ListenTls, TlsFiles,
-    TrustSettings,
+    AuthSettings, IntakeLimits, IntakeSettings, IntakeTimeouts, ListenAt, ListenSettings, ListenTls, PaceOfClient,
+    TlsFiles, TrustSettings,
 };
 use crate::smtp::framing::StrayPolicy;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Where a listener listens, without its permissions.
 enum Address {
@@ -88,6 +92,7 @@ pub(super) fn read(root: &mut TableReader<'_>) -> IntakeSettings {
         tls,
         auth,
         limits: read_limits(&mut table),
+        pace: read_pace(&mut table),
         timeouts: read_timeouts(&mut table),
         strays,
     }
@@ -298,14 +303,38 @@ fn read_limits(intake: &mut TableReader<'_>) -> IntakeLimits {
     }
 }
 
+fn read_pace(intake: &mut TableReader<'_>) -> PaceOfClient {
+    let default = PaceOfClient::default();
+    let mut table =
+        intake.table("pace", "What is too fast of one client that is not trusted; past it the answer is 421 4.7.0.");
+    let mut pace = |name, doc, default| table.or(key(name, doc).example("\"off\""), PaceOrOff(default)).0;
+    PaceOfClient {
+        connections: pace("connections", "Connections.", default.connections),
+        commands: pace("commands", "Commands.", default.commands),
+    }
+}
+
 fn read_timeouts(intake: &mut TableReader<'_>) -> IntakeTimeouts {
     let default = IntakeTimeouts::default();
     let mut table = intake.table("timeouts", "How long a client may take.");
+    let answer = table.or_where(
+        key(
+            "answer",
+            "From the end of a message to its answer, at most 30s: what is not stored by then is told to come again.",
+        ),
+        default.answer,
+        |limit| if (SECOND..=30 * SECOND).contains(limit) { Ok(()) } else { Err("from 1s to 30s".to_owned()) },
+    );
     let mut time = |name, doc, default| table.or(key(name, doc), default);
     IntakeTimeouts {
         handshake: time("handshake", "For a TLS handshake.", default.handshake),
-        command: time("command", "Until the next command, and until a reply is taken.", default.command),
+        command: time(
+            "command",
+            "Until the next command has come, whole, and until a reply is taken.",
+            default.command,
+        ),
         content_block: time("content_block", "Until the next bytes of a message.", default.content_block),
         content: time("content", "For a whole message.", default.content),
+        answer,
     }
 }

@@ -1,6 +1,9 @@
 //! What happens at the final dot: hops, account, verdict, prefix, and the store's proof.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
 
 use super::client::Client;
 use super::collect::{Collected, Collector};
@@ -39,12 +42,18 @@ impl Shared {
     /// Takes a message over, or says why not. A 250 comes out of the store's proof alone (invariant 3).
     pub(super) async fn take_over(&self, ended: Ended<'_>, collector: Collector) -> ContentAnswer {
         let label = &ended.client.label;
-        let collected = match collector.finish().await {
-            Ok(collected) => collected,
-            Err(error) => {
+        let until = Instant::now() + ended.live.settings.timeouts.answer;
+        let late = || {
+            self.report(Report::StoreRefused, label, "the store is slow; the client was told to try again");
+            ContentAnswer::Refused(Refusal::fixed(replies::STORE_SLOW))
+        };
+        let collected = match timeout_at(until, collector.finish()).await {
+            Ok(Ok(collected)) => collected,
+            Ok(Err(error)) => {
                 self.report(Report::StoreRefused, label, &error.to_string());
                 return ContentAnswer::Refused(error.refusal());
             }
+            Err(_) => return late(),
         };
         let Collected { id, head, body, share } = collected;
         let message_bytes = body.len();
@@ -56,15 +65,25 @@ impl Shared {
                 return ContentAnswer::Refused(refusal);
             }
         };
-        let answer = match self.queue.accept(acceptance).await {
-            Ok(stored) => ContentAnswer::Accepted(Accepted::of(&stored)),
-            Err(error) => {
+        // A task of its own: what may be stored already must come to its end, whatever becomes of this session.
+        let queue = Arc::clone(&self.queue);
+        let accepting = self.tasks.spawn(async move {
+            let stored = queue.accept(acceptance).await;
+            drop(share);
+            stored
+        });
+        match timeout_at(until, accepting).await {
+            Ok(Ok(Ok(stored))) => ContentAnswer::Accepted(Accepted::of(&stored)),
+            Ok(Ok(Err(error))) => {
                 self.report(Report::StoreRefused, label, &error.to_string());
                 ContentAnswer::Refused(error.refusal())
             }
-        };
-        drop(share);
-        answer
+            Ok(Err(_panicked)) => {
+                self.report(Report::Broken, label, "a fault of outguard while the message was stored");
+                ContentAnswer::Refused(Refusal::fixed(replies::STORE_SLOW))
+            }
+            Err(_) => late(),
+        }
     }
 
     fn acceptance<'a>(

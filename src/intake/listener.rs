@@ -21,8 +21,8 @@ use super::session::Connection;
 use super::settings::{ListenAt, ListenSettings, ListenTls};
 use super::shared::Shared;
 use super::stream::Stream;
-use crate::smtp::replies;
 use crate::smtp::server::{Access, Trust};
+use crate::smtp::{Reply, replies};
 
 /// Connections that wait for their turn in the kernel.
 const BACKLOG: i32 = 1_024;
@@ -209,7 +209,7 @@ async fn tcp_session(shared: Arc<Shared>, stream: TcpStream, client: std::net::S
     let total = limits.connections_max;
     let Ok(counted) = shared.connections.admit(ClientKey::of(client.ip()), total, limits.connections_of_trusted_max)
     else {
-        return refuse(&shared, Stream::Tcp(stream), &client.ip().to_string(), tls).await;
+        return refuse(&shared, Stream::Tcp(stream), &client.ip().to_string(), tls, &replies::CONNECTIONS_FULL).await;
     };
     // Replies are written whole; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
@@ -242,7 +242,7 @@ async fn unix_session(shared: Arc<Shared>, stream: UnixStream, path: PathBuf) {
     let limits = &live.settings.limits;
     let Ok(counted) = shared.connections.admit(client.key, limits.connections_max, limits.connections_of_trusted_max)
     else {
-        return refuse(&shared, Stream::Unix(stream), &client.label, ListenTls::Off).await;
+        return refuse(&shared, Stream::Unix(stream), &client.label, ListenTls::Off, &replies::CONNECTIONS_FULL).await;
     };
     session(shared, live, ListenTls::Off, client, Stream::Unix(stream), counted).await;
 }
@@ -261,7 +261,10 @@ async fn session(
         Trust::Plain => limits.connections_of_client_max,
     };
     if counted.move_to(client.key, of_client_max).is_err() {
-        return refuse(&shared, stream, &client.label, tls).await;
+        return refuse(&shared, stream, &client.label, tls, &replies::CONNECTIONS_FULL).await;
+    }
+    if client.rights.trust == Trust::Plain && !shared.guards().connection_passes(client.key, shared.clock.now().boot) {
+        return refuse(&shared, stream, &client.label, tls, &replies::CONNECTIONS_TOO_FAST).await;
     }
     if client.rights.access == Access::None {
         shared.report(Report::ClientRefused, &client.label, "is in no configured network");
@@ -274,13 +277,13 @@ async fn session(
 }
 
 /// Over a limit: 421, which is the one case besides a drain where a greeting says so.
-async fn refuse(shared: &Shared, mut stream: Stream, client: &str, tls: ListenTls) {
-    shared.report(Report::ConnectionRefused, client, "too many connections");
+async fn refuse(shared: &Shared, mut stream: Stream, client: &str, tls: ListenTls, reply: &Reply) {
+    shared.report(Report::ConnectionRefused, client, &reply.to_string());
     if tls == ListenTls::Implicit && matches!(stream, Stream::Tcp(_)) {
         return;
     }
-    let mut reply = Vec::new();
-    replies::CONNECTIONS_FULL.write(&mut reply);
+    let mut written = Vec::new();
+    reply.write(&mut written);
     // A fresh socket has room for it; one that has not is not waited for.
-    let _ = timeout(Duration::from_millis(100), stream.write_all(&reply)).await;
+    let _ = timeout(Duration::from_millis(100), stream.write_all(&written)).await;
 }

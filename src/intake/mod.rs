@@ -9,6 +9,7 @@
 mod acceptance;
 mod client;
 mod collect;
+mod guards;
 pub mod limits;
 pub mod listener;
 mod live;
@@ -95,6 +96,7 @@ impl Intake {
             return Err(SettingsError::ListenChanged);
         }
         let rotation = accounts.rotation;
+        self.shared.guards().set(settings.pace);
         self.shared.set_live(Live::new(settings, accounts)?);
         self.shared.rotation().set(rotation);
         Ok(())

@@ -33,10 +33,12 @@ pub enum Report {
     UserUnknown,
     /// A socket of ours failed.
     Listener,
+    /// A session was broken off by a fault of ours.
+    Broken,
 }
 
 impl Report {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::ConnectionRefused,
         Self::ClientRefused,
         Self::AuthFailed,
@@ -46,6 +48,7 @@ impl Report {
         Self::StoreRefused,
         Self::UserUnknown,
         Self::Listener,
+        Self::Broken,
     ];
 
     /// The name in log and metric.
@@ -60,6 +63,7 @@ impl Report {
             Self::StoreRefused => "intake.store-refused",
             Self::UserUnknown => "intake.user-unknown",
             Self::Listener => "intake.listener",
+            Self::Broken => "intake.session-broken",
         }
     }
 }

@@ -3,11 +3,13 @@
 //! No rule stands here. Replies are written in one go when there is nothing more to read; an idle session has no buffer.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroize as _;
 
 use super::acceptance::Ended;
@@ -19,7 +21,7 @@ use super::reports::Report;
 use super::settings::ListenTls;
 use super::shared::Shared;
 use super::stream::Stream;
-use crate::smtp::server::{Credentials, Session, Step, TlsState, Transaction};
+use crate::smtp::server::{Credentials, Session, Step, TlsState, Transaction, Trust};
 use crate::smtp::{Refusal, replies};
 
 /// How much is read at once, in bytes.
@@ -45,6 +47,8 @@ pub(super) struct Connection {
     at: usize,
     out: Vec<u8>,
     message: Option<Message>,
+    /// Until when the command under way must have come, whole. From the last reply on.
+    command_until: Option<Instant>,
     draining: bool,
     /// Whether `held` may hold a password.
     secret: bool,
@@ -94,6 +98,7 @@ impl Connection {
             at: 0,
             out: Vec::new(),
             message: None,
+            command_until: None,
             draining: false,
             secret: false,
         }
@@ -102,7 +107,12 @@ impl Connection {
     /// Runs the session to its end.
     pub(super) async fn run(mut self) {
         loop {
-            match self.advance().await {
+            let step = unbroken(self.advance()).await;
+            let Ok(step) = step else {
+                self.broken().await;
+                break;
+            };
+            match step {
                 Ok(Next::GoOn) => {}
                 Ok(Next::Close) => {
                     let _ = self.send().await;
@@ -137,6 +147,10 @@ impl Connection {
                 }
             }
             Step::Read => {
+                if self.is_too_fast() {
+                    self.session.too_fast(&mut self.out);
+                    return Ok(Next::GoOn);
+                }
                 self.send().await?;
                 self.read().await?;
             }
@@ -232,6 +246,30 @@ impl Connection {
         }
     }
 
+    /// Whether a client that is not trusted sends commands faster than it may.
+    fn is_too_fast(&mut self) -> bool {
+        let commands = self.session.take_commands();
+        let too_fast = self.client.rights.trust == Trust::Plain
+            && !self.shared.guards().commands_pass(self.client.key, commands, self.shared.clock.now().boot);
+        if too_fast {
+            self.shared.report(Report::ClientRefused, &self.client.label, "commands come too fast");
+        }
+        too_fast
+    }
+
+    /// After a panic: nothing that was not answered is taken, and the client is told as much. What the session holds is
+    /// not to be relied on any more.
+    async fn broken(&mut self) {
+        self.message = None;
+        self.shared.report(
+            Report::Broken,
+            &self.client.label,
+            "a fault of outguard ended the session; its log says more",
+        );
+        replies::INTERNAL.write(&mut self.out);
+        let _ = self.send().await;
+    }
+
     /// Reads more, or ends the session for its silence, or begins to drain.
     async fn read(&mut self) -> Result<(), Gone> {
         self.secret |= self.session.awaits_secret();
@@ -244,9 +282,11 @@ impl Connection {
         }
         self.at = 0;
         let timeouts = &self.live.settings.timeouts;
-        let limit = match &self.message {
-            Some(message) => timeouts.content_block.min(message.deadline.saturating_duration_since(Instant::now())),
-            None => timeouts.command,
+        let now = Instant::now();
+        let until = match &self.message {
+            Some(message) => message.deadline.min(now + timeouts.content_block),
+            // A byte now and then does not make a command.
+            None => *self.command_until.get_or_insert(now + timeouts.command),
         };
         let Self { stream, held, .. } = self;
         let read = async {
@@ -263,7 +303,7 @@ impl Connection {
                 self.draining = true;
                 self.session.drain();
             }
-            read = timeout(limit, read) => match read {
+            read = timeout_at(until, read) => match read {
                 Ok(Ok(0)) => return Err(Gone::Client),
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(error.into()),
@@ -287,6 +327,7 @@ impl Connection {
         };
         let sent = timeout(self.live.settings.timeouts.command, write).await;
         self.out.clear();
+        self.command_until = None;
         sent.map_err(|_| Gone::Client)?.map_err(Gone::from)
     }
 
@@ -332,6 +373,22 @@ impl Connection {
         };
         let _ = timeout(LINGER, rest).await;
     }
+}
+
+/// A panic in `work` came to an end here: it ends one session, never the relay (invariant 6).
+struct Panicked;
+
+async fn unbroken<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|context| {
+        // Nothing is used of the session afterwards but its socket.
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Ok(std::task::Poll::Ready(value)) => std::task::Poll::Ready(Ok(value)),
+            Ok(std::task::Poll::Pending) => std::task::Poll::Pending,
+            Err(_) => std::task::Poll::Ready(Err(Panicked)),
+        }
+    })
+    .await
 }
 
 enum Next {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::limits::Pace;
 use crate::smtp::framing::StrayPolicy;
 
 const MIB: u64 = 1 << 20;
@@ -25,6 +26,8 @@ pub struct IntakeSettings {
     pub auth: Option<AuthSettings>,
     /// What is too much.
     pub limits: IntakeLimits,
+    /// What is too fast.
+    pub pace: PaceOfClient,
     /// What is too long.
     pub timeouts: IntakeTimeouts,
     /// What becomes of stray CR, LF and NUL in a message.
@@ -123,17 +126,28 @@ pub struct IntakeLimits {
     pub in_flight_bytes_max: u64,
 }
 
+/// What is too fast, of each client that is not trusted (an IPv6 client is its /64, a local one its user). `None`: nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaceOfClient {
+    /// Connections.
+    pub connections: Option<Pace>,
+    /// Commands.
+    pub commands: Option<Pace>,
+}
+
 /// What is too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IntakeTimeouts {
     /// A TLS handshake.
     pub handshake: Duration,
-    /// Until the next command, and until a reply is taken (RFC 5321 4.5.3.2.7: at least 5 minutes).
+    /// Until the next command has come, whole, and until a reply is taken (RFC 5321 4.5.3.2.7: at least 5 minutes).
     pub command: Duration,
     /// Until the next bytes of a message (RFC 5321 4.5.3.2.5: 3 minutes).
     pub content_block: Duration,
     /// A whole message.
     pub content: Duration,
+    /// From the end of a message to its answer: what is not stored by then is told to come again, and may be stored yet.
+    pub answer: Duration,
 }
 
 impl Default for IntakeSettings {
@@ -147,6 +161,7 @@ impl Default for IntakeSettings {
             tls: None,
             auth: None,
             limits: IntakeLimits::default(),
+            pace: PaceOfClient::default(),
             timeouts: IntakeTimeouts::default(),
             strays: StrayPolicy::Refuse,
         }
@@ -190,9 +205,23 @@ impl Default for IntakeLimits {
     }
 }
 
+impl Default for PaceOfClient {
+    /// Far above what a web site or a mail client does, far below what a flood does.
+    fn default() -> Self {
+        let pace = |text: &str| text.parse().ok();
+        Self { connections: pace("20/s burst 200"), commands: pace("500/s burst 10000") }
+    }
+}
+
 impl Default for IntakeTimeouts {
     fn default() -> Self {
         let minutes = |n: u64| Duration::from_secs(60 * n);
-        Self { handshake: minutes(1), command: minutes(5), content_block: minutes(3), content: minutes(60) }
+        Self {
+            handshake: minutes(1),
+            command: minutes(5),
+            content_block: minutes(3),
+            content: minutes(60),
+            answer: Duration::from_secs(30),
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::guards::Guards;
 use super::limits::{Connections, InFlight};
 use super::live::Live;
 use super::passwords::Failures;
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub tasks: TaskTracker,
     live: RwLock<Arc<Live>>,
     rotation: Mutex<Rotation>,
+    guards: Mutex<Guards>,
 }
 
 impl Shared {
@@ -39,8 +41,9 @@ impl Shared {
             reports: Arc::default(),
             drain: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            live: RwLock::new(Arc::new(live)),
             rotation: Mutex::new(rotation),
+            guards: Mutex::new(Guards::new(live.settings.pace)),
+            live: RwLock::new(Arc::new(live)),
         }
     }
 
@@ -55,6 +58,10 @@ impl Shared {
 
     pub(super) fn rotation(&self) -> MutexGuard<'_, Rotation> {
         self.rotation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn guards(&self) -> MutexGuard<'_, Guards> {
+        self.guards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn report(&self, report: Report, client: &str, detail: &str) {

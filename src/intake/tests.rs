@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use argon2::password_hash::PasswordHasher as _;
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 
-use super::settings::{AuthSettings, ListenAt, ListenSettings, ListenTls, TlsFiles};
+use super::settings::{AuthSettings, ListenAt, ListenSettings, ListenTls, PaceOfClient, TlsFiles};
 use super::stream::Stream;
 use super::*;
 use crate::account::{Account, AccountSource, RotationSettings};
@@ -33,6 +33,7 @@ struct Fake {
     accepted: Mutex<Vec<Acceptance>>,
     spooled: Mutex<usize>,
     refuse_admission_of: Mutex<Option<String>>,
+    panics: AtomicBool,
     fail_accept: Mutex<Option<StoreError>>,
     /// Accepting waits for this, where it is set.
     hold: Mutex<Option<Arc<Notify>>>,
@@ -64,6 +65,7 @@ impl Queue for FakeQueue {
     }
 
     fn admit(&self, account: &Account, _: u32) -> Result<(), Refusal> {
+        assert!(!self.0.panics.load(Ordering::Relaxed), "a fault that a test asked for");
         match &*self.0.refuse_admission_of.lock().unwrap() {
             Some(name) if name == account.as_str() => Err(Refusal::STORE_FULL),
             _ => Ok(()),
@@ -449,6 +451,87 @@ async fn silence_ends_a_session() {
     }
     while rig.intake.in_flight_bytes() > 0 {
         tokio::task::yield_now().await;
+    }
+}
+
+/// A byte every now and then kept a session open for ever.
+#[tokio::test]
+async fn a_command_has_its_time_as_a_whole() {
+    let rig = Rig::start(|settings, _| settings.timeouts.command = Duration::from_millis(200));
+    let mut slow = rig.hello().await;
+    let (mut read, mut write) = slow.stream.split();
+    let trickle = async {
+        while write.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let mut heard = Vec::new();
+    tokio::select! {
+        () = trickle => {}
+        end = read.read_to_end(&mut heard) => assert!(end.is_ok() || !heard.is_empty()),
+    }
+    assert!(heard.starts_with(b"421 4.4.2"), "{}", heard.escape_ascii());
+}
+
+#[tokio::test]
+async fn a_fault_of_ours_ends_one_session_with_421() {
+    let rig = Rig::start(|_, _| {});
+    let (mut broken, mut other) = (rig.hello().await, rig.hello().await);
+    rig.fake.panics.store(true, Ordering::Relaxed);
+    broken.say("MAIL FROM:<a@example.org>", "421 4.3.0").await;
+    assert!(broken.is_closed().await);
+    rig.fake.panics.store(false, Ordering::Relaxed);
+    assert!(other.message(b"X: y\r\n\r\n").await.starts_with("250"));
+    while rig.intake.connections() > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert!(rig.intake.reports().counts().any(|told| told == ("intake.session-broken", 1)));
+}
+
+/// The client may send it again, and then there are two: but what was being stored is not lost.
+#[tokio::test]
+async fn a_slow_store_is_a_4xx_and_loses_nothing() {
+    let rig = Rig::start(|settings, _| settings.timeouts.answer = Duration::from_millis(100));
+    let hold = Arc::new(Notify::new());
+    *rig.fake.hold.lock().unwrap() = Some(Arc::clone(&hold));
+    let mut talk = rig.hello().await;
+    assert_eq!(talk.message(b"X: y\r\n\r\n").await, "451 4.3.0 not stored in time, try again later\r\n");
+    assert_eq!((rig.accepted().len(), rig.intake.in_flight_bytes() > 0), (0, true));
+    talk.say("QUIT", "221").await;
+    hold.notify_one();
+    rig.intake.drain(Duration::from_secs(20)).await;
+    assert_eq!((rig.accepted().len(), rig.intake.in_flight_bytes()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_client_that_is_too_fast_is_told_421_and_a_trusted_one_never() {
+    let pace = |text: &str| text.parse().ok();
+    let slow = |settings: &mut IntakeSettings| {
+        settings.pace = PaceOfClient { connections: pace("1/h burst 2"), commands: pace("1/h burst 20") };
+    };
+    let rig = Rig::start(|settings, _| slow(settings));
+    let mut busy = rig.hello().await;
+    let _second = rig.hello().await;
+    rig.connect().await.expect("421 4.7.0 too many connections in a short time").await;
+    busy.send("NOOP\r\n".repeat(40)).await;
+    let mut last = String::new();
+    for _ in 0..=40 {
+        last = busy.reply().await;
+        if !last.starts_with("250") {
+            break;
+        }
+    }
+    assert_eq!(last, "421 4.7.0 too many commands in a short time, closing\r\n");
+
+    let rig = Rig::start(|settings, _| {
+        slow(settings);
+        settings.trust.trusted_uids = vec![own_user()];
+    });
+    for _ in 0..4 {
+        let mut talk = rig.hello().await;
+        for _ in 0..10 {
+            talk.say("NOOP", "250").await;
+        }
     }
 }
 

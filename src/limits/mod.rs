@@ -43,7 +43,7 @@ mod timeline;
 
 pub use book::{Leased, Limits};
 pub use lease::{Counted, Granted, LeaseId, Spent};
-pub use pace::{Guard, Pace, PaceError, PaceSettings, Paced, Pacer, Paces, TooFast};
+pub use pace::{Pace, PaceError, PaceSettings, Paced, Pacer, Paces, TooFast};
 pub use past::{PastAttempt, PastState};
 pub use rate::{Rate, RateError, SLOTS_MAX, Unit, WINDOW_MS_MAX, WINDOW_MS_MIN};
 pub use report::{Cause, Crossing, NextSlot, Reach, Refusal, Usage};

@@ -143,9 +143,6 @@ impl<K: Hash + Eq + Clone> fmt::Debug for Pacer<K> {
     }
 }
 
-/// A guard of connections or commands by client address.
-pub type Guard = Pacer<std::net::IpAddr>;
-
 /// The clock that governor sees: the last moment it was given, which never runs back.
 #[derive(Debug, Clone, Default)]
 struct Fed(Arc<AtomicU64>);

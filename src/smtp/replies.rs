@@ -58,6 +58,13 @@ replies! {
     TOO_MANY_ERRORS = retry(21, 7, 0, "too many errors, closing");
     /// A fault of ours: the session ends and nothing was taken.
     INTERNAL = retry(21, 3, 0, "internal error, closing; nothing was taken");
+    /// Taking the message over lasts longer than a client should wait. It may yet be stored: then two copies leave, which
+    /// is better than none.
+    STORE_SLOW = retry(51, 3, 0, "not stored in time, try again later");
+    /// More connections in a short time than the pace of one client.
+    CONNECTIONS_TOO_FAST = retry(21, 7, 0, "too many connections in a short time, try again later");
+    /// More commands in a short time than the pace of one client.
+    COMMANDS_TOO_FAST = retry(21, 7, 0, "too many commands in a short time, closing");
     /// Further recipients go into a further transaction (RFC 5321 4.5.3.1.10).
     TOO_MANY_RECIPIENTS = retry(52, 5, 3, "too many recipients, send the rest in another transaction");
     /// The bytes of messages in flight are at their limit (RFC 3463 3.4, X.3.1).

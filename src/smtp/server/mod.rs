@@ -62,6 +62,8 @@ pub struct Session {
     forward: ForwardAttributes,
     transaction: Option<Box<Transaction>>,
     commands: u32,
+    /// Those that the edge was not told yet.
+    commands_untold: u32,
     errors: u32,
     draining: bool,
 }
@@ -164,6 +166,7 @@ impl Session {
             forward: ForwardAttributes::default(),
             transaction: None,
             commands: 0,
+            commands_untold: 0,
             errors: 0,
             draining: false,
         }
@@ -284,6 +287,7 @@ impl Session {
     /// Counts a command; `false` when the session is over for it.
     fn count_command(&mut self, out: &mut Vec<u8>) -> bool {
         self.commands += 1;
+        self.commands_untold += 1;
         let over = self.commands > self.settings.commands_max;
         if over {
             self.close_with(&replies::TOO_MANY_COMMANDS, out);
@@ -344,6 +348,16 @@ impl Session {
     /// Ends the session because nothing came in time.
     pub fn timed_out(&mut self, out: &mut Vec<u8>) {
         self.close_with(&replies::TIMED_OUT, out);
+    }
+
+    /// Ends the session because commands come faster than they may.
+    pub fn too_fast(&mut self, out: &mut Vec<u8>) {
+        self.close_with(&replies::COMMANDS_TOO_FAST, out);
+    }
+
+    /// How many commands came since this was asked last.
+    pub fn take_commands(&mut self) -> u32 {
+        std::mem::take(&mut self.commands_untold)
     }
 
     /// Our AUTH login, once it was answered 235.
