@@ -99,6 +99,7 @@ async fn deliver(store: &dyn Store, clock: &dyn Clock, id: QueueId, sample: &Acc
         deliveries: vec![Index(0)],
         account: sample.account.clone(),
         egress: "192.0.2.1".into(),
+        counted_as: "192.0.2.1".into(),
         login: None,
         route: "mx".into(),
         boot_id: clock.boot_id(),

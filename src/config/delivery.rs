@@ -9,7 +9,7 @@ use super::secrets::SecretSetting;
 use super::values::{Size, quoted, text_of, words};
 use crate::account::Account;
 use crate::delivery::credentials::{Credentials, Login};
-use crate::delivery::route::Router;
+use crate::delivery::route::{DEFAULT_ROUTE, NAME_BYTES_MAX, Router};
 use crate::delivery::settings::{
     DeliverySettings, DnsSettings, DsnSettings, EgressSettings, EightBit, MxSettings, RouteKind, RouteMatch,
     RouteSettings, SmarthostSettings, Timeouts, TlsMode,
@@ -95,6 +95,12 @@ pub(super) fn read(root: &mut TableReader<'_>) -> DeliverySettings {
         root.tables("route", doc).into_iter().map(|table| read_route(table, &mut route_names, &mut used)).collect();
     unique(reading, &egress_names, "an egress");
     unique(reading, &route_names, "a route");
+    for route in route_names.iter().filter(|route| route.name == DEFAULT_ROUTE) {
+        let sentence = format!(
+            "the name {DEFAULT_ROUTE} belongs to the route that takes what no other matches; write another name = \"…\""
+        );
+        reading.error(&route.place, sentence);
+    }
     if egress_names.is_empty() {
         egress_names.push(Named { name: EgressSettings::default().name, place: root.here() });
     }
@@ -357,8 +363,10 @@ fn read_dns(root: &mut TableReader<'_>) -> DnsSettings {
 /// Names are kept in the store and counted by: each means one thing.
 fn unique(reading: &Reading<'_>, all: &[Named], what: &str) {
     for (i, one) in all.iter().enumerate() {
-        if one.name.is_empty() || one.name.contains(char::is_whitespace) {
-            reading.error(&one.place, "a name is one word without spaces");
+        let unfit = |c: char| c.is_whitespace() || c.is_control();
+        if one.name.is_empty() || one.name.len() > NAME_BYTES_MAX || one.name.contains(unfit) {
+            let sentence = format!("a name is one word without spaces, of at most {NAME_BYTES_MAX} bytes");
+            reading.error(&one.place, sentence);
         }
         if all[..i].iter().any(|other| other.name == one.name) {
             let sentence = format!("{what} named {} stands above; give this one its own name = \"…\"", one.name);

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::item::{Fault, Item, Setting};
-use super::reader::{TableReader, key};
+use super::item::{Fault, Item, Place, Setting, nearest};
+use super::reader::{Reading, TableReader, key};
 use super::values::{quoted, text_of, words};
+use crate::delivery::route::DEFAULT_ROUTE;
+use crate::delivery::settings::{DeliverySettings, EgressSettings};
 use crate::limits::{AppliesTo, CountRefused, FairReserve, KeyKind, LimitSettings, Override, Rate, RuleBook, Unit};
 
 impl Setting for Rate {
@@ -53,7 +55,8 @@ words!(KeyKind, "\"account\", \"egress\" or \"login\"", {
 });
 
 /// Reads `[limits]` and `[[limits.override]]`. They are made again at a start from attempts, which are kept for so long.
-pub(super) fn read(root: &mut TableReader<'_>, attempts_keep: Duration) -> LimitSettings {
+/// With them comes, for each override, where it stands.
+pub(super) fn read(root: &mut TableReader<'_>, attempts_keep: Duration) -> (LimitSettings, Vec<Place>) {
     let default = LimitSettings::default();
     let mut table = root.table(
         "limits",
@@ -65,7 +68,8 @@ pub(super) fn read(root: &mut TableReader<'_>, attempts_keep: Duration) -> Limit
         Rates(default.account),
     );
     let egress = table.or(
-        key("egress", "For each egress, counted by its public address.").example("\"1000/h\""),
+        key("egress", "For each egress, counted by its public address: egresses behind one address share it.")
+            .example("\"1000/h\""),
         Rates(default.egress),
     );
     let login = table.optional::<Rates>(
@@ -104,6 +108,7 @@ pub(super) fn read(root: &mut TableReader<'_>, attempts_keep: Duration) -> Limit
         ),
         Duration::from_millis(default.unknown_grace_ms),
     );
+    let (overrides, places): (Vec<Override>, Vec<Place>) = read_overrides(&mut table).into_iter().unzip();
     let settings = LimitSettings {
         account: account.0,
         egress: egress.0,
@@ -113,7 +118,7 @@ pub(super) fn read(root: &mut TableReader<'_>, attempts_keep: Duration) -> Limit
         count_refused: if refused { CountRefused::Yes } else { CountRefused::No },
         fair_reserve: if reserve { FairReserve::Kept } else { FairReserve::Off },
         unknown_grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
-        overrides: read_overrides(&mut table),
+        overrides,
     };
     match RuleBook::new(&settings).map(|book| Duration::from_millis(book.longest_window_ms())) {
         Err(e) => table.reading().error(&table.place("margin"), e.to_string()),
@@ -128,22 +133,57 @@ pub(super) fn read(root: &mut TableReader<'_>, attempts_keep: Duration) -> Limit
         }
         Ok(_) => {}
     }
-    settings
+    (settings, places)
 }
 
-fn read_overrides(limits: &mut TableReader<'_>) -> Vec<Override> {
+/// An override of a route or an egress that is not there is of no use, and most likely meant for one that is.
+pub(super) fn check_names(
+    reading: &Reading<'_>,
+    overrides: &[Override],
+    places: &[Place],
+    delivery: &DeliverySettings,
+) {
+    let default = [EgressSettings::default()];
+    let egresses = if delivery.egresses.is_empty() { &default[..] } else { &delivery.egresses };
+    let addresses: Vec<String> = egresses.iter().map(EgressSettings::counted_as).collect();
+    let routes: Vec<&str> = delivery.routes.iter().map(|route| route.name.as_str()).chain([DEFAULT_ROUTE]).collect();
+    for (one, place) in overrides.iter().zip(places) {
+        let (what, name, known) = match &one.applies_to {
+            AppliesTo::Egress(name) => ("egress is counted as", name, addresses.iter().map(String::as_str).collect()),
+            AppliesTo::Route { route, .. } => ("route is named", route, routes.clone()),
+            AppliesTo::Account(_) | AppliesTo::Domain(_) | AppliesTo::Login(_) => continue,
+        };
+        if known.contains(&&**name) {
+            continue;
+        }
+        // Of an egress's name we know which address was meant.
+        let meant = egresses.iter().position(|egress| egress.name == **name).filter(|_| what.starts_with("egress"));
+        let advice = match meant.map(|at| addresses[at].as_str()).or_else(|| nearest(name, &known)) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("there are: {}", known.join(", ")),
+        };
+        reading.warning(place, format!("no {what} {name}, so this changes nothing; {advice}"));
+    }
+}
+
+fn read_overrides(limits: &mut TableReader<'_>) -> Vec<(Override, Place)> {
     let doc = "Other limits for some. Exactly one of account, domain, egress, login and route says for whom; the most \
                particular holds (account or login, then domain, then route), of equal ones the last.";
     limits.tables("override", doc).into_iter().filter_map(read_override).collect()
 }
 
-fn read_override(mut table: TableReader<'_>) -> Option<Override> {
+fn read_override(mut table: TableReader<'_>) -> Option<(Override, Place)> {
     let name = |table: &mut TableReader<'_>, name, doc, example| {
         table.optional::<String>(key(name, doc).example(example)).map(String::into_boxed_str)
     };
     let account = name(&mut table, "account", "One account, in the form that the log shows.", "\"news@example.com\"");
     let domain = name(&mut table, "domain", "Each account of a domain, on its own.", "\"example.com\"");
-    let egress = name(&mut table, "egress", "One egress, by its public address.", "\"192.0.2.10\"");
+    let egress = name(
+        &mut table,
+        "egress",
+        "One egress, by its public address (its name, where it has no address).",
+        "\"192.0.2.10\"",
+    );
     let login = name(&mut table, "login", "One login at a smarthost.", "\"box@example.com\"");
     let route = name(&mut table, "route", "Mail on one route, counted apart from other routes.", "\"smarthost\"");
     let kind = table.or(key("of", "With route: for each what.").example("\"login\""), KeyKind::Account);
@@ -164,5 +204,5 @@ fn read_override(mut table: TableReader<'_>) -> Option<Override> {
         table.reading().error(&table.here(), "for whom? write one of account, domain, egress, login or route");
         return None;
     }
-    Some(Override { applies_to: whom.pop()?, rates: rates?.0, count, margin })
+    Some((Override { applies_to: whom.pop()?, rates: rates?.0, count, margin }, table.here()))
 }

@@ -112,13 +112,19 @@ impl Config {
             .example("\"outguard\""),
         );
         let store = store::read(&mut root);
+        let intake = intake::read(&mut root);
+        let (limits, overrides) = limits::read(&mut root, store.attempts_keep);
+        let pace = dispatch::read_pace(&mut root);
+        let dispatch = dispatch::read(&mut root);
+        let delivery = delivery::read(&mut root);
+        limits::check_names(reading, &limits.overrides, &overrides, &delivery);
         Self {
             user,
-            intake: intake::read(&mut root),
-            limits: limits::read(&mut root, store.attempts_keep),
-            pace: dispatch::read_pace(&mut root),
-            dispatch: dispatch::read(&mut root),
-            delivery: delivery::read(&mut root),
+            intake,
+            limits,
+            pace,
+            dispatch,
+            delivery,
             account: account::read(&mut root),
             api: api::read(&mut root),
             log: log::read(&mut root),

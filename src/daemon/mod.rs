@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::engine::Engine;
 use self::engine::StartError;
-use self::privileges::{PrivilegeError, RunsAs, ServiceUser};
+use self::privileges::{PrivilegeError, RunsAs};
 use crate::api::{Api, ControlSocket, SocketError};
 use crate::clock::{Clock, SystemClock, WallMs};
 use crate::config::{Config, Diagnostics};
@@ -92,7 +92,7 @@ pub fn run(config_file: &Path, ready: impl FnOnce(&[SocketAddr])) -> Result<(), 
     let config = Config::load(config_file)?;
     // Ports below 1024 need rights that are then given up, before there is a second thread.
     let sockets = Intake::bind(&config.config.intake)?;
-    let runs_as = privileges::drop_to(&ServiceUser { user: config.config.user.clone(), group: None })?;
+    let runs_as = privileges::drop_to(config.config.user.as_deref())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new().map_err(system("the boot id of this machine"))?);
     let log = log::Log::start(&config.config.log, Arc::clone(&clock))?;
     for warning in &config.warnings {

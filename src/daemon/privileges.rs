@@ -3,27 +3,16 @@
 //! Better never to be root: the systemd unit starts outguard as its own user with `CAP_NET_BIND_SERVICE`. Where it is
 //! started as root for a low port, sockets are bound first, then the process becomes the service user for good.
 
-use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, initgroups, setgid, setgroups, setuid};
-
-/// Whom to become, as the configuration names them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ServiceUser {
-    /// The user; `None` leaves the process as it is.
-    pub user: Option<String>,
-    /// The group; `None` takes the user's own.
-    pub group: Option<String>,
-}
+use nix::unistd::{Gid, Uid, User, getegid, geteuid, initgroups, setgid, setgroups, setuid};
 
 /// Why the process did not become the service user.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivilegeError {
-    /// The system knows no such user or group.
+    /// The system knows no such user.
     #[error(
-        "there is no {kind} {name:?}: create it (`adduser --system --group outguard`) or change `{kind}` in the configuration"
+        "there is no user {name:?}: create it (`adduser --system --group outguard`) or change `user` in the configuration"
     )]
     Unknown {
-        /// `user` or `group`.
-        kind: &'static str,
         /// As configured.
         name: String,
     },
@@ -51,24 +40,23 @@ pub enum RunsAs {
     Root,
 }
 
-/// Becomes the service user. Must run while the process has one thread: on Linux these calls change one thread each, and
+/// Becomes the service user, with its own groups; `None` leaves the process as it is. Must run while the process has one thread: on Linux these calls change one thread each, and
 /// glibc passes them on only to threads that it knows.
 ///
 /// # Errors
 /// The user is unknown, a step is refused, or root could still be had afterwards.
-pub fn drop_to(target: &ServiceUser) -> Result<RunsAs, PrivilegeError> {
+pub fn drop_to(user: Option<&str>) -> Result<RunsAs, PrivilegeError> {
     let now_as = || if geteuid().is_root() { RunsAs::Root } else { RunsAs::User };
-    let Some(name) = &target.user else {
+    let Some(name) = user else {
         return Ok(now_as());
     };
-    let (uid, gid) = ids(name, target.group.as_deref())?;
+    let (uid, gid) = ids(name)?;
     if geteuid() == uid && getegid() == gid {
         return Ok(now_as());
     }
-    let refused = |step| move |source| PrivilegeError::Refused { name: name.clone(), step, source };
+    let refused = |step| move |source| PrivilegeError::Refused { name: name.to_owned(), step, source };
     setgroups(&[]).map_err(refused("setgroups"))?;
-    let c_name = std::ffi::CString::new(name.as_str())
-        .map_err(|_| PrivilegeError::Unknown { kind: "user", name: name.clone() })?;
+    let c_name = std::ffi::CString::new(name).map_err(|_| PrivilegeError::Unknown { name: name.to_owned() })?;
     initgroups(&c_name, gid).map_err(refused("initgroups"))?;
     setgid(gid).map_err(refused("setgid"))?;
     setuid(uid).map_err(refused("setuid"))?;
@@ -76,14 +64,9 @@ pub fn drop_to(target: &ServiceUser) -> Result<RunsAs, PrivilegeError> {
     if still_root || geteuid() != uid || getegid() != gid { Err(PrivilegeError::NotProven) } else { Ok(now_as()) }
 }
 
-fn ids(user: &str, group: Option<&str>) -> Result<(Uid, Gid), PrivilegeError> {
-    let unknown = |kind, name: &str| PrivilegeError::Unknown { kind, name: name.to_owned() };
-    let found = User::from_name(user).ok().flatten().ok_or_else(|| unknown("user", user))?;
-    let gid = match group {
-        None => found.gid,
-        Some(group) => Group::from_name(group).ok().flatten().ok_or_else(|| unknown("group", group))?.gid,
-    };
-    Ok((found.uid, gid))
+fn ids(user: &str) -> Result<(Uid, Gid), PrivilegeError> {
+    let found = User::from_name(user).ok().flatten();
+    found.map(|found| (found.uid, found.gid)).ok_or_else(|| PrivilegeError::Unknown { name: user.to_owned() })
 }
 
 #[cfg(test)]
@@ -92,15 +75,13 @@ mod tests {
 
     #[test]
     fn unknown_names_are_told() {
-        let error = ids("no-such-user-here", None).unwrap_err();
+        let error = ids("no-such-user-here").unwrap_err();
         assert!(error.to_string().contains("no-such-user-here"), "{error}");
-        let error = ids("root", Some("no-such-group-here")).unwrap_err();
-        assert!(error.to_string().contains("group"), "{error}");
     }
 
     #[test]
     fn the_own_user_needs_no_change() {
         let me = User::from_uid(geteuid()).unwrap().unwrap();
-        drop_to(&ServiceUser { user: Some(me.name), group: None }).unwrap();
+        drop_to(Some(&me.name)).unwrap();
     }
 }

@@ -30,8 +30,10 @@ pub struct Router {
 /// A source of outgoing mail, its name and address bound together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Egress {
-    /// What the store keeps and the limits count by.
+    /// What routes, gates and the log call it.
     pub name: Arc<str>,
+    /// What its limit counts by ([`EgressSettings::counted_as`]).
+    pub counted_as: Arc<str>,
     /// Where connections start; `None`: the system's choice.
     pub address: Option<IpAddr>,
     /// What the world sees, where that is another address.
@@ -165,7 +167,8 @@ struct Route {
     concurrency: u32,
 }
 
-const NAME_BYTES_MAX: usize = 64;
+/// The longest name of a route or egress.
+pub const NAME_BYTES_MAX: usize = 64;
 const LOGIN: &str = " login=";
 const NO_LOGIN: &str = " login-missing";
 const TO: &str = " to=";
@@ -183,6 +186,7 @@ impl Router {
             check_name("egress", &egress.name, egresses.iter().any(|e| *e.name == egress.name))?;
             egresses.push(Arc::new(Egress {
                 name: egress.name.as_str().into(),
+                counted_as: egress.counted_as().into(),
                 address: egress.address,
                 public_address: egress.public_address,
                 ehlo: egress.ehlo.as_deref().unwrap_or(host_name).into(),

@@ -30,7 +30,7 @@ pub struct DeliverySettings {
 /// One source of outgoing mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EgressSettings {
-    /// Its name, without white space: what the store keeps and the limits count by.
+    /// Its name, without white space: what routes, gates and the log call it.
     pub name: String,
     /// The local address to send from; `None` leaves the choice to the system.
     pub address: Option<IpAddr>,
@@ -40,6 +40,14 @@ pub struct EgressSettings {
     pub ehlo: Option<String>,
     /// Connections open at once from it.
     pub concurrency: u32,
+}
+
+impl EgressSettings {
+    /// What its limit counts by: the address that the world sees, for the world counts by it too. Two egresses behind one
+    /// address share one limit. Where no address is known, the name.
+    pub fn counted_as(&self) -> String {
+        self.public_address.or(self.address).map_or_else(|| self.name.clone(), |address| address.to_string())
+    }
 }
 
 impl Default for EgressSettings {

@@ -162,7 +162,7 @@ pub struct SenderRow {
 pub struct AttemptRow {
     /// Whom it counts against.
     pub account: Account,
-    /// Egress name.
+    /// What the egress's limit counts by: its public address.
     pub egress: String,
     /// Login at the smarthost.
     pub login: Option<String>,

@@ -112,8 +112,10 @@ pub struct LeaseRequest {
     pub deliveries: Vec<Index>,
     /// Whom it counts against.
     pub account: Account,
-    /// The egress's name (its public address).
+    /// The egress's name, by which gates are closed.
     pub egress: String,
+    /// What the egress's limit counts by (its public address): kept with the attempt.
+    pub counted_as: String,
     /// The login used at the smarthost.
     pub login: Option<String>,
     /// The route, for limits that a route overrides.

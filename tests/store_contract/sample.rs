@@ -94,6 +94,7 @@ pub(crate) fn request(id: QueueId, deliveries: &[u32], now: Now) -> LeaseRequest
         deliveries: deliveries.iter().copied().map(Index).collect(),
         account: account("a@example.org"),
         egress: "192.0.2.1".into(),
+        counted_as: "192.0.2.1".into(),
         login: None,
         route: "mx".into(),
         boot_id: BootId("boot".into()),

@@ -223,6 +223,7 @@ impl Engine {
             deliveries: chosen,
             account: work.account,
             egress: egress.name.to_string(),
+            counted_as: egress.counted_as.to_string(),
             login: plan.login.as_ref().map(|login| login.user.clone()),
             route: plan.route.to_string(),
             boot_id: self.clock.boot_id(),

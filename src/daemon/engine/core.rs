@@ -145,7 +145,7 @@ impl Core {
             return None;
         }
         let moment = Moment::from(now);
-        if self.slots.egress_waits_until(&egress.name) > moment {
+        if self.slots.egress_waits_until(egress) > moment {
             return None;
         }
         let state = self.hops.get(&hop)?;

@@ -156,7 +156,7 @@ impl Core {
 fn charged<'a>(row: &'a MessageRow, plan: &'a crate::delivery::Plan) -> Charged<'a> {
     Charged {
         account: row.account.as_str(),
-        egress: plan.egresses.first().map_or("", |egress| &egress.name),
+        egress: plan.egresses.first().map_or("", |egress| &egress.counted_as),
         login: plan.login.as_ref().map(|login| login.user.as_str()),
         route: &plan.route,
     }

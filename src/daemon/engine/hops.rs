@@ -100,7 +100,7 @@ impl Core {
             let len = plan.egresses.len();
             let free = (0..len).map(|step| (state.next_egress + step) % len).find(|place| {
                 let egress = &plan.egresses[*place];
-                self.slots.egress_waits_until(&egress.name) <= moment && self.gates.stops_egress(&egress.name).is_none()
+                self.slots.egress_waits_until(egress) <= moment && self.gates.stops_egress(&egress.name).is_none()
             });
             if let Some(place) = free {
                 state.next_egress = place + 1;

@@ -334,8 +334,11 @@ impl Engine {
             return;
         }
         let until = Moment::from(now).plus_ms(pause_ms);
-        let has_login = core.hop(hop).is_some_and(|hop| hop.plan.as_ref().is_ok_and(|plan| plan.login.is_some()));
-        if signal.kind == SignalKind::LimitFull && !has_login {
+        let plan = core.hop(hop).and_then(|hop| hop.plan.as_ref().ok()).cloned();
+        // Where we log in, it is the login's limit, and the hop's pause is enough.
+        if let Some(plan) = plan.filter(|plan| signal.kind == SignalKind::LimitFull && plan.login.is_none())
+            && let Some(egress) = plan.egresses.iter().find(|of_pool| of_pool.name == *egress)
+        {
             core.slots.filled(egress, until);
         }
         core.pause_hop(hop, until, format!("{}: {}", signal.sentence, signal.reply));

@@ -16,7 +16,7 @@ pub(super) struct Slots {
     pub(super) paces: Paces,
     /// Why an account, a hop or a line is parked, for people to read; gone with the park's end.
     refusals: HashMap<Parked, Refusal>,
-    /// Egresses without a free slot, and until when.
+    /// Egresses without a free slot, by what they are counted as, and until when.
     full_egresses: HashMap<Arc<str>, Moment>,
     /// Egresses whose pace says not yet, and until when.
     paced_egresses: HashMap<Arc<str>, Moment>,
@@ -60,10 +60,10 @@ impl Slots {
         let Asking { account, egress, plan } = asking;
         let Some(most) = NonZeroU32::new(offer.recipients) else { return Err(Fit::Stop) };
         // A destination that is one server is paced as that server.
-        let paced = Paced { egress: &egress.name, account: account.as_str(), domain: &plan.destination.0 };
+        let paced = Paced { egress: &egress.counted_as, account: account.as_str(), domain: &plan.destination.0 };
         self.paces.would_pass(paced, most, now).map_err(|too_fast| self.too_fast(too_fast, asking, now))?;
         let login = plan.login.as_ref().map(|login| login.user.as_str());
-        let to = Charged { account: account.as_str(), egress: &egress.name, login, route: &plan.route };
+        let to = Charged { account: account.as_str(), egress: &egress.counted_as, login, route: &plan.route };
         match self.limits.lease(to, most, now) {
             Ok(lease) => {
                 if let Some(recipients) = NonZeroU32::new(lease.granted.recipients()) {
@@ -79,7 +79,7 @@ impl Slots {
     fn too_fast(&mut self, too_fast: TooFast, asking: Asking<'_>, now: Moment) -> Fit {
         match too_fast {
             TooFast::Egress(until) => {
-                self.paced_egresses.insert(asking.egress.name.clone(), until);
+                self.paced_egresses.insert(asking.egress.counted_as.clone(), until);
                 self.pool_until(asking.plan, now).map_or(Fit::Stop, Fit::ParkHop)
             }
             TooFast::Account(until) => Fit::ParkAccount(until),
@@ -95,7 +95,7 @@ impl Slots {
             (KeyKind::Egress, Cause::FairReserve) => (Parked::Line(offer.line), Fit::ParkLine(until)),
             (KeyKind::Login, _) => (hop, Fit::ParkHop(until)),
             (KeyKind::Egress, _) => {
-                self.full_egresses.insert(asking.egress.name.clone(), until);
+                self.full_egresses.insert(asking.egress.counted_as.clone(), until);
                 (hop, self.pool_until(asking.plan, now).map_or(Fit::Stop, Fit::ParkHop))
             }
         };
@@ -105,20 +105,20 @@ impl Slots {
     }
 
     /// When an egress has a slot and its pace lets one go.
-    pub(super) fn egress_waits_until(&self, egress: &str) -> Moment {
-        let of = |map: &HashMap<Arc<str>, Moment>| map.get(egress).copied().unwrap_or(Moment::BEGINNING);
+    pub(super) fn egress_waits_until(&self, egress: &Egress) -> Moment {
+        let of = |map: &HashMap<Arc<str>, Moment>| map.get(&egress.counted_as).copied().unwrap_or(Moment::BEGINNING);
         of(&self.full_egresses).max(of(&self.paced_egresses)).max(of(&self.filled_egresses))
     }
 
     /// The network says that the egress's limit is used up: it is, until then.
-    pub(super) fn filled(&mut self, egress: &Arc<str>, until: Moment) {
-        let known = self.filled_egresses.entry(Arc::clone(egress)).or_insert(until);
+    pub(super) fn filled(&mut self, egress: &Egress, until: Moment) {
+        let known = self.filled_egresses.entry(Arc::clone(&egress.counted_as)).or_insert(until);
         *known = (*known).max(until);
     }
 
     /// Until when no egress of a pool may go on; `None` if one may.
     pub(super) fn pool_until(&self, plan: &Plan, now: Moment) -> Option<Moment> {
-        let until = |egress: &Arc<Egress>| Some(self.egress_waits_until(&egress.name)).filter(|until| *until > now);
+        let until = |egress: &Arc<Egress>| Some(self.egress_waits_until(egress)).filter(|until| *until > now);
         plan.egresses.iter().map(until).try_fold(Moment::END, |first, until| until.map(|until| first.min(until)))
     }
 

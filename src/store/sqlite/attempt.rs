@@ -54,7 +54,7 @@ pub(super) fn lease(request: &LeaseRequest, tx: &mut Tx<'_>) -> Result<Taken, Fa
     }
     tx.memory.last_attempt = attempt;
     let account = tx.name(request.account.as_str())?;
-    let egress = tx.name(&request.egress)?;
+    let egress = tx.name(&request.counted_as)?;
     let login = request.login.as_deref().map(|login| tx.name(login)).transpose()?;
     let route = tx.name(&request.route)?;
     let boot = tx.name(&request.boot_id.0)?;
