@@ -14,6 +14,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::arguments::DemoArguments;
 use super::exit::Failed;
 use crate::api::Client;
@@ -73,6 +75,9 @@ async fn show(folder: &Path, pace: Pace, out: &mut dyn Write) -> Result<(), Fail
     let started = clock.now().boot;
     let senders = Sender::all(pace.window_secs);
     let expected: usize = senders.iter().map(Sender::recipients).sum();
+    // Asked for once: between two listeners an interrupt would be heard by nobody.
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut ends = signal(SignalKind::terminate())?;
     let sending: Vec<_> = senders.iter().map(|sender| tokio::spawn(sender.clone().send(address))).collect();
     let mut view = View::new(&senders, on_terminal());
     let patience_ms = pace.window_secs * pace.windows_max * 1_000;
@@ -85,8 +90,14 @@ async fn show(folder: &Path, pace: Pace, out: &mut dyn Write) -> Result<(), Fail
         view.show(Picture::Passing, passed_ms, &sink.received(), &client, out).await?;
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
-            told = tokio::signal::ctrl_c() => interrupted = told.is_ok(),
+            Some(()) = interrupts.recv() => interrupted = true,
+            Some(()) = ends.recv() => interrupted = true,
         }
+    }
+    if interrupted {
+        sending.iter().for_each(tokio::task::JoinHandle::abort);
+        daemon.shutdown().await;
+        return Err(broken("interrupted before the proof".to_owned()));
     }
     // A delivery that came twice would arrive right behind the last.
     tokio::time::sleep(TICK).await;
@@ -101,9 +112,6 @@ async fn show(folder: &Path, pace: Pace, out: &mut dyn Write) -> Result<(), Fail
         }
     }
     daemon.shutdown().await;
-    if interrupted {
-        return Err(broken("interrupted before the proof".to_owned()));
-    }
     if let Some(error) = failed {
         return Err(broken(format!("a sender was not served: {error}")));
     }

@@ -51,17 +51,20 @@ impl View {
         for account in &self.accounts {
             let left = arrived.iter().filter(|arrival| arrival.from == *account).count();
             let (waiting, why) = waiting(account, client).await?;
-            let line = format!("  {account:<21} left {left:>3}   waiting {waiting:>3}   {why}");
-            let _ = writeln!(picture, "{}", line.trim_end()); // writing to a String cannot fail
+            let _ = writeln!(picture, "  {account:<21} left {left:>3}   waiting {waiting:>3}"); // a String takes all
+            for part in why.split("; ").filter(|part| !part.is_empty()) {
+                let _ = writeln!(picture, "      {part}");
+            }
         }
         if self.draws_over {
+            // A line longer than the screen would become two, and the next picture would begin too low: it is cut instead.
+            out.write_all(b"\x1b[?7l")?;
             if self.lines_drawn > 0 {
-                write!(out, "\x1b[{}A", self.lines_drawn)?; // up to the first line of the last picture
+                write!(out, "\x1b[{}A\x1b[J", self.lines_drawn)?; // up to the first line of the last picture, all gone
             }
             let picture = format!("{}\n{picture}", seconds(passed_ms));
-            for line in picture.lines() {
-                writeln!(out, "{line}\x1b[K")?;
-            }
+            out.write_all(picture.as_bytes())?;
+            out.write_all(b"\x1b[?7h")?;
             self.lines_drawn = picture.lines().count();
         } else if picture != self.shown
             && (which == Picture::Last || self.shown_ms.is_none_or(|at| passed_ms >= at + PICTURE_MS_MIN))
