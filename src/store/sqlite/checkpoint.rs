@@ -12,8 +12,8 @@ use super::shared::Shared;
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_millis(50);
-/// Frames of new log that make it worth a sync: 4 MiB.
-const FRAMES_MIN: u32 = 1_024;
+/// Frames of new log that make it worth a sync: 8 MiB. The pages that every message changes are copied once each time.
+const FRAMES_MIN: u32 = 2_048;
 /// Frames of log from which on readers that hold it are stopped: 256 MiB.
 const FRAMES_MAX: u32 = 64 * 1_024;
 

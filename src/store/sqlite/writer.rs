@@ -26,8 +26,9 @@ const IDLE: Duration = Duration::from_millis(200);
 const SPACE_EVERY_MS: u64 = 200;
 /// How often a writer without quiet moments tidies up while the disk is full, in milliseconds.
 const TIDY_EVERY_MS: u64 = 200;
-/// From this many frames of log on, the writer finishes the checkpoint itself: 32 MiB.
-const LOG_FRAMES_TAIL: u32 = 8 * 1024;
+/// From this many frames of log on, the writer finishes the checkpoint itself: 96 MiB. All who wait for an answer wait for
+/// it, two syncs long: it must stay rarer than one message in a hundred at a thousand a second.
+const LOG_FRAMES_TAIL: u32 = 24 * 1024;
 /// Pages that stay free for new mail before the file is made smaller: 16 MiB.
 const FREE_PAGES_KEPT: i64 = 4 * 1024;
 
