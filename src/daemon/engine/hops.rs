@@ -110,7 +110,7 @@ impl Core {
             }
             // Those behind a gate do not count: opening it ends the park.
             let open = plan.egresses.iter().filter(|egress| self.gates.stops_egress(&egress.name).is_none());
-            let until = open.map(|egress| self.slots.egress_waits_until(&egress.name)).min().unwrap_or(Moment::END);
+            let until = open.map(|egress| self.slots.egress_waits_until(egress)).min().unwrap_or(Moment::END);
             self.slots.hopes(Parked::Hop(hop));
             self.dispatch.park_hop(hop, until);
         }
