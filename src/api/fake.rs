@@ -9,8 +9,9 @@ use crate::event::Event;
 use crate::guard::{Decision, Verdict};
 use crate::mail::{Address, BodyType, QueueId, Recipient, ReversePath};
 use crate::store::{
-    AttemptRow, Content, DeliveryRow, DeliveryState, Destination, DueDelivery, EventRow, Filter, Gate, GateKind, Index,
-    Line, LineCount, MessageRow, Page, Reads, SenderRow, StoreError, StoreFuture, Totals, WaitingMessage,
+    AttemptRow, AttemptsPruned, Content, DeliveryRow, DeliveryState, Destination, DueDelivery, EventRow, Filter, Gate,
+    GateKind, Index, Line, LineCount, MessageRow, Page, Reads, SenderRow, StoreError, StoreFuture, Totals,
+    WaitingMessage,
 };
 
 /// When everything in the fake happened: 2026-11-21 10:00:00 UTC.
@@ -32,6 +33,7 @@ pub(crate) fn message(number: u64, account: &str, to: &[&str], delivered: usize)
         envid: None,
         mta_id: Some("4XvK2n".into()),
         message_id: Some(format!("<{number}@shop.example>")),
+        header_from: None,
         verdict: Verdict { decision: Decision::Send, score_points: 0, reasons: Vec::new() },
         class: 0,
         size_bytes: 4_096,
@@ -136,6 +138,10 @@ impl Reads for FakeStore {
     }
 
     fn senders(&self, _: Option<QueueId>, _: usize) -> StoreFuture<'_, Vec<SenderRow>> {
+        never()
+    }
+
+    fn attempts_pruned(&self) -> StoreFuture<'_, Option<AttemptsPruned>> {
         never()
     }
 

@@ -38,7 +38,6 @@ pub(super) fn engine_settings(config: &Config) -> Result<EngineSettings, RunErro
         advice: "correct [[route]] and [[egress]]",
     })?;
     Ok(EngineSettings {
-        attempts_keep_ms: attempts_keep_ms(config, rules.longest_window_ms()),
         rules,
         pace: config.pace.clone(),
         dispatch: config.dispatch.clone(),

@@ -206,6 +206,7 @@ impl Text<'_> {
             class: self.basis.class,
             mta_id: None,
             message_id: Some(format!("<{message_id}>")),
+            header_from: from_domain.map(str::to_owned),
             prefix: Bytes::new(),
             verdict: Verdict::from_reasons(Vec::new(), None),
             header_needs_utf8: !self.to.is_ascii(),

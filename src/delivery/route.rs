@@ -12,7 +12,7 @@ use super::credentials::{Choice, Login};
 use super::settings::{DeliverySettings, EgressSettings, MxSettings, RouteKind, RouteMatch, RouteSettings, TlsMode};
 use crate::account::Account;
 use crate::mail::{Address, Domain, ReversePath};
-use crate::store::Destination;
+use crate::store::{Destination, RouteFacts};
 
 /// The name of the route that takes what no other matches: by MX, from every egress.
 pub const DEFAULT_ROUTE: &str = "default";
@@ -246,15 +246,20 @@ impl Router {
         self.routes[index.unwrap_or(self.routes.len() - 1)].destination(facts)
     }
 
-    /// The line of a delivery that waits already, from the texts that the store keeps. The From domain is not among them;
-    /// the reverse-path's stands for it. Texts that are no addresses any more wait where nothing is planned.
-    pub fn refile(&self, account: &Account, reverse_path: &str, recipient: &str) -> Destination {
-        let reverse_path = ReversePath::parse(reverse_path.as_bytes()).unwrap_or(ReversePath::Null);
-        let Ok(recipient) = Address::parse(recipient.as_bytes()) else {
+    /// The line of a delivery that waits already, from what the store keeps. Texts that are no addresses any more wait
+    /// where nothing is planned.
+    pub fn refile(&self, waiting: &RouteFacts<'_>) -> Destination {
+        let reverse_path = ReversePath::parse(waiting.reverse_path.as_bytes()).unwrap_or(ReversePath::Null);
+        let Ok(recipient) = Address::parse(waiting.recipient.as_bytes()) else {
             return Destination(DEFAULT_ROUTE.into());
         };
-        let recipient_domain = recipient.domain();
-        self.destination(Facts { account, reverse_path: &reverse_path, recipient_domain, from_domain: None })
+        let facts = Facts {
+            account: waiting.account,
+            reverse_path: &reverse_path,
+            recipient_domain: recipient.domain(),
+            from_domain: waiting.header_from,
+        };
+        if waiting.is_report { self.dsn_destination(facts) } else { self.destination(facts) }
     }
 
     /// The line in which a report of ours waits: by `[dsn] route`, or the ordinary way.

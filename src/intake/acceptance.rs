@@ -103,7 +103,7 @@ impl Shared {
         let header_from = header_from(head);
         let destinations = self.queue.destinations(&resolved.account, envelope, header_from.as_deref());
         let class = self.queue.class(head, message_bytes, envelope.recipients.len());
-        Ok(Draft { resolved, destinations, class, head })
+        Ok(Draft { resolved, destinations, class, header_from, head })
     }
 
     /// Whose it is, after senders that keep changing their name have been seen through.
@@ -129,6 +129,7 @@ struct Draft<'a> {
     resolved: Resolved,
     destinations: Vec<crate::store::Destination>,
     class: Class,
+    header_from: Option<String>,
     head: &'a [u8],
 }
 
@@ -159,6 +160,7 @@ impl Draft<'_> {
             destinations: self.destinations,
             mta_id: self.resolved.mta_id,
             message_id: message_id.filter(|id| !id.is_empty()),
+            header_from: self.header_from,
             prefix,
             verdict: Verdict::from_reasons(Vec::new(), None),
             header_needs_utf8: header::fields(self.head).any(|field| !field.raw.is_ascii()),

@@ -105,7 +105,7 @@ pub trait Store: Reads {
     fn fresh_is_due(&self, now: Now) -> StoreFuture<'_, Stored<u64>>;
 
     /// Writes waiting deliveries anew to the destination that `route` names for them, after routes changed: called in
-    /// batches with (account, reverse-path, recipient). Returns how many changed.
+    /// batches. Returns how many changed.
     fn reroute(&self, route: Reroute) -> StoreFuture<'_, u64>;
 
     /// Appends an event that belongs to no other transaction.
@@ -142,7 +142,7 @@ pub trait Reads: Send + Sync + 'static {
     fn list(&self, filter: Filter, page: Page) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>>;
 
     /// Messages known by a Message-ID, a queue id, the MTA's queue id or an address (sender, account or recipient), ended
-    /// ones too while the journal keeps them; newest first, at most `limit`.
+    /// ones too while the journal keeps them; newest first, at most `limit` (a store may give fewer than 1,000 asked for).
     fn find(&self, term: String, limit: usize) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>>;
 
     /// The events of a message in order.
@@ -154,6 +154,9 @@ pub trait Reads: Send + Sync + 'static {
     /// What the limits are rebuilt from: attempts that have not ended, and those that ended less than `look_back_ms` before
     /// the last moment on record of their boot. By the boot clocks alone, so that no step of the wall clock hides one.
     fn attempts(&self, look_back_ms: u64) -> StoreFuture<'_, Vec<AttemptRow>>;
+
+    /// What the record of attempts lacks; `None` if nothing of it was ever pruned.
+    fn attempts_pruned(&self) -> StoreFuture<'_, Option<AttemptsPruned>>;
 
     /// The closed gates.
     fn gates(&self) -> StoreFuture<'_, Vec<Gate>>;
@@ -179,8 +182,32 @@ pub struct KeepAttempts {
     pub earlier_boots_since: Option<WallMs>,
 }
 
+/// What was pruned from the record of attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptsPruned {
+    /// The last end of what is gone: the record is complete after it, if the wall clock was right.
+    pub until: WallMs,
+    /// However wrong the wall clock was: nothing was pruned that had ended less than this before, in milliseconds.
+    pub kept_ms: u64,
+}
+
 /// What [`Store::reroute`] asks for each waiting delivery.
-pub type Reroute = Box<dyn Fn(&Account, &str, &str) -> Destination + Send + Sync>;
+pub type Reroute = Box<dyn Fn(&RouteFacts<'_>) -> Destination + Send + Sync>;
+
+/// What the route of a waiting delivery is chosen by, as the store keeps it.
+#[derive(Debug, Clone, Copy)]
+pub struct RouteFacts<'a> {
+    /// Whose.
+    pub account: &'a Account,
+    /// Empty for the null reverse-path.
+    pub reverse_path: &'a str,
+    /// The recipient.
+    pub recipient: &'a str,
+    /// The domain of the From field.
+    pub header_from: Option<&'a str>,
+    /// Whether it is a report of ours, which may have a route of its own.
+    pub is_report: bool,
+}
 
 /// A line: waiting mail of one account and class for one destination.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -39,6 +39,8 @@ pub struct MessageRow {
     pub mta_id: Option<String>,
     /// Message-ID.
     pub message_id: Option<String>,
+    /// The domain of the From field.
+    pub header_from: Option<String>,
     /// The guard's word.
     pub verdict: Verdict,
     /// Dispatch's class.

@@ -49,6 +49,8 @@ pub struct Acceptance {
     pub mta_id: Option<String>,
     /// The Message-ID field, cleaned and bounded.
     pub message_id: Option<String>,
+    /// The domain of the From field, in its comparable form: what a login may be chosen by.
+    pub header_from: Option<String>,
     /// Our own header fields, sent before the body.
     pub prefix: Bytes,
     /// What the guard said. [`Decision::Hold`](crate::guard::Decision::Hold) stores it as held.

@@ -131,7 +131,6 @@ impl Plan {
             },
             router: Arc::new(Router::new(&delivery, "relay.example").unwrap()),
             delivery,
-            attempts_keep_ms: 8 * 86_400_000,
             host_name: "relay.example".into(),
         }
     }
@@ -203,6 +202,7 @@ impl Bed {
             class: 0,
             mta_id: None,
             message_id: None,
+            header_from: None,
             prefix: Bytes::from_static(b"Received: by relay.example\r\n"),
             verdict: Verdict { decision: Decision::Send, score_points: 0, reasons: Vec::new() },
             header_needs_utf8: false,

@@ -14,15 +14,14 @@ mod upgrade;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use outguard::account::Account;
 use outguard::clock::WallMs;
 use outguard::event::Event;
 use outguard::guard::Decision;
 use outguard::mail::QueueId;
 use outguard::store::query::ContentBody;
 use outguard::store::{
-    DeliveryEnd, DeliveryOutcome, DeliveryState, Filter, Gate, GateKind, Index, KeepAttempts, Page, Reads, Store,
-    StoreError,
+    DeliveryEnd, DeliveryOutcome, DeliveryState, Filter, Gate, GateKind, Index, KeepAttempts, Page, Reads, RouteFacts,
+    Store, StoreError,
 };
 use sample::{account, at, conclusion, deferred, delivered, line, message, open, request, states, to, wall};
 
@@ -283,7 +282,8 @@ async fn many_changes_at_once(store: &Arc<dyn Store>) {
     let mut accepts = tokio::task::JoinSet::new();
     for n in 0..700 {
         let recipient = format!("b{n}@{}", if n % 2 == 0 { "example.net" } else { "example.com" });
-        let (store, m) = (Arc::clone(store), message(&**store, at(0), &[&recipient]));
+        let (store, mut m) = (Arc::clone(store), message(&**store, at(0), &[&recipient]));
+        m.header_from = Some("shop.example".into());
         accepts.spawn(async move { store.accept(m).await.map(outguard::store::Stored::into_inner) });
     }
     for accepted in accepts.join_all().await {
@@ -303,8 +303,9 @@ async fn many_changes_at_once(store: &Arc<dyn Store>) {
     let domain = Filter { recipient: Some("@example.com".into()), ..Filter::default() };
     assert_eq!(flush(domain).await.unwrap().into_inner(), 0);
     assert_eq!(flush(Filter::default()).await.unwrap().into_inner(), 349);
-    let route = |_: &Account, from: &str, recipient: &str| {
-        assert_eq!(from, "a@example.org");
+    let route = |waiting: &RouteFacts<'_>| {
+        let RouteFacts { reverse_path, recipient, header_from, .. } = *waiting;
+        assert_eq!((reverse_path, header_from), ("a@example.org", Some("shop.example")));
         if recipient.ends_with("@example.com") { to("smarthost:one") } else { to("mx:example.net") }
     };
     assert_eq!(store.reroute(Box::new(route)).await.unwrap(), 350);
@@ -396,7 +397,10 @@ async fn history_is_forgotten_in_time(store: &dyn Store) {
     let last = store.events(0, 1_000).await.unwrap().last().unwrap().row;
     // The last lease is of 1,910: what ended 1,400 before it and later is kept, whatever the wall clock says.
     let attempts = KeepAttempts { keep_ms: 1_400, earlier_boots_since: Some(wall(u64::MAX >> 1)) };
+    assert_eq!(store.attempts_pruned().await.unwrap(), None, "a young store's record is complete, however short it is");
     while store.prune(wall(1_000), attempts, u64::MAX).await.unwrap() {}
+    let pruned = store.attempts_pruned().await.unwrap().unwrap();
+    assert_eq!((pruned.until, pruned.kept_ms), (wall(410), 1_400));
     let alive: Vec<bool> = {
         let mut alive = Vec::new();
         for id in &ids {

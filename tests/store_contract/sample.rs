@@ -80,6 +80,7 @@ pub(crate) fn message(store: &dyn Store, now: Now, recipients: &[&str]) -> Accep
         class: 0,
         mta_id: Some("4ABC".into()),
         message_id: Some("<1@example.org>".into()),
+        header_from: None,
         prefix: Bytes::from_static(b"Received: by outguard\r\n"),
         verdict: Verdict { decision: Decision::Send, score_points: 0, reasons: Vec::new() },
         header_needs_utf8: false,

@@ -38,6 +38,10 @@ async fn old_stores_open_with_all_they_hold() {
         assert_eq!(states, expected, "version {version}");
         assert_eq!(deliveries[1].recipient.notify.map(outguard::mail::Notify::bits), Some(3), "version {version}");
         assert_eq!(store.content(row.id).await.unwrap().size_bytes, 24, "version {version}");
+        for term in ["shop@example.org", deliveries[0].recipient.address.as_str()] {
+            assert_eq!(store.find(term.to_owned(), 10).await.unwrap().len(), 1, "version {version}: {term}");
+        }
+        assert_eq!(store.attempts_pruned().await.unwrap(), None, "version {version}");
         assert_eq!(store.gates().await.unwrap()[0].kind, GateKind::Account, "version {version}");
         let names: Vec<_> = store.events(0, 10).await.unwrap().iter().map(|e| e.event.name()).collect();
         assert_eq!(names, ["message.accepted", "delivery.delivered", "attempt.unknown"], "version {version}");

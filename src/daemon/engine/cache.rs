@@ -109,6 +109,7 @@ impl Loaded {
                 envid: envelope.envid.clone(),
                 mta_id: acceptance.mta_id.clone(),
                 message_id: acceptance.message_id.clone(),
+                header_from: acceptance.header_from.clone(),
                 verdict: acceptance.verdict.clone(),
                 class: acceptance.class,
                 size_bytes: bytes.len() as u64,

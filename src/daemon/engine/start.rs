@@ -18,7 +18,7 @@ use crate::limits::{
     Bridge, Charged, Counted, Limits, Moment, PaceSettings, Paces, PastAttempt, PastState, RuleBook, Stamp, Timeline,
     WallClock,
 };
-use crate::store::{AttemptRow, Destination, Store, StoreError};
+use crate::store::{AttemptRow, AttemptsPruned, RouteFacts, Store, StoreError};
 
 /// By how much an attempt whose outcome is unknown may count longer than its window, generously, in milliseconds.
 const UNKNOWN_MS_MAX: u64 = 24 * 3_600_000;
@@ -38,8 +38,6 @@ pub struct EngineSettings {
     pub router: Arc<Router>,
     /// Routes as written, for DSNs.
     pub delivery: DeliverySettings,
-    /// How long attempts are kept, in milliseconds: how far the limits can look back.
-    pub attempts_keep_ms: u64,
     /// The name of this host in reports.
     pub host_name: String,
 }
@@ -65,14 +63,14 @@ impl Engine {
         abandoned: UnboundedReceiver<Abandoned>,
     ) -> Result<Arc<Self>, StartError> {
         let now = clock.now();
-        let record = Record::read(&*store, &*clock, now, &settings.rules, settings.attempts_keep_ms).await?;
+        let record = Record::read(&*store, &*clock, now, &settings.rules).await?;
         if record.timeline.bridge() == Bridge::NoTimePassed {
             tracing::warn!(
                 "the wall clock is not synchronised or runs behind the last record: slots used before this boot count \
                  from now on, until the clock is synchronised"
             );
         }
-        let kept_since = record.kept_since(&settings.rules);
+        let kept_since = record.kept_since;
         let limits = Limits::start(settings.rules, record.past(), kept_since, Moment::from(now));
         let gates = Gates::new(store.gates().await?);
         let own_account = settings.delivery.dsn.account.clone();
@@ -98,17 +96,11 @@ impl Engine {
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
         });
-        engine.begin(abandoned, now, retimed, settings.attempts_keep_ms);
+        engine.begin(abandoned, now, retimed);
         Ok(engine)
     }
 
-    fn begin(
-        self: &Arc<Self>,
-        mut abandoned: UnboundedReceiver<Abandoned>,
-        now: Now,
-        retimed: bool,
-        attempts_keep_ms: u64,
-    ) {
+    fn begin(self: &Arc<Self>, mut abandoned: UnboundedReceiver<Abandoned>, now: Now, retimed: bool) {
         self.signals.lines.notify_one();
         let engine = Arc::clone(self);
         tokio::spawn(async move { engine.connection_loop().await });
@@ -126,12 +118,12 @@ impl Engine {
         });
         if !retimed {
             let engine = Arc::clone(self);
-            tokio::spawn(async move { engine.retime_loop(attempts_keep_ms).await });
+            tokio::spawn(async move { engine.retime_loop().await });
         }
     }
 
     /// Once the wall clock is synchronised, places what was sent before this boot where it belongs.
-    async fn retime_loop(&self, attempts_keep_ms: u64) {
+    async fn retime_loop(&self) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(std::time::Duration::from_secs(10)) => {}
@@ -142,10 +134,10 @@ impl Engine {
             }
             let now = self.clock.now();
             let rules = self.core().slots.limits.book().clone();
-            match Record::read(&*self.store, &*self.clock, now, &rules, attempts_keep_ms).await {
+            match Record::read(&*self.store, &*self.clock, now, &rules).await {
                 Ok(record) if record.timeline.bridge() == Bridge::Wall => {
                     let mut core = self.core();
-                    let kept_since = record.kept_since(core.slots.limits.book());
+                    let kept_since = record.kept_since;
                     core.slots.limits.retime(record.past(), kept_since, Moment::from(now));
                     core.slots_came_back();
                     tracing::info!("the wall clock is synchronised; slots used before this boot are placed by it");
@@ -164,11 +156,11 @@ impl Engine {
     /// The store cannot be read; nothing was changed.
     pub async fn reload(&self, settings: EngineSettings, edges: Arc<Edges>) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let record = Record::read(&*self.store, &*self.clock, now, &settings.rules, settings.attempts_keep_ms).await?;
+        let record = Record::read(&*self.store, &*self.clock, now, &settings.rules).await?;
         let rerouted = self.delivery().routes != settings.delivery.routes;
         {
             let mut core = self.core();
-            let kept_since = record.kept_since(&settings.rules);
+            let kept_since = record.kept_since;
             core.slots.limits.reload(settings.rules, record.past(), kept_since, Moment::from(now));
             core.slots.paces = Paces::new(&settings.pace);
             core.dispatch.reload(&settings.dispatch);
@@ -188,9 +180,7 @@ impl Engine {
 
     /// Files waiting mail under the destinations that the new routes name for it.
     async fn reroute_waiting(&self, router: Arc<Router>) {
-        let file = move |account: &crate::account::Account, reverse_path: &str, recipient: &str| -> Destination {
-            router.refile(account, reverse_path, recipient)
-        };
+        let file = move |waiting: &RouteFacts<'_>| router.refile(waiting);
         self.core().forget_waiting();
         match self.store.reroute(Box::new(file)).await {
             Ok(moved) if moved > 0 => tracing::info!(deliveries = moved, "waiting mail goes another way now"),
@@ -208,18 +198,12 @@ impl Engine {
 struct Record {
     rows: Vec<(AttemptRow, PastState)>,
     timeline: Timeline,
-    since: Moment,
-    keep_ms: u64,
+    /// From when on it is complete.
+    kept_since: Moment,
 }
 
 impl Record {
-    async fn read(
-        store: &dyn Store,
-        clock: &dyn Clock,
-        now: Now,
-        rules: &RuleBook,
-        keep_ms: u64,
-    ) -> Result<Self, StoreError> {
+    async fn read(store: &dyn Store, clock: &dyn Clock, now: Now, rules: &RuleBook) -> Result<Self, StoreError> {
         let rows = store.attempts(rules.longest_window_ms().saturating_add(UNKNOWN_MS_MAX)).await?;
         let wall = if clock.synchronised() { WallClock::Synchronised } else { WallClock::Unsynchronised };
         let stamps: Vec<Stamp> = rows.iter().map(last_stamp).collect();
@@ -231,7 +215,14 @@ impl Record {
         });
         let states: Vec<PastState> = states.collect();
         let rows = rows.into_iter().zip(states).collect();
-        Ok(Self { rows, timeline, since: Moment::from(now).minus_ms(keep_ms), keep_ms })
+        let kept_since = match store.attempts_pruned().await? {
+            None => Moment::BEGINNING,
+            Some(AttemptsPruned { until, kept_ms }) => {
+                // A clock that was wrong in the future must not make every limit full.
+                Moment::from(now).minus_ms(now.wall.0.saturating_sub(until.0).max(kept_ms))
+            }
+        };
+        Ok(Self { rows, timeline, kept_since })
     }
 
     fn past(&self) -> impl Iterator<Item = PastAttempt<'_>> {
@@ -245,11 +236,6 @@ impl Record {
             counted: Counted { recipients: row.recipients, messages: row.messages },
             state: *state,
         })
-    }
-
-    /// From when on the record is complete. As long as no rule looks back further than attempts are kept, it always is.
-    fn kept_since(&self, rules: &RuleBook) -> Moment {
-        if rules.longest_window_ms() <= self.keep_ms { Moment::BEGINNING } else { self.since }
     }
 }
 

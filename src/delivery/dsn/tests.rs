@@ -29,6 +29,7 @@ fn message(from: &str) -> MessageRow {
         envid: Some("env 1".into()),
         mta_id: None,
         message_id: None,
+        header_from: None,
         verdict: Verdict::from_reasons(Vec::new(), None),
         class: 0,
         size_bytes: 9,

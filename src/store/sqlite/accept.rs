@@ -43,6 +43,7 @@ fn write(acceptance: &Acceptance, tx: &mut Tx<'_>) -> Result<(), Failure> {
         "INSERT INTO body (message, prefix, content) VALUES (?, ?, ?)",
         params![number(acceptance.id), &acceptance.prefix[..], content],
     )?;
+    super::term::insert(acceptance, tx)?;
     append_events(acceptance, tx)?;
     Ok(())
 }
@@ -61,7 +62,8 @@ fn insert_message(acceptance: &Acceptance, account: i64, tx: &Tx<'_>) -> Result<
         .then(|| serde_json::to_string(&acceptance.verdict).expect("a verdict is plain fields and texts"));
     tx.run(
         "INSERT INTO message (id, received, unended, account, class, flags, size_bytes, report_on, source, \
-         reverse_path, client, mta_id, message_id, envid, verdict) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         reverse_path, client, mta_id, message_id, envid, verdict, header_from) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             number(acceptance.id),
             wall(acceptance.received.wall),
@@ -78,6 +80,7 @@ fn insert_message(acceptance: &Acceptance, account: i64, tx: &Tx<'_>) -> Result<
             acceptance.message_id,
             envelope.envid.as_deref(),
             verdict,
+            acceptance.header_from,
         ],
     )?;
     Ok(())

@@ -10,7 +10,7 @@ use rusqlite::{Connection, FileControl, OpenFlags, ffi};
 use super::open::OpenError;
 
 /// One script a version, in order. A script that was released is never changed: stores of that version exist.
-const MIGRATIONS: [&str; 1] = [include_str!("v1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("v1.sql"), include_str!("v2.sql")];
 /// "ogrd", so that `file` and a curious person can tell whose database it is.
 const APPLICATION_ID: i32 = 0x6f67_7264;
 /// How long a connection waits for the lock that recovery or a checkpoint of another connection holds.
@@ -123,6 +123,9 @@ fn migrate(db: &Connection, from: usize) -> rusqlite::Result<()> {
     db.execute_batch("BEGIN IMMEDIATE")?;
     for script in &MIGRATIONS[from..] {
         db.execute_batch(script)?;
+    }
+    if from == 1 {
+        super::term::fill(db)?;
     }
     db.execute_batch(&format!(
         "PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={}; COMMIT",

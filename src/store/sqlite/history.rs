@@ -31,7 +31,9 @@ pub(super) struct Pruned {
 pub(super) fn prune(prune: &Prune, tx: &mut Tx<'_>) -> Result<Pruned, Failure> {
     let events = prune_events(prune, tx)?;
     let attempts = prune_attempts(prune, tx)?;
-    Ok(Pruned { messages_after: prune_messages(prune, tx)?, more: events || attempts })
+    let messages_after = prune_messages(prune, tx)?;
+    let terms = super::term::prune(tx)?;
+    Ok(Pruned { messages_after, more: events || attempts || terms })
 }
 
 /// The last row of events and attempts stays: the next row number is taken from it, and a cursor never goes back.
@@ -57,19 +59,31 @@ fn prune_events(prune: &Prune, tx: &mut Tx<'_>) -> Result<bool, Failure> {
 /// The newest boot by its own clock, from its last lease on record; earlier ones by the wall clock, where it is believed.
 fn prune_attempts(prune: &Prune, tx: &mut Tx<'_>) -> Result<bool, Failure> {
     let KeepAttempts { keep_ms, earlier_boots_since } = prune.attempts;
-    let removed = tx.run(
+    let mut delete = tx.sql(
         "WITH newest AS (SELECT boot, leased_boot AS moment FROM attempt ORDER BY id DESC LIMIT 1) \
          DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE id < ?1 ORDER BY id LIMIT ?2) AND state <> 0 \
          AND CASE WHEN boot = (SELECT boot FROM newest) THEN ended_boot < (SELECT moment FROM newest) - ?3 \
-         ELSE ended_wall < ?4 AND leased_wall < ?4 END",
+         ELSE ended_wall < ?4 AND leased_wall < ?4 END \
+         RETURNING max(ended_wall, leased_wall)",
+    )?;
+    let ends = delete.query_map(
         params![
             tx.memory.last_attempt,
             many(ROWS_MAX),
             i64::try_from(keep_ms).unwrap_or(i64::MAX),
             earlier_boots_since.map_or(i64::MIN, wall),
         ],
+        |row| row.get::<_, i64>(0),
     )?;
-    Ok(removed == ROWS_MAX)
+    let ends: Vec<i64> = ends.collect::<Result<_, _>>()?;
+    if let Some(last) = ends.iter().max() {
+        tx.run(
+            "UPDATE progress SET attempts_pruned = max(coalesce(attempts_pruned, ?1), ?1), \
+             attempts_kept_ms = min(attempts_kept_ms, ?2)",
+            params![last, count(keep_ms)],
+        )?;
+    }
+    Ok(ends.len() == ROWS_MAX)
 }
 
 fn prune_messages(prune: &Prune, tx: &mut Tx<'_>) -> Result<Option<i64>, Failure> {

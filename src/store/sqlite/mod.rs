@@ -33,6 +33,7 @@ mod shared;
 mod space;
 pub(in crate::store) mod spool;
 mod subscription;
+mod term;
 mod tx;
 mod waiting;
 mod writer;

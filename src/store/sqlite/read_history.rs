@@ -12,7 +12,7 @@ use crate::mail::{Address, BodyType, Notify, OriginalRecipient, QueueId, Recipie
 use crate::store::{DeliveryRow, DeliveryState, Destination, EventRow, Filter, Index, MessageRow, Page, SenderRow};
 
 /// How many messages one call lists at most.
-const LIST_MAX: usize = 1_000;
+pub(super) const LIST_MAX: usize = 1_000;
 
 /// A message with its deliveries.
 pub(super) type Whole = (MessageRow, Vec<DeliveryRow>);
@@ -21,7 +21,7 @@ impl Reader {
     pub(super) fn message(&self, id: QueueId) -> Read<Option<Whole>> {
         let mut statement = self.sql(
             "SELECT id, received, account, class, flags, size_bytes, report_on, source, reverse_path, client, mta_id, \
-             message_id, envid, verdict FROM message WHERE id = ?",
+             message_id, envid, verdict, header_from FROM message WHERE id = ?",
         )?;
         let mut rows = statement.query(params![number(id)])?;
         match rows.next()? {
@@ -57,6 +57,7 @@ impl Reader {
             envid: row.get::<_, Option<String>>(12)?.map(Into::into),
             mta_id: row.get(10)?,
             message_id: row.get(11)?,
+            header_from: row.get(14)?,
             verdict,
             class: row.get(3)?,
             size_bytes: unsigned(row.get(5)?),
@@ -146,36 +147,6 @@ impl Reader {
         Ok(smallest.into_iter().collect())
     }
 
-    pub(super) fn find(&self, term: &str, limit: usize) -> Read<Vec<Whole>> {
-        let limit = limit.min(LIST_MAX);
-        let mut found = BTreeSet::new();
-        if let Ok(id) = term.parse::<QueueId>() {
-            found.insert(number(id));
-        }
-        let bare = term.trim_start_matches('<').trim_end_matches('>');
-        let account = self.number_of(&bare.to_lowercase())?;
-        // Message-ID, the MTA's id, sender, account: no index, for each would cost every message more than this search.
-        let mut by_message = self.sql(
-            "SELECT id FROM message WHERE message_id IN (?1, ?2, '<' || ?2 || '>') OR mta_id = ?1 \
-             OR reverse_path = ?2 COLLATE NOCASE OR account = ?3 ORDER BY id DESC LIMIT ?4",
-        )?;
-        for id in by_message.query_map(params![term, bare, account, many(limit)], |row| row.get::<_, i64>(0))? {
-            found.insert(id?);
-        }
-        if bare.contains('@') {
-            let mut by_recipient = self
-                .sql("SELECT message FROM delivery WHERE recipient = ? COLLATE NOCASE ORDER BY message DESC LIMIT ?")?;
-            for id in by_recipient.query_map(params![bare, many(limit)], |row| row.get::<_, i64>(0))? {
-                found.insert(id?);
-            }
-        }
-        let mut messages = Vec::new();
-        for id in found.into_iter().rev().take(limit) {
-            messages.extend(self.message(queue_id(id)?)?);
-        }
-        Ok(messages)
-    }
-
     pub(super) fn history(&self, id: QueueId) -> Read<Vec<EventRow>> {
         let mut statement = self.sql("SELECT id, at, body FROM event WHERE message = ? ORDER BY id")?;
         let mut rows = statement.query(params![number(id)])?;
@@ -218,17 +189,33 @@ impl Reader {
         Ok(senders)
     }
 
-    /// The reverse-path and recipient of a delivery, if it is there.
-    pub(super) fn addresses(&self, message: i64, place: i64) -> Read<Option<(String, String)>> {
+    /// What a delivery's route is chosen by, beside its account; `None` if it is gone.
+    pub(super) fn addresses(&self, message: i64, place: i64) -> Read<Option<Addresses>> {
         let row = self
             .sql(
-                "SELECT m.reverse_path, d.recipient FROM delivery d JOIN message m ON m.id = d.message \
-                 WHERE d.message = ? AND d.place = ?",
+                "SELECT m.reverse_path, d.recipient, m.header_from, m.report_on FROM delivery d \
+                 JOIN message m ON m.id = d.message WHERE d.message = ? AND d.place = ?",
             )?
-            .query_row(params![message, place], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row(params![message, place], |row| {
+                let report_on: Option<i64> = row.get(3)?;
+                Ok(Addresses {
+                    reverse_path: row.get(0)?,
+                    recipient: row.get(1)?,
+                    header_from: row.get(2)?,
+                    is_report: report_on.is_some(),
+                })
+            })
             .optional()?;
         Ok(row)
     }
+}
+
+/// See [`Reader::addresses`].
+pub(super) struct Addresses {
+    pub(super) reverse_path: String,
+    pub(super) recipient: String,
+    pub(super) header_from: Option<String>,
+    pub(super) is_report: bool,
 }
 
 fn event_row(row: &Row<'_>) -> Read<EventRow> {

@@ -13,8 +13,8 @@ use crate::account::Account;
 use crate::clock::{Clock, WallMs};
 use crate::mail::QueueId;
 use crate::store::{
-    AttemptRow, Content, DeliveryRow, DueDelivery, EventRow, Filter, Gate, Line, LineCount, MessageRow, Page, Reads,
-    SenderRow, StoreFuture, Totals, WaitingMessage,
+    AttemptRow, AttemptsPruned, Content, DeliveryRow, DueDelivery, EventRow, Filter, Gate, Line, LineCount, MessageRow,
+    Page, Reads, SenderRow, StoreFuture, Totals, WaitingMessage,
 };
 
 /// A store that is only read: beside a daemon, or without one.
@@ -89,6 +89,10 @@ macro_rules! reads {
 
             fn attempts(&self, look_back_ms: u64) -> StoreFuture<'_, Vec<AttemptRow>> {
                 Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.attempts(look_back_ms)))
+            }
+
+            fn attempts_pruned(&self) -> StoreFuture<'_, Option<AttemptsPruned>> {
+                Box::pin(Arc::clone(&self.$($way).+).read(|reader| reader.attempts_pruned()))
             }
 
             fn gates(&self) -> StoreFuture<'_, Vec<Gate>> {

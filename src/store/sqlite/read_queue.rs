@@ -15,7 +15,8 @@ use crate::clock::WallMs;
 use crate::mail::QueueId;
 use crate::store::query::ContentBody;
 use crate::store::{
-    AttemptRow, Content, Destination, DueDelivery, Gate, Index, Line, LineCount, StoreError, Totals, WaitingMessage,
+    AttemptRow, AttemptsPruned, Content, Destination, DueDelivery, Gate, Index, Line, LineCount, StoreError, Totals,
+    WaitingMessage,
 };
 
 /// A queue id out of a row.
@@ -243,6 +244,13 @@ impl Reader {
             });
         }
         Ok(attempts)
+    }
+
+    pub(super) fn attempts_pruned(&self) -> Read<Option<AttemptsPruned>> {
+        let (until, kept_ms): (Option<i64>, i64) = self
+            .sql("SELECT attempts_pruned, attempts_kept_ms FROM progress")?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(until.map(|until| AttemptsPruned { until: time(until), kept_ms: unsigned(kept_ms) }))
     }
 
     /// Waiting deliveries in the order of the queue's index, after a place, of one account or destination or of all.

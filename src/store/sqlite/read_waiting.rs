@@ -7,7 +7,7 @@ use super::readers::{Read, Reader};
 use super::tx::number;
 use super::waiting::Place;
 use crate::mail::QueueId;
-use crate::store::{Destination, Filter, Reroute};
+use crate::store::{Destination, Filter, Reroute, RouteFacts};
 
 impl Reader {
     /// The waiting deliveries of one message.
@@ -26,8 +26,8 @@ impl Reader {
         }
         let mut kept = Vec::new();
         for place in page {
-            if let Some((_, recipient)) = self.addresses(place.message, place.index)?
-                && passes_delivery(filter, &recipient)
+            if let Some(addresses) = self.addresses(place.message, place.index)?
+                && passes_delivery(filter, &addresses.recipient)
             {
                 kept.push(place);
             }
@@ -39,8 +39,14 @@ impl Reader {
     pub(super) fn rerouted(&self, page: Vec<Place>, route: &Reroute) -> Read<Vec<(Place, Destination)>> {
         let mut changed = Vec::new();
         for place in page {
-            let Some((reverse_path, recipient)) = self.addresses(place.message, place.index)? else { continue };
-            let to = route(&self.account(place.account)?, &reverse_path, &recipient);
+            let Some(addresses) = self.addresses(place.message, place.index)? else { continue };
+            let to = route(&RouteFacts {
+                account: &self.account(place.account)?,
+                reverse_path: &addresses.reverse_path,
+                recipient: &addresses.recipient,
+                header_from: addresses.header_from.as_deref(),
+                is_report: addresses.is_report,
+            });
             if *to.0 != *self.name(place.destination)? {
                 changed.push((place, to));
             }
