@@ -18,3 +18,4 @@ mod routes;
 mod smuggling;
 mod starttls;
 mod submitters;
+mod throng;

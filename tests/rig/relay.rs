@@ -173,7 +173,9 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("the relay's log:\n{}", self.site.log());
+            let log = self.site.log();
+            let lines: Vec<&str> = log.lines().collect();
+            println!("the end of the relay's log:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
         }
     }
 }

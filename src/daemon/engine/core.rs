@@ -133,8 +133,7 @@ impl Core {
     pub(super) fn is_of_use(&self, hop: HopId, plan: &Arc<Plan>, egress: &Egress, now: Now) -> bool {
         let Some(Ok(present)) = self.hops.get(&hop).map(|state| &state.plan) else { return false };
         let waits = || {
-            self.slots.egress_waits_until(egress) > Moment::from(now)
-                || self.gates.stops_egress(&egress.name).is_some()
+            self.slots.egress_waits_until(egress) > Moment::from(now) || self.gates.stops_egress(&egress.name).is_some()
         };
         Arc::ptr_eq(present, plan) && (plan.egresses.len() == 1 || !waits())
     }
