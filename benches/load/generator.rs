@@ -203,7 +203,7 @@ impl Client {
     }
 
     /// Sends message `number`; the moment its final dot was written, once it is answered 250.
-    async fn send(&mut self, number: u64, pipelining: Pipelining) -> Instant {
+    pub(crate) async fn send(&mut self, number: u64, pipelining: Pipelining) -> Instant {
         let messages = Rc::clone(&self.messages);
         let message = &messages[usize::try_from(number % SENDERS).unwrap()];
         let mut wire = Vec::with_capacity(message.content.len());

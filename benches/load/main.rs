@@ -182,22 +182,31 @@ async fn rate(wanted: &Wanted) {
 }
 
 async fn idle(wanted: &Wanted) {
-    println!("\nidle: sessions after EHLO, memory of the relay (PSS) for each");
+    println!("\nidle: open sessions, memory of the relay (PSS) for each");
     for relay in &wanted.relays {
-        let Some((target, _sink)) = fresh(relay).await else { continue };
+        let Some((target, sink)) = fresh(relay).await else { continue };
         // One process a session, and a hundred processes: Postfix's default.
         let sessions = if relay == "postfix" { wanted.sessions.min(90) } else { wanted.sessions };
         let one = generator::greeted(target.address(), 1).await;
-        let before = Used::by(target.pid());
-        let open = generator::greeted(target.address(), sessions).await;
-        let after = Used::by(target.pid());
-        let grown = after.memory_bytes.saturating_sub(before.memory_bytes);
-        println!(
-            "{relay:<9} {sessions:>6} sessions: {:.1} MiB before, {:.1} MiB after, {:.1} KiB a session",
-            mib(before.memory_bytes),
-            mib(after.memory_bytes),
-            as_f64(grown) / 1024.0 / as_f64(u64::try_from(sessions).unwrap()),
-        );
+        let before = Used::by(target.pid()).memory_bytes;
+        let say = |what: &str, sessions: usize| {
+            let after = Used::by(target.pid()).memory_bytes;
+            println!(
+                "{relay:<9} {sessions:>6} sessions after {what}: {:.1} MiB before, {:.1} MiB after, {:.1} KiB a session",
+                mib(before),
+                mib(after),
+                as_f64(after.saturating_sub(before)) / 1024.0 / as_f64(u64::try_from(sessions).unwrap()),
+            );
+        };
+        let mut open = generator::greeted(target.address(), sessions).await;
+        say("EHLO", sessions);
+        for (client, number) in open.iter_mut().zip(0..) {
+            client.send(number, Pipelining::On).await;
+        }
+        sink.wait_for(u64::try_from(sessions).unwrap()).await;
+        // Delivery keeps its connections for five seconds.
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        say("a message each", sessions);
         drop((one, open));
     }
 }
