@@ -167,8 +167,16 @@ mod tests {
         }
         // 421 ends a session: to Postfix the whole relayhost looks dead, so only these may say it.
         let closing = ALL.iter().filter(|(_, r)| r.code() == 421).map(|(name, _)| *name).collect::<Vec<_>>();
-        let expected =
-            ["DRAINING", "CONNECTIONS_FULL", "TIMED_OUT", "TOO_MANY_COMMANDS", "TOO_MANY_ERRORS", "INTERNAL"];
+        let expected = [
+            "DRAINING",
+            "CONNECTIONS_FULL",
+            "TIMED_OUT",
+            "TOO_MANY_COMMANDS",
+            "TOO_MANY_ERRORS",
+            "INTERNAL",
+            "CONNECTIONS_TOO_FAST",
+            "COMMANDS_TOO_FAST",
+        ];
         assert_eq!(closing, expected);
     }
 }
