@@ -59,7 +59,7 @@ pub(super) fn read(root: &mut TableReader<'_>) -> IntakeSettings {
     let default = IntakeSettings::default();
     let reading = root.reading();
     let mut listeners = Listeners { reading, taken: Vec::new(), public: Vec::new(), implicit: Vec::new() };
-    let doc = "Where clients connect. Where none is written: 127.0.0.1:10025. A change needs a restart.";
+    let doc = "Where clients connect. Where none is written: 127.0.0.1:10025. A new port below 1024 needs a restart.";
     let written: Vec<ListenSettings> =
         root.tables("listen", doc).into_iter().filter_map(|table| listeners.read(table)).collect();
     let trust = read_trust(root);

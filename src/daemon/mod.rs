@@ -114,7 +114,7 @@ pub fn run(config_file: &Path, ready: impl FnOnce(&[SocketAddr])) -> Result<(), 
 
 /// A running daemon.
 pub struct Daemon {
-    /// The TCP addresses that mail is taken at.
+    /// The TCP addresses that mail is taken at since the start; a reload may change them.
     pub addresses: Vec<SocketAddr>,
     /// The queue at work.
     pub engine: Arc<Engine>,

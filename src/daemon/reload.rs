@@ -127,24 +127,27 @@ impl Daemon {
         if !restart.is_empty() {
             return Reloaded::Refused(restart);
         }
-        let prepared = engine_settings(&new).and_then(|settings| {
-            let edges = edges(&new, &self.addresses, self.abandoned.clone())?;
-            Ok((settings, edges))
-        });
-        let (settings, edges) = match prepared {
-            Ok(prepared) => prepared,
+        // Files may be unusable and ports taken: then nothing has changed yet.
+        let intake = match self.intake.prepare(new.intake.clone(), new.account.clone()) {
+            Ok(intake) => intake,
             Err(error) => return Reloaded::Refused(vec![error.to_string()]),
         };
-        // Intake first: its files may be unusable, and then nothing has changed yet.
-        if let Err(error) = self.intake.reload(new.intake.clone(), new.account.clone()) {
-            return Reloaded::Refused(vec![error.to_string()]);
+        let prepared = engine_settings(&new).and_then(|settings| {
+            let edges = edges(&new, &self.intake.addresses(&intake), self.abandoned.clone())?;
+            Ok((settings, edges))
+        });
+        let refused = match prepared {
+            Ok((settings, edges)) => match self.engine.reload(settings, edges).await {
+                Ok(()) => None,
+                Err(error) => Some(format!("{error}; {}", error.advice())),
+            },
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(refused) = refused {
+            self.intake.give_up(intake);
+            return Reloaded::Refused(vec![refused]);
         }
-        if let Err(error) = self.engine.reload(settings, edges).await {
-            if let Err(again) = self.intake.reload(old.intake.clone(), old.account.clone()) {
-                tracing::error!(%again, "intake keeps the new settings: the files of the old ones are gone");
-            }
-            return Reloaded::Refused(vec![format!("{error}; {}", error.advice())]);
-        }
+        self.intake.take_over(intake);
         let changes = changes(&old, &new);
         *self.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = new;
         self.note(Event::Reloaded { changes: changes.clone() }).await;

@@ -12,9 +12,11 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 use super::limits::{ClientKey, Connected};
+use super::listening::place;
 use super::live::Live;
 use super::reports::Report;
 use super::session::Connection;
@@ -33,13 +35,26 @@ const REST: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Bound {
     socket: Kind,
-    tls: ListenTls,
+    pub(super) settings: ListenSettings,
 }
 
 #[derive(Debug)]
 enum Kind {
     Tcp(std::net::TcpListener),
     Unix(std::os::unix::net::UnixListener, PathBuf),
+}
+
+/// An open socket that the runtime knows.
+#[derive(Debug)]
+pub(super) struct Ready {
+    socket: Accepting,
+    spare: Bound,
+}
+
+#[derive(Debug)]
+enum Accepting {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
 }
 
 /// A socket that cannot be opened.
@@ -76,35 +91,32 @@ impl Bound {
     /// # Errors
     /// Where and why not.
     pub fn open(settings: &ListenSettings) -> Result<Self, BindError> {
-        let (socket, at) = match &settings.at {
-            ListenAt::Tcp(address) => (open_tcp(*address).map(Kind::Tcp), address.to_string()),
-            ListenAt::Unix { path, mode } => {
-                (open_unix(path, *mode).map(|socket| Kind::Unix(socket, path.clone())), path.display().to_string())
-            }
+        let socket = match &settings.at {
+            ListenAt::Tcp(address) => open_tcp(*address).map(Kind::Tcp),
+            ListenAt::Unix { path, mode } => open_unix(path, *mode).map(|socket| Kind::Unix(socket, path.clone())),
         };
         match socket {
-            Ok(socket) => Ok(Self { socket, tls: settings.tls }),
-            Err(detail) => Err(BindError { at, detail }),
+            Ok(socket) => Ok(Self { socket, settings: settings.clone() }),
+            Err(detail) => Err(BindError { at: place(&settings.at), detail }),
         }
     }
 
-    /// Takes over a TCP socket that is listening already.
-    ///
-    /// # Errors
-    /// The socket cannot be used.
-    pub fn from_tcp(socket: std::net::TcpListener, tls: ListenTls) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket: Kind::Tcp(socket), tls })
+    /// The same socket, to be served by other settings for the same place.
+    pub(super) fn served_as(&self, settings: &ListenSettings) -> Result<Self, BindError> {
+        let mode = match &settings.at {
+            ListenAt::Unix { path, mode } => std::fs::set_permissions(path, std::fs::Permissions::from_mode(*mode)),
+            ListenAt::Tcp(_) => Ok(()),
+        };
+        let again = mode.and_then(|()| self.again()).map_err(|detail| BindError { at: place(&settings.at), detail })?;
+        Ok(Self { settings: settings.clone(), ..again })
     }
 
-    /// Takes over a Unix socket that is listening already.
-    ///
-    /// # Errors
-    /// The socket cannot be used.
-    pub fn from_unix(socket: std::os::unix::net::UnixListener, tls: ListenTls) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        let path = socket.local_addr()?.as_pathname().map_or_else(PathBuf::new, Path::to_path_buf);
-        Ok(Self { socket: Kind::Unix(socket, path), tls })
+    fn again(&self) -> io::Result<Self> {
+        let socket = match &self.socket {
+            Kind::Tcp(socket) => Kind::Tcp(socket.try_clone()?),
+            Kind::Unix(socket, path) => Kind::Unix(socket.try_clone()?, path.clone()),
+        };
+        Ok(Self { socket, settings: self.settings.clone() })
     }
 
     /// Where it listens, with the port that port 0 became.
@@ -115,20 +127,34 @@ impl Bound {
         }
     }
 
-    /// Accepts until the drain begins.
-    pub(super) fn serve(self, shared: &Arc<Shared>) -> io::Result<()> {
-        let tls = self.tls;
+    /// Makes it known to the runtime.
+    pub(super) fn ready(self) -> io::Result<Ready> {
+        let spare = self.again()?;
+        let socket = match self.socket {
+            Kind::Tcp(socket) => Accepting::Tcp(TcpListener::from_std(socket)?),
+            Kind::Unix(socket, path) => Accepting::Unix(UnixListener::from_std(socket)?, path),
+        };
+        Ok(Ready { socket, spare })
+    }
+}
+
+impl Ready {
+    pub(super) fn settings(&self) -> &ListenSettings {
+        &self.spare.settings
+    }
+
+    pub(super) fn local_addr(&self) -> Option<std::net::SocketAddr> {
+        self.spare.local_addr()
+    }
+
+    /// Accepts until it is told to stop. Gives the socket once more, and its address.
+    pub(super) fn serve(self, shared: &Arc<Shared>, stop: CancellationToken) -> (Bound, Option<std::net::SocketAddr>) {
+        let (address, tls) = (self.spare.local_addr(), self.spare.settings.tls);
         match self.socket {
-            Kind::Tcp(socket) => {
-                let socket = TcpListener::from_std(socket)?;
-                shared.tasks.spawn(accept_tcp(socket, tls, Arc::clone(shared)));
-            }
-            Kind::Unix(socket, path) => {
-                let socket = UnixListener::from_std(socket)?;
-                shared.tasks.spawn(accept_unix(socket, path, Arc::clone(shared)));
-            }
-        }
-        Ok(())
+            Accepting::Tcp(socket) => shared.tasks.spawn(accept_tcp(socket, tls, Arc::clone(shared), stop)),
+            Accepting::Unix(socket, path) => shared.tasks.spawn(accept_unix(socket, path, Arc::clone(shared), stop)),
+        };
+        (self.spare, address)
     }
 }
 
@@ -162,10 +188,10 @@ fn open_unix(path: &Path, mode: u32) -> io::Result<std::os::unix::net::UnixListe
     Ok(socket.into())
 }
 
-async fn accept_tcp(socket: TcpListener, tls: ListenTls, shared: Arc<Shared>) {
+async fn accept_tcp(socket: TcpListener, tls: ListenTls, shared: Arc<Shared>, stop: CancellationToken) {
     loop {
         let accepted = tokio::select! {
-            () = shared.drain.cancelled() => return,
+            () = stop.cancelled() => return,
             accepted = socket.accept() => accepted,
         };
         match accepted {
@@ -178,10 +204,10 @@ async fn accept_tcp(socket: TcpListener, tls: ListenTls, shared: Arc<Shared>) {
     }
 }
 
-async fn accept_unix(socket: UnixListener, path: PathBuf, shared: Arc<Shared>) {
+async fn accept_unix(socket: UnixListener, path: PathBuf, shared: Arc<Shared>, stop: CancellationToken) {
     loop {
         let accepted = tokio::select! {
-            () = shared.drain.cancelled() => break,
+            () = stop.cancelled() => break,
             accepted = socket.accept() => accepted,
         };
         match accepted {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 
+use super::listener::BindError;
 use super::passwords::{PasswordFileError, Passwords};
 use super::settings::{IntakeSettings, ListenTls};
 use super::tls::{self, TlsError};
@@ -31,8 +32,8 @@ pub enum SettingsError {
     Passwords(PasswordFileError),
     /// A listener with TLS from the first byte, and no certificate.
     ImplicitWithoutTls,
-    /// The listeners are others than those that are open.
-    ListenChanged,
+    /// A listener that is new cannot be opened.
+    Bind(BindError),
 }
 
 impl fmt::Display for SettingsError {
@@ -43,9 +44,7 @@ impl fmt::Display for SettingsError {
             Self::ImplicitWithoutTls => f.write_str(
                 "a listener has tls = \"implicit\", but no certificate is configured; set [tls] certificate and key",
             ),
-            Self::ListenChanged => {
-                f.write_str("the listeners changed; nothing was reloaded; restart outguard to open other ones")
-            }
+            Self::Bind(error) => error.fmt(f),
         }
     }
 }

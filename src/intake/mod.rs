@@ -12,6 +12,7 @@ mod collect;
 mod guards;
 pub mod limits;
 pub mod listener;
+mod listening;
 mod live;
 pub mod passwords;
 pub mod peer;
@@ -27,6 +28,7 @@ pub mod trace;
 pub mod trust;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +38,7 @@ pub use queue::Queue;
 pub use reports::Reports;
 pub use settings::IntakeSettings;
 
+use self::listener::Ready;
 use self::live::Live;
 use self::shared::Shared;
 use crate::account::{AccountSettings, Rotation};
@@ -44,6 +47,12 @@ use crate::clock::Clock;
 /// Intake at work.
 pub struct Intake {
     shared: Arc<Shared>,
+}
+
+/// Settings that can be taken over.
+pub struct Prepared {
+    live: Live,
+    sockets: Vec<Ready>,
 }
 
 /// What intake works with.
@@ -84,28 +93,50 @@ impl Intake {
     /// # Errors
     /// The runtime does not take a socket.
     pub fn serve(&self, sockets: Vec<Bound>) -> io::Result<()> {
-        sockets.into_iter().try_for_each(|socket| socket.serve(&self.shared))
+        let sockets = sockets.into_iter().map(Bound::ready).collect::<io::Result<Vec<_>>>()?;
+        self.shared.listening.begin(sockets, &self.shared);
+        Ok(())
     }
 
-    /// Takes over settings that were read again, certificate, key and passwords too. Sessions under way keep theirs.
+    /// Reads the files that new settings name, and opens the listeners that are new in them. Nothing is in effect before
+    /// [`Intake::take_over`]. To be called within a runtime.
     ///
     /// # Errors
-    /// Nothing was changed: a file cannot be used, or the listeners are others.
-    pub fn reload(&self, settings: IntakeSettings, accounts: AccountSettings) -> Result<(), SettingsError> {
-        if settings.listen != self.shared.live().settings.listen {
-            return Err(SettingsError::ListenChanged);
-        }
-        let rotation = accounts.rotation;
-        self.shared.guards().set(settings.pace);
-        self.shared.set_live(Live::new(settings, accounts)?);
-        self.shared.rotation().set(rotation);
-        Ok(())
+    /// Nothing was changed: a file cannot be used, or a listener not be opened.
+    pub fn prepare(&self, settings: IntakeSettings, accounts: AccountSettings) -> Result<Prepared, SettingsError> {
+        let live = Live::new(settings, accounts)?;
+        let sockets = self.shared.listening.open_missing(&live.settings.listen).map_err(SettingsError::Bind)?;
+        Ok(Prepared { live, sockets })
+    }
+
+    /// The TCP addresses that mail is taken at once these settings are in effect.
+    pub fn addresses(&self, prepared: &Prepared) -> Vec<SocketAddr> {
+        let mut addresses = self.shared.listening.addresses(&prepared.live.settings.listen);
+        addresses.extend(prepared.sockets.iter().filter_map(Ready::local_addr));
+        addresses
+    }
+
+    /// Takes prepared settings over. Sessions under way keep theirs, also those of listeners that are closed now.
+    pub fn take_over(&self, prepared: Prepared) {
+        let Prepared { live, sockets } = prepared;
+        self.shared.guards().set(live.settings.pace);
+        self.shared.rotation().set(live.accounts.rotation);
+        let listed = live.settings.listen.clone();
+        self.shared.set_live(live);
+        self.shared.listening.begin(sockets, &self.shared);
+        self.shared.listening.end_others(&listed);
+    }
+
+    /// Forgets prepared settings.
+    pub fn give_up(&self, prepared: Prepared) {
+        self.shared.listening.give_up(prepared.sockets);
     }
 
     /// Ends in order: no new sessions, idle ones get 421 at once, those in a transaction finish it. Returns when all have
     /// ended, or after `limit`; what is then still under way was not answered, so its client keeps it.
     pub async fn drain(&self, limit: Duration) {
         self.shared.drain.cancel();
+        self.shared.listening.end();
         self.shared.tasks.close();
         let _ = tokio::time::timeout(limit, self.shared.tasks.wait()).await;
     }

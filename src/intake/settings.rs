@@ -14,7 +14,7 @@ const MIB: u64 = 1 << 20;
 /// All of intake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IntakeSettings {
-    /// Where clients connect. Changing it needs a restart.
+    /// Where clients connect. A new port below 1024 needs a restart.
     pub listen: Vec<ListenSettings>,
     /// Our name: in the greeting, behind `by` in Received, and for `<postmaster>`. Empty: the machine's.
     pub own_name: String,

@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::guards::Guards;
 use super::limits::{Connections, InFlight};
+use super::listening::Listening;
 use super::live::Live;
 use super::passwords::Failures;
 use super::queue::Queue;
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     live: RwLock<Arc<Live>>,
     rotation: Mutex<Rotation>,
     guards: Mutex<Guards>,
+    pub listening: Listening,
 }
 
 impl Shared {
@@ -42,6 +44,7 @@ impl Shared {
             drain: CancellationToken::new(),
             tasks: TaskTracker::new(),
             rotation: Mutex::new(rotation),
+            listening: Listening::default(),
             guards: Mutex::new(Guards::new(live.settings.pace)),
             live: RwLock::new(Arc::new(live)),
         }

@@ -596,17 +596,61 @@ async fn a_reload_changes_what_new_sessions_get() {
     let mut old = rig.hello().await;
     let mut settings = rig.intake.shared.live().settings.clone();
     settings.limits.message_bytes_max = 10;
-    rig.intake.reload(settings.clone(), AccountSettings::default()).unwrap();
+    let reload = |settings: &IntakeSettings| {
+        let prepared = rig.intake.prepare(settings.clone(), AccountSettings::default())?;
+        rig.intake.take_over(prepared);
+        Ok::<(), SettingsError>(())
+    };
+    reload(&settings).unwrap();
     old.say("MAIL FROM:<> SIZE=11", "250").await;
     rig.hello().await.say("MAIL FROM:<> SIZE=11", "552").await;
     settings.auth = Some(AuthSettings::with_file("/nonexistent".into()));
-    assert!(matches!(
-        rig.intake.reload(settings.clone(), AccountSettings::default()),
-        Err(SettingsError::Passwords(_))
-    ));
-    settings.listen.clear();
-    assert!(matches!(rig.intake.reload(settings, AccountSettings::default()), Err(SettingsError::ListenChanged)));
+    assert!(matches!(reload(&settings), Err(SettingsError::Passwords(_))));
     rig.hello().await.say("MAIL FROM:<> SIZE=11", "552").await;
+}
+
+#[tokio::test]
+async fn a_reload_opens_and_closes_listeners_and_drops_no_session() {
+    let rig = Rig::start(|_, _| {});
+    let path = rig.folder.path().join("new.sock");
+    let unix = |mode| ListenSettings { at: ListenAt::Unix { path: path.clone(), mode }, tls: ListenTls::Off };
+    let settings = rig.intake.shared.live().settings.clone();
+    let with = |listen: Vec<ListenSettings>| {
+        rig.intake.prepare(IntakeSettings { listen, ..settings.clone() }, AccountSettings::default())
+    };
+    let tcp = settings.listen[0].clone();
+
+    // One of two cannot be opened: neither is.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = ListenSettings { at: ListenAt::Tcp(taken.local_addr().unwrap()), tls: ListenTls::Off };
+    let refused = with(vec![tcp.clone(), unix(0o600), busy]).err().unwrap();
+    assert!(refused.to_string().contains("another process listens there"), "{refused}");
+    assert!(!path.exists());
+    let prepared = with(vec![tcp.clone(), unix(0o600)]).unwrap();
+    rig.intake.give_up(prepared);
+    assert!(!path.exists());
+
+    let mut old = rig.hello().await;
+    let prepared = with(vec![tcp.clone(), unix(0o600)]).unwrap();
+    assert_eq!(rig.intake.addresses(&prepared), [rig.address]);
+    rig.intake.take_over(prepared);
+    let mut by_socket = Talk { stream: UnixStream::connect(&path).await.unwrap() };
+    by_socket.expect("220").await;
+    rig.hello().await;
+
+    // The TCP one goes, the socket gets another mode: it is never away.
+    rig.intake.take_over(with(vec![unix(0o660)]).unwrap());
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+    while TcpStream::connect(rig.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    Talk { stream: UnixStream::connect(&path).await.unwrap() }.expect("220").await;
+    assert!(old.message(b"X: y\r\n\r\n").await.starts_with("250"), "its session goes on");
+    by_socket.say("NOOP", "250").await;
+
+    rig.intake.take_over(with(vec![tcp]).unwrap());
+    assert!(!path.exists());
+    by_socket.say("NOOP", "250").await;
 }
 
 #[tokio::test]
