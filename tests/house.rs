@@ -167,3 +167,37 @@ fn nothing_is_left_for_later() {
     }
     report(&faults);
 }
+
+/// All that stands in backticks on a page.
+fn quoted(page: &str) -> Vec<&str> {
+    page.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn invariants_name_what_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/invariants.md")).unwrap();
+    let mut files = Vec::new();
+    rust_files(&root.join("src"), &mut files);
+    rust_files(&root.join("tests"), &mut files);
+    let code: String = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let is_there = |name: &str| {
+        let dialogue = name.strip_suffix('*').unwrap_or(name);
+        let mut dialogues = fs::read_dir(root.join("tests/dialogues")).unwrap();
+        root.join(name).exists()
+            || root.join("src").join(name).exists()
+            || code.contains(&format!("fn {name}("))
+            || dialogues.any(|file| file.unwrap().file_name().to_string_lossy().starts_with(dialogue))
+    };
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    assert_eq!(rows.len(), 8, "a head and seven invariants");
+    let mut faults = Vec::new();
+    for name in rows.into_iter().flat_map(quoted) {
+        let is_word = name.starts_with(['_', '[']) || ["Stored"].contains(&name);
+        if !is_word && !is_there(name) {
+            faults
+                .push(format!("docs/invariants.md: `{name}` is not there: name the file or test as it is called now"));
+        }
+    }
+    report(&faults);
+}

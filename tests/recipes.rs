@@ -44,6 +44,51 @@ fn what_pages_show_can_be_read() {
     assert!(seen >= 6, "{seen} blocks");
 }
 
+/// The program as it was built for this test.
+fn outguard(arguments: &[&str]) -> std::process::Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_outguard")).args(arguments).output().expect("the program runs")
+}
+
+#[test]
+fn the_commands_of_the_readme_exist() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|row| row.split_once('|'));
+    let mut seen = 0;
+    for command in rows.flat_map(|(names, _)| names.split('`').map(str::to_owned).collect::<Vec<_>>()) {
+        // `queue show ID`: words in capitals are the reader's.
+        let words = command.split_whitespace().filter(|word| word.chars().all(|c| c.is_ascii_lowercase()));
+        let words: Vec<&str> = words.collect();
+        if words.is_empty() {
+            continue;
+        }
+        let help = outguard(&[&["help"][..], &words].concat());
+        assert!(help.status.success(), "README: {command}: {}", String::from_utf8_lossy(&help.stderr));
+        seen += 1;
+    }
+    assert!(seen >= 12, "{seen} commands");
+}
+
+#[test]
+fn the_demonstration_proves_itself() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let demo = std::process::Command::new(env!("CARGO_BIN_EXE_outguard"))
+        .args(["demo", "--fast"])
+        .env("TMPDIR", folder.path())
+        .output()
+        .unwrap();
+    let (said, told) = (String::from_utf8_lossy(&demo.stdout), String::from_utf8_lossy(&demo.stderr));
+    assert!(demo.status.success(), "{said}\n{told}");
+    let most = |whose: &str| -> usize {
+        let row = said.lines().find(|line| line.starts_with(whose)).unwrap_or_else(|| panic!("{said}"));
+        row.split_whitespace().last().and_then(|most| most.parse().ok()).unwrap_or_else(|| panic!("{said}"))
+    };
+    assert!(most("flood@hacked.example") <= 20 && most("the egress, all together") <= 30, "{said}");
+    assert!(said.trim_end().ends_with("No window passed its limit. Every message arrived, each once."), "{said}");
+    assert!(!said.contains('\u{1b}'), "a pipe is no terminal: {said:?}");
+    assert_eq!(told, "");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "its folder is gone");
+}
+
 #[test]
 fn reports_go_back_and_nothing_else_does() {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/recipes/README.md")).unwrap();
