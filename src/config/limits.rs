@@ -116,6 +116,7 @@ pub(super) fn read(root: &mut TableReader<'_>, attempts_keep: Duration) -> (Limi
         count,
         margin,
         count_refused: if refused { CountRefused::Yes } else { CountRefused::No },
+        own_account: None, // `[dsn]` names it; the daemon puts both together
         fair_reserve: if reserve { FairReserve::Kept } else { FairReserve::Off },
         unknown_grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
         overrides,

@@ -10,7 +10,7 @@ use super::{Daemon, RunError, readiness};
 use crate::config::{Config, Diagnostics};
 use crate::delivery::{Abandoned, Dns, Edges, ReplyTable, Router, Tls};
 use crate::event::Event;
-use crate::limits::RuleBook;
+use crate::limits::{LimitSettings, RuleBook};
 
 /// A day, in milliseconds: how much longer than the longest window attempts are kept.
 const DAY_MS: u64 = 86_400_000;
@@ -26,7 +26,9 @@ pub(super) enum Reloaded {
 
 /// Rules, routes and retries of a configuration.
 pub(super) fn engine_settings(config: &Config) -> Result<EngineSettings, RunError> {
-    let rules = RuleBook::new(&config.limits).map_err(|error| RunError::Delivery {
+    let own_account = Some(config.delivery.dsn.account.as_str().into());
+    let limits = LimitSettings { own_account, ..config.limits.clone() };
+    let rules = RuleBook::new(&limits).map_err(|error| RunError::Delivery {
         what: "limits",
         detail: error.to_string(),
         advice: "correct [limits]",

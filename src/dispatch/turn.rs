@@ -100,7 +100,9 @@ impl Fit {
         match (refusal.kind, refusal.cause, refusal.reach) {
             (KeyKind::Account, Cause::Full | Cause::RecordTooShort, Reach::AllRoutes) => Self::ParkAccount(until),
             (KeyKind::Egress | KeyKind::Login, Cause::Full | Cause::RecordTooShort, _) => Self::ParkHop(until),
-            (KeyKind::Account, _, Reach::OneRoute) | (_, Cause::FairReserve, _) => Self::ParkLine(until),
+            (KeyKind::Account, _, Reach::OneRoute) | (_, Cause::FairReserve | Cause::OwnReserve, _) => {
+                Self::ParkLine(until)
+            }
         }
     }
 }

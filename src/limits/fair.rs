@@ -1,18 +1,25 @@
 //! Who used an egress's window, so that the last tenth of it can be kept for those who used little.
 //!
 //! Fair turns cannot help once the slots of an hour are gone. So the last tenth of each egress window is leased only to
-//! accounts that used less than N ÷ (accounts active in it). It mirrors a ring entry by entry: 4 bytes a slot more, for
+//! accounts that used less than N ÷ (accounts active in it), and a fiftieth to outguard's own account alone, so that a
+//! sender who fills an egress keeps no reports from others. It mirrors a ring entry by entry: 4 bytes a slot more, for
 //! egresses alone, and one small entry for each active account, of whom there are at most N.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::report::Cause;
+
 /// The part of a window that is kept: N ÷ this, rounded down.
 const RESERVE_DIVISOR: u32 = 10;
+/// The part that only outguard's own mail (reports to senders) may use: N ÷ this, rounded down.
+const OWN_DIVISOR: u32 = 50;
 
 /// The accounts behind the slots of one ring.
 #[derive(Debug, Default)]
 pub(super) struct FairLog {
+    /// The account of outguard's own mail.
+    own: Option<Arc<str>>,
     ids: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
     /// By id: slots taken, leased ones included. Zero where the id is free.
     shares: Vec<Share>,
@@ -28,11 +35,29 @@ struct Share {
 }
 
 impl FairLog {
-    /// How many slots `account` may take now, with `taken` slots of the window taken; the window's own room is another
-    /// rule's to say.
-    pub(super) fn room(&self, account: &str, slots: u32, taken: u32) -> u32 {
+    /// Nobody's slots yet.
+    pub(super) fn new(own: Option<Arc<str>>) -> Self {
+        Self { own, ..Self::default() }
+    }
+
+    /// An empty log with the same own account.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.own.clone())
+    }
+
+    /// How many slots `account` may take now, with `taken` slots of the window taken, and what bounds it; the window's own
+    /// room is another rule's to say.
+    pub(super) fn room(&self, account: &str, slots: u32, taken: u32) -> (u32, Cause) {
         let mine = self.taken_by(account);
-        allowed(slots, taken, mine, self.others(mine))
+        let fair = allowed(slots, taken, mine, self.others(mine));
+        match self.own_taken(account) {
+            None => (fair, Cause::FairReserve),
+            Some(Own::Asks) => (fair.max((slots / OWN_DIVISOR).saturating_sub(mine)), Cause::FairReserve),
+            Some(Own::Took(own)) => {
+                let beside_own = beside_own(slots, taken, own);
+                if beside_own < fair { (beside_own, Cause::OwnReserve) } else { (fair, Cause::FairReserve) }
+            }
+        }
     }
 
     /// How many of the oldest entries must go until `account` may take one; `None` if all of them are not enough.
@@ -40,12 +65,20 @@ impl FairLog {
         let mine_id = self.ids.get(account).copied();
         let mut mine = self.taken_by(account);
         let mut others = self.others(mine);
-        if allowed(slots, taken, mine, others) > 0 {
+        if self.room(account, slots, taken).0 > 0 {
             return Some(0);
         }
+        let own_id = self.own.as_ref().and_then(|own| self.ids.get(own)).copied();
+        let mut own = match self.own_taken(account) {
+            Some(Own::Took(own)) => Some(own),
+            Some(Own::Asks) | None => None,
+        };
         let mut gone: HashMap<u32, u32> = HashMap::new();
         // At most a tenth of the window is walked: by then the window is below the reserve.
         for (i, &id) in self.order.iter().enumerate() {
+            if Some(id) == own_id {
+                own = own.map(|own| own - 1);
+            }
             if Some(id) == mine_id {
                 mine -= 1;
             } else {
@@ -56,7 +89,9 @@ impl FairLog {
                 }
             }
             let passed = u32::try_from(i + 1).unwrap_or(u32::MAX);
-            if allowed(slots, taken.saturating_sub(passed), mine, others) > 0 {
+            let left = taken.saturating_sub(passed);
+            let own_lets = own.is_none_or(|own| beside_own(slots, left, own) > 0);
+            if allowed(slots, left, mine, others) > 0 && own_lets {
                 return Some(i + 1);
             }
         }
@@ -95,7 +130,7 @@ impl FairLog {
             self.order.shrink_to_fit();
         }
         if self.ids.is_empty() {
-            *self = Self::default();
+            *self = self.anew();
         }
     }
 
@@ -106,6 +141,12 @@ impl FairLog {
 
     fn taken_by(&self, account: &str) -> u32 {
         self.ids.get(account).map_or(0, |&id| self.shares[id as usize].taken)
+    }
+
+    /// How outguard's own account stands to the one that asks; `None` where it has no reserve.
+    fn own_taken(&self, account: &str) -> Option<Own> {
+        let own = self.own.as_deref()?;
+        Some(if own == account { Own::Asks } else { Own::Took(self.taken_by(own)) })
     }
 
     /// Active accounts beside one that took `mine` slots.
@@ -147,9 +188,58 @@ fn allowed(slots: u32, taken: u32, mine: u32, others: u32) -> u32 {
     before_reserve.max(share)
 }
 
+/// How many slots are left to all others beside what is kept for outguard's own mail, which took `own`.
+fn beside_own(slots: u32, taken: u32, own: u32) -> u32 {
+    (slots - slots / OWN_DIVISOR).saturating_sub(taken - own.min(taken))
+}
+
+/// The account of outguard's own mail, as the one that asks sees it.
+enum Own {
+    /// It is the one.
+    Asks,
+    /// It took so many slots of the window.
+    Took(u32),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    type Case<'a> = (u32, &'a [(&'a str, u32)], &'a str, u32, Option<usize>);
+
+    /// A full log of these accounts and slots, all of them outcomes.
+    fn log(own: &str, taken: &[(&str, u32)]) -> FairLog {
+        let mut log = FairLog::new(Some(own.into()));
+        for (account, n) in taken {
+            let account: Arc<str> = (*account).into();
+            log.lease(&account, *n);
+            log.settle(&account, *n, log.order.len());
+        }
+        log
+    }
+
+    #[test]
+    fn a_fiftieth_is_for_outguards_own_mail() {
+        // N, slots taken by whom, who asks: slots it may take, the first entries to go until one more fits
+        let cases: [Case<'_>; 9] = [
+            (300, &[], "a", 294, Some(0)),                     // alone: all but six
+            (300, &[("a", 294)], "a", 0, Some(1)),             // they are not for it
+            (300, &[("a", 294)], "own", 150, Some(0)),         // but for reports
+            (300, &[("own", 6), ("a", 263)], "a", 1, Some(0)), // beside reports, the last tenth is kept as ever
+            (300, &[("own", 6), ("a", 264)], "a", 0, Some(1)),
+            (300, &[("own", 3), ("a", 290), ("b", 4)], "c", 0, Some(4)), // the three of reports that go change nothing
+            (300, &[("own", 3), ("a", 291), ("b", 3)], "own", 97, Some(0)),
+            (300, &[("own", 2), ("a", 268)], "own", 148, Some(0)), // and they have their fair share beside
+            (49, &[("a", 48)], "a", 1, Some(0)),                   // no fiftieth of 49: nothing is kept
+        ];
+        for (slots, taken, asks, room, go) in cases {
+            let log = log("own", taken);
+            let all = taken.iter().map(|(_, n)| n).sum();
+            assert_eq!(log.room(asks, slots, all).0, room, "{taken:?} {asks}");
+            assert_eq!(log.entries_to_go(asks, slots, all), go, "{taken:?} {asks}");
+        }
+        assert_eq!(log("own", &[("a", 294)]).room("a", 300, 294).1, Cause::OwnReserve);
+    }
 
     #[test]
     fn the_last_tenth_is_for_those_who_used_little() {

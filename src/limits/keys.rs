@@ -67,8 +67,8 @@ impl Window {
         let room = self.ring.room(rule.slots);
         match &self.fair {
             Some(fair) if room > 0 => {
-                let fair_room = fair.room(account, rule.slots, self.ring.taken());
-                if fair_room < room { (fair_room, Cause::FairReserve) } else { (room, Cause::Full) }
+                let (fair_room, cause) = fair.room(account, rule.slots, self.ring.taken());
+                if fair_room < room { (fair_room, cause) } else { (room, Cause::Full) }
             }
             _ => (room, Cause::Full),
         }
@@ -110,8 +110,8 @@ impl Window {
 
     /// Takes over the outcomes of the same window under another book; leases are taken again one by one.
     pub(super) fn take_outcomes(&mut self, old: &Window, rule: &LimitRule) {
-        let kept = self.fair.is_some();
-        *self = Self { fair: kept.then(Box::default), ..Self::default() };
+        let fair = self.fair.as_ref().map(|fair| Box::new(fair.anew()));
+        *self = Self { fair, ..Self::default() };
         let nobody: Arc<str> = "".into();
         let mut accounts = old.fair.iter().flat_map(|fair| fair.accounts());
         for outcome in old.ring.outcomes() {
@@ -178,7 +178,8 @@ impl Keys {
         }
         let rules = book.set(set);
         let window = |_: &LimitRule| Window {
-            fair: (rules.kind == KeyKind::Egress && book.fair_reserve == FairReserve::Kept).then(Box::default),
+            fair: (rules.kind == KeyKind::Egress && book.fair_reserve == FairReserve::Kept)
+                .then(|| Box::new(FairLog::new(book.own_account.clone()))),
             ..Window::default()
         };
         let windows = match &rules.rules[..] {

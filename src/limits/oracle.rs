@@ -106,6 +106,7 @@ fn settings(dice: &mut Dice) -> LimitSettings {
         count: dice.pick(&[Unit::Recipients, Unit::Messages]),
         margin: 0,
         count_refused: dice.pick(&[CountRefused::No, CountRefused::Yes]),
+        own_account: None, // its fiftieth has tests of its own
         fair_reserve: dice.pick(&[FairReserve::Kept, FairReserve::Kept, FairReserve::Off]),
         unknown_grace_ms: dice.pick(&[0, 700]),
         overrides,

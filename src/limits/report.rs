@@ -42,6 +42,8 @@ pub enum Cause {
     Full,
     /// The rest of the egress's window is kept for accounts that used less than their share of it.
     FairReserve,
+    /// The rest of the egress's window is kept for outguard's own mail: reports to senders.
+    OwnReserve,
     /// The record does not reach back over the whole window, so what it does not show counts as used.
     RecordTooShort,
 }
@@ -82,6 +84,9 @@ impl fmt::Display for Refusal {
                     f,
                     "the last tenth of {rule} of {kind} {key} is kept for accounts that used less than their share"
                 )
+            }
+            Cause::OwnReserve => {
+                write!(f, "the last fiftieth of {rule} of {kind} {key} is kept for reports to senders")
             }
             Cause::RecordTooShort => write!(
                 f,

@@ -69,6 +69,9 @@ pub struct LimitSettings {
     pub margin: u32,
     /// Whether recipients refused before content keep their slots, for networks that count attempts.
     pub count_refused: CountRefused,
+    /// The account of outguard's own mail, for which a fiftieth of each egress window is kept while the reserve is; set
+    /// from `[dsn] account`.
+    pub own_account: Option<Box<str>>,
     /// Whether the last tenth of each egress window is kept for accounts that used less than their share.
     pub fair_reserve: FairReserve,
     /// How long after the end of an attempt with unknown outcome its slots begin to age, in milliseconds: the kernel may
@@ -108,6 +111,7 @@ impl Default for LimitSettings {
             count: Unit::Recipients,
             margin: 0,
             count_refused: CountRefused::No,
+            own_account: None,
             fair_reserve: FairReserve::Kept,
             unknown_grace_ms: 10 * 60 * 1_000,
             overrides: Vec::new(),
@@ -231,6 +235,7 @@ pub struct RuleBook {
     by_domain: HashMap<Box<str>, SetId>,
     by_route: [HashMap<Box<str>, SetId>; 3],
     pub(super) count_refused: CountRefused,
+    pub(super) own_account: Option<Arc<str>>,
     pub(super) fair_reserve: FairReserve,
     pub(super) unknown_grace_ms: u64,
 }
@@ -248,6 +253,7 @@ impl RuleBook {
             by_domain: HashMap::new(),
             by_route: Default::default(),
             count_refused: settings.count_refused,
+            own_account: settings.own_account.as_deref().map(Into::into),
             fair_reserve: settings.fair_reserve,
             unknown_grace_ms: settings.unknown_grace_ms,
         };

@@ -92,7 +92,9 @@ impl Slots {
         let hop = Parked::Hop(offer.line.hop);
         let (parked, fit) = match (refusal.kind, refusal.cause) {
             (KeyKind::Account, _) => (Parked::Account(offer.line.account), Fit::ParkAccount(until)),
-            (KeyKind::Egress, Cause::FairReserve) => (Parked::Line(offer.line), Fit::ParkLine(until)),
+            (KeyKind::Egress, Cause::FairReserve | Cause::OwnReserve) => {
+                (Parked::Line(offer.line), Fit::ParkLine(until))
+            }
             (KeyKind::Login, _) => (hop, Fit::ParkHop(until)),
             (KeyKind::Egress, _) => {
                 self.full_egresses.insert(asking.egress.counted_as.clone(), until);
