@@ -209,7 +209,7 @@ impl Default for PaceOfClient {
     /// Far above what a web site or a mail client does, far below what a flood does.
     fn default() -> Self {
         let pace = |text: &str| text.parse().ok();
-        Self { connections: pace("20/s burst 200"), commands: pace("500/s burst 10000") }
+        Self { connections: pace("50/s burst 1000"), commands: pace("5000/s burst 50000") }
     }
 }
 
