@@ -153,7 +153,7 @@ fn a_full_disk_stops_intake_and_loses_nothing() {
     }
     let folder = tempfile::Builder::new().prefix("outguard-").tempdir().expect("a folder");
     let disk = folder.path().join("disk");
-    let Some(_mount) = Mount::tmpfs(&disk, 64) else {
+    let Some(mount) = Mount::tmpfs(&disk, 64) else {
         skip!("tmpfs cannot be mounted here");
     };
     let store = disk.join("store");
@@ -191,4 +191,6 @@ fn a_full_disk_stops_intake_and_loses_nothing() {
         assert!(taken_while_filling(&from) || from == "before@example.com" || from == "after@example.com", "{from}");
     }
     relay.stop();
+    // Before its folder is removed.
+    drop(mount);
 }

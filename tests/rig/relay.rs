@@ -123,8 +123,9 @@ impl Site {
 /// A running relay. Dropping it is kill -9.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    site: Arc<Site>,
+    // Ends first: a relay that still writes would keep its folder from being removed.
     running: Running,
+    site: Arc<Site>,
 }
 
 impl Relay {
