@@ -97,7 +97,7 @@ async fn show(folder: &Path, pace: Pace, out: &mut dyn Write) -> Result<(), Fail
     if interrupted {
         sending.iter().for_each(tokio::task::JoinHandle::abort);
         daemon.shutdown().await;
-        return Err(broken("interrupted before the proof".to_owned()));
+        return Err(std::io::Error::new(std::io::ErrorKind::Interrupted, "interrupted before the proof").into());
     }
     // A delivery that came twice would arrive right behind the last.
     tokio::time::sleep(TICK).await;

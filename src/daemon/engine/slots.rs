@@ -177,3 +177,50 @@ fn until(refusal: &Refusal) -> Moment {
         NextSlot::AfterLeases | NextSlot::Never => Moment::END,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::route::{Facts, Router};
+    use crate::delivery::settings::{DeliverySettings, EgressSettings};
+    use crate::dispatch::Class;
+    use crate::limits::{LimitSettings, PaceSettings, RuleBook};
+    use crate::mail::{Domain, QueueId, ReversePath};
+
+    #[test]
+    fn egresses_behind_one_public_address_share_its_slots() {
+        let egress = |name: &str, address: &str, public: Option<&str>| EgressSettings {
+            name: name.to_owned(),
+            address: Some(address.parse().unwrap()),
+            public_address: public.map(|public| public.parse().unwrap()),
+            ..EgressSettings::default()
+        };
+        let egresses = vec![
+            egress("one", "10.0.0.1", Some("192.0.2.1")),
+            egress("two", "10.0.0.2", Some("192.0.2.1")),
+            egress("three", "192.0.2.3", None),
+        ];
+        let router =
+            Router::new(&DeliverySettings { egresses, ..DeliverySettings::default() }, "mail.example").unwrap();
+        let account = Account::named("a@x.example");
+        let facts = Facts {
+            account: &account,
+            reverse_path: &ReversePath::Null,
+            recipient_domain: &Domain::parse("y.example").unwrap(),
+            from_domain: None,
+        };
+        let plan = router.plan(&router.destination(facts)).unwrap();
+        let rates = LimitSettings { egress: vec!["2/h".parse().unwrap()], ..LimitSettings::default() };
+        let limits = Limits::new(RuleBook::new(&rates).unwrap());
+        let mut slots = Slots::new(limits, Paces::new(&PaceSettings::default()));
+        let line = Line { account: AccountId(0), class: Class::Transactional, hop: HopId(0) };
+        let offer = Offer { line, id: QueueId::new(1).unwrap(), recipients: 2 };
+        let mut fits = |place: usize| {
+            let asking = Asking { account: &account, egress: &plan.egresses[place], plan: &plan };
+            slots.fit(&offer, asking, Moment::BEGINNING.plus_ms(1_000)).map(|leased| leased.granted.recipients()).ok()
+        };
+        assert_eq!(fits(0), Some(2));
+        assert_eq!(fits(1), None, "the world counts it with the first");
+        assert_eq!(fits(2), Some(2), "an address of its own");
+    }
+}
