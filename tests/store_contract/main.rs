@@ -77,6 +77,30 @@ async fn a_subscription_misses_nothing() {
     assert_eq!(store.note(Event::Stopped { waiting: 0 }, at(0)).await.unwrap_err(), StoreError::Closed);
 }
 
+/// What `find` looks in goes with the messages, or it would grow for ever.
+#[tokio::test]
+async fn the_index_forgets_what_the_journal_forgot() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = open(&path);
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let m = message(&*store, at(0), &["b@example.net"]);
+        ids.push(m.id);
+        store.accept(m).await.unwrap().into_inner();
+    }
+    let terms = || {
+        let other = rusqlite::Connection::open(path.join("queue.db")).unwrap();
+        other.query_row("SELECT count(*) FROM term", [], |row| row.get::<_, u32>(0)).unwrap()
+    };
+    let attempts = KeepAttempts { keep_ms: 0, earlier_boots_since: None };
+    for (removed, expected) in [(ids[0], 12), (ids[1], 12), (ids[2], 0)] {
+        store.remove(removed, "anna".into(), at(1)).await.unwrap().into_inner();
+        while store.prune(wall(10), attempts, u64::MAX).await.unwrap() {}
+        assert_eq!(terms(), expected, "account and sender are one, Message-ID, the MTA's id, the recipient");
+    }
+}
+
 async fn a_whole_life(store: &dyn Store) {
     let m = message(store, at(0), &["b@example.net", "c@example.com"]);
     let id = m.id;

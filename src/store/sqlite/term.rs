@@ -71,9 +71,7 @@ pub(super) fn prune(tx: &Tx<'_>) -> Result<bool, Failure> {
         let used: bool = tx
             .sql("SELECT EXISTS (SELECT 1 FROM message WHERE id >= ? AND id < ?)")?
             .query_row(params![first, end], |row| row.get(0))?;
-        // The newest bucket is still being filled.
-        let filling = end > tx.memory.ids_reserved;
-        if !used && !filling {
+        if !used {
             let removed = tx.run(
                 "DELETE FROM term WHERE (bucket, hash, message) IN \
                  (SELECT bucket, hash, message FROM term WHERE bucket = ? LIMIT ?)",
