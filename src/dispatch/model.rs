@@ -6,8 +6,8 @@
 //!
 //! Changes that made these tests or those of fairness fail: no start tags; credit or debt for time away; a turn counted as
 //! one recipient; weights, virtual time or the share of bulk left out; a late reading of the store believed; messages that
-//! had no room, or came due while under way or in a head, forgotten; a message under way given a second time; one added
-//! before what waits in the store; parked lines left ready; hops that stay parked; lines without room forgotten; no refill
+//! had no room, or came due while under way, forgotten; a message under way given a second time; one added before what
+//! waits in the store; parked lines left ready; hops that stay parked; lines without room forgotten; no refill
 //! after a park.
 
 use std::collections::{BTreeMap, HashMap};
