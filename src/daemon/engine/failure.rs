@@ -122,6 +122,10 @@ impl Engine {
                     }
                 };
                 for message in page {
+                    // A stop does not wait for a long queue of bounces: the rest waits and bounces after the start.
+                    if self.draining.is_cancelled() {
+                        return Whole::No;
+                    }
                     if !self.bounce_unattempted(message.id, &message.deliveries, status, words, now).await {
                         return Whole::No;
                     }
