@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the top down: an arrow may only point to a room further down (docs/architecture.md).
-const ROOMS: [&str; 22] = [
+const ROOMS: [&str; 23] = [
     "cli", "daemon", "config", "api", "review", "ovh", "intake", "delivery", "store", "event", "dispatch", "guard",
-    "score", "align", "breaker", "limits", "account", "message", "smtp", "mail", "clock", "secret",
+    "score", "align", "breaker", "limits", "account", "message", "smtp", "mail", "reason", "clock", "secret",
 ];
 /// Rooms that hold decisions alone: no socket, file, clock, random or async inside.
-const PURE: [&str; 8] = ["dispatch", "guard", "breaker", "limits", "account", "smtp", "mail", "event"];
+const PURE: [&str; 10] =
+    ["dispatch", "guard", "breaker", "limits", "account", "message", "smtp", "mail", "event", "reason"];
 /// What a pure room does not reach for.
 const IMPURE: [&str; 7] =
     ["tokio::", "std::net::Tcp", "std::net::Udp", "std::fs", "SystemTime::now", "Instant::now", "rusqlite"];

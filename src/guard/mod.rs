@@ -3,9 +3,9 @@
 //! Pure: reasons and thresholds in, one verdict out. It never reads a message itself; scoring and alignment bring the
 //! reasons. The verdict belongs to the acceptance: retries and reloads do not judge again.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
+
+pub use crate::reason::Reason;
 
 /// What is to become of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,17 +17,6 @@ pub enum Decision {
     Hold,
     /// It is refused at the end of its content.
     Reject,
-}
-
-/// One line of evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reason {
-    /// A stable name, `kebab-case`.
-    pub name: Cow<'static, str>,
-    /// What it adds to the score, in points of the scale where ordinary mail is under 50 and spam from 200.
-    pub points: i32,
-    /// One plain sentence for the operator.
-    pub sentence: Cow<'static, str>,
 }
 
 /// The judgement of one message, kept with it.

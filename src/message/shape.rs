@@ -1,0 +1,81 @@
+//! Structure and bounds of a message.
+
+/// What a message may cost to read. Past a bound it is judged by what was read up to there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of the message that are looked at.
+    pub message_bytes_max: usize,
+    /// How deep parts may nest.
+    pub depth_max: usize,
+    /// Parts in all.
+    pub parts_max: usize,
+    /// Header fields of the message and of all its parts.
+    pub fields_max: usize,
+    /// Bytes of one header field's value that are kept.
+    pub field_bytes_max: usize,
+    /// Bytes of text (visible, plain, hidden, each) that are kept.
+    pub text_bytes_max: usize,
+    /// Links that are kept.
+    pub links_max: usize,
+    /// Attachments that are kept, and names of files inside one.
+    pub attachments_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 4 << 20,
+            depth_max: 20,
+            parts_max: 200,
+            fields_max: 1_000,
+            field_bytes_max: 4_096,
+            text_bytes_max: 256 * 1024,
+            links_max: 500,
+            attachments_max: 100,
+        }
+    }
+}
+
+/// A bound that a message met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Bound {
+    /// [`Bounds::message_bytes_max`].
+    Bytes,
+    /// [`Bounds::depth_max`].
+    Depth,
+    /// [`Bounds::parts_max`].
+    Parts,
+    /// [`Bounds::fields_max`].
+    Fields,
+    /// [`Bounds::text_bytes_max`].
+    Text,
+    /// [`Bounds::links_max`].
+    Links,
+    /// [`Bounds::attachments_max`].
+    Attachments,
+    /// The parser failed on it: judged by header and raw text.
+    Unreadable,
+}
+
+/// How a message is built.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// The message's size in bytes, all of it.
+    pub message_bytes: u64,
+    /// Parts, the message itself counted.
+    pub parts: u32,
+    /// The deepest nesting.
+    pub depth: u32,
+    /// Header fields of the message's own header.
+    pub fields: u32,
+    /// The longest line in bytes.
+    pub line_bytes_max: u64,
+    /// The bounds that were met, each once.
+    pub met: Vec<Bound>,
+    /// Parts or fields whose encoding is broken (bad base64, unknown charset, bad encoded word).
+    pub broken_encodings: u32,
+    /// Whether the top type is multipart/report or message/delivery-status stands in it (RFC 6522, 3464).
+    pub report: bool,
+    /// Whether a part is signed or encrypted (multipart/signed, multipart/encrypted, S/MIME).
+    pub secured: bool,
+}

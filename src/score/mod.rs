@@ -1,0 +1,10 @@
+//! What speaks for and against a message before it leaves: reasons with points, on the scale where ordinary mail is
+//! under 50 and spam from 200.
+//!
+//! Rules, model and behaviour each look at a [`Submission`] and bring [`Reason`](crate::reason::Reason)s; the verdict
+//! over them is the guard's, not ours. Judging one message changes nothing: what is learned comes by the events of the
+//! queue. Start with [`submission`].
+
+pub mod submission;
+
+pub use submission::Submission;
