@@ -10,8 +10,8 @@ use crate::guard::{Decision, Verdict};
 use crate::mail::{Address, BodyType, QueueId, Recipient, ReversePath};
 use crate::store::{
     AttemptRow, AttemptsPruned, Content, DeliveryRow, DeliveryState, Destination, DueDelivery, EventRow, Filter, Gate,
-    GateKind, Index, Line, LineCount, MessageRow, Page, Reads, SenderRow, StoreError, StoreFuture, Totals,
-    WaitingMessage,
+    GateKind, Index, Line, LineCount, MemoryKind, MemoryRow, MessageRow, Page, Reads, SenderRow, StoreError,
+    StoreFuture, Totals, WaitingMessage,
 };
 
 /// When everything in the fake happened: 2026-11-21 10:00:00 UTC.
@@ -142,6 +142,10 @@ impl Reads for FakeStore {
     }
 
     fn attempts_pruned(&self) -> StoreFuture<'_, Option<AttemptsPruned>> {
+        never()
+    }
+
+    fn memories(&self, _: MemoryKind, _: Option<bytes::Bytes>, _: usize) -> StoreFuture<'_, Vec<MemoryRow>> {
         never()
     }
 

@@ -7,6 +7,7 @@
 //! Invariants kept here: 1 (nothing is lost), 3 (no word without its deed), 6 (bounded).
 
 pub mod error;
+pub mod memory;
 pub mod proof;
 pub mod query;
 pub mod settings;
@@ -19,6 +20,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 
 pub use error::StoreError;
+pub use memory::{Memory, MemoryKind, MemoryRow, MemoryTooLong};
 pub use proof::Stored;
 pub use query::{
     AttemptRow, Content, DeliveryRow, DueDelivery, EventRow, Filter, Gate, GateKind, LineCount, MessageRow, Page,
@@ -111,6 +113,14 @@ pub trait Store: Reads {
     /// Appends an event that belongs to no other transaction.
     fn note(&self, event: Event, now: Now) -> StoreFuture<'_, Stored<()>>;
 
+    /// Writes what a room that learns will want to know after a restart. Up to [`Memory::BATCH_MAX`] of them, of
+    /// [`Memory::BATCH_BYTES_MAX`], are kept together or not at all; more are several transactions, in order. Refused
+    /// like new mail when the disk is nearly full; after an error any of them may be there: ask again, or leave it.
+    fn remember(&self, memories: Vec<Memory>, now: Now) -> StoreFuture<'_, Stored<()>>;
+
+    /// Forgets what was last written before `before`. In small batches; returns whether there may be more to do.
+    fn forget_memories(&self, kind: MemoryKind, before: WallMs) -> StoreFuture<'_, bool>;
+
     /// Forgets history older than `before`, and more while the journal is over `journal_bytes_max`; attempts only as
     /// [`KeepAttempts`] says. In small batches; returns whether there is more to do.
     fn prune(&self, before: WallMs, attempts: KeepAttempts, journal_bytes_max: u64) -> StoreFuture<'_, bool>;
@@ -160,6 +170,10 @@ pub trait Reads: Send + Sync + 'static {
 
     /// The closed gates.
     fn gates(&self) -> StoreFuture<'_, Vec<Gate>>;
+
+    /// What is remembered of a kind, in the order of the keys, after `after_key`, at most `limit` (a page of large values
+    /// may be shorter; an empty one is the end).
+    fn memories(&self, kind: MemoryKind, after_key: Option<Bytes>, limit: usize) -> StoreFuture<'_, Vec<MemoryRow>>;
 
     /// Counts over the whole queue.
     fn totals(&self) -> StoreFuture<'_, Totals>;

@@ -9,7 +9,7 @@ use outguard::clock::{Clock, SystemClock};
 use outguard::store::settings::FreeMin;
 use outguard::store::sqlite::SqliteStore;
 use outguard::store::sqlite::faults::{CommitFault, Faults};
-use outguard::store::{DeliveryState, Index, Reads as _, Store, StoreError};
+use outguard::store::{DeliveryState, Index, Memory, MemoryKind, Reads as _, Store, StoreError};
 
 use super::sample::{at, conclusion, delivered, message, request, settings, states};
 
@@ -200,6 +200,37 @@ async fn an_end_that_cannot_be_written_waits_for_a_person() {
     let names: Vec<&str> = store.history(id).await.unwrap().iter().map(|e| e.event.name()).collect();
     assert_eq!(names, ["message.accepted", "message.held", "delivery.delivered"]);
     assert_eq!(store.attempts(u64::MAX).await.unwrap()[0].ended_wall, Some(at(2).wall));
+}
+
+/// What is learned is asked for again by who learned it: after the fault it is there whole.
+#[tokio::test]
+async fn what_is_learned_may_be_asked_for_again() {
+    for fault in BOTH {
+        let (_folder, store, script) = open();
+        let learned = |value: &str| {
+            let keep = |key: &str| Memory::keep(MemoryKind::Habit, key.to_owned(), value.to_owned()).unwrap();
+            vec![keep("a"), keep("b")]
+        };
+        let values = || async {
+            let rows = store.memories(MemoryKind::Habit, None, 10).await.unwrap();
+            rows.into_iter().map(|row| String::from_utf8(row.value.to_vec()).unwrap()).collect::<Vec<_>>()
+        };
+        store.remember(learned("1"), at(0)).await.unwrap().into_inner();
+        script.next(&[fault]);
+        let error = store.remember(learned("2"), at(1)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unknown { .. }), "{fault:?}: {error}");
+        store.accept(message(&*store, at(0), &["b@example.net"])).await.unwrap().into_inner();
+        let found = values().await;
+        assert!(found == ["1", "1"] || found == ["2", "2"], "{fault:?}: together or not at all: {found:?}");
+        store.remember(learned("3"), at(2)).await.unwrap().into_inner();
+        assert_eq!(values().await, ["3", "3"], "{fault:?}");
+    }
+    let (_folder, store, script) = open();
+    script.free.store(999, Ordering::Relaxed);
+    let habit = || vec![Memory::keep(MemoryKind::Habit, "a", "1").unwrap()];
+    wait_for(|| async { matches!(store.remember(habit(), at(0)).await, Err(StoreError::Full { .. })) }).await;
+    script.free.store(0, Ordering::Relaxed);
+    wait_for(|| async { store.remember(habit(), at(0)).await.is_ok() }).await;
 }
 
 pub(crate) async fn wait_for<F: Future<Output = bool>>(mut until: impl FnMut() -> F) {

@@ -20,8 +20,8 @@ use outguard::guard::Decision;
 use outguard::mail::QueueId;
 use outguard::store::query::ContentBody;
 use outguard::store::{
-    DeliveryEnd, DeliveryOutcome, DeliveryState, Filter, Gate, GateKind, Index, KeepAttempts, Page, Reads, RouteFacts,
-    Store, StoreError,
+    DeliveryEnd, DeliveryOutcome, DeliveryState, Filter, Gate, GateKind, Index, KeepAttempts, Memory, MemoryKind, Page,
+    Reads, RouteFacts, Store, StoreError,
 };
 use sample::{account, at, conclusion, deferred, delivered, line, message, open, request, states, to, wall};
 
@@ -37,6 +37,7 @@ async fn contract(make: impl Fn() -> Arc<dyn Store>) {
     large_bodies_live_as_long_as_their_message(&*make()).await;
     lists_and_searches(&*make()).await;
     history_is_forgotten_in_time(&*make()).await;
+    what_is_learned_is_kept_by_kind(&*make()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -442,4 +443,61 @@ async fn history_is_forgotten_in_time(store: &dyn Store) {
     assert_eq!(rest[0].row, last);
     store.note(Event::Stopped { waiting: 1 }, at(9_000)).await.unwrap().into_inner();
     assert_eq!(store.events(last, 10).await.unwrap()[0].row, last + 1);
+}
+
+async fn what_is_learned_is_kept_by_kind(store: &dyn Store) {
+    let keep = |kind, key: &[u8], value: &str| Memory::keep(kind, key.to_vec(), value.to_owned()).unwrap();
+    let read = |kind, after: Option<&[u8]>, limit| {
+        let after = after.map(Bytes::copy_from_slice);
+        async move {
+            let rows = store.memories(kind, after, limit).await.unwrap();
+            rows.into_iter().map(|row| (row.key.to_vec(), row.value.to_vec(), row.updated)).collect::<Vec<_>>()
+        }
+    };
+    store.remember(Vec::new(), at(0)).await.unwrap().into_inner();
+    for kind in MemoryKind::ALL {
+        assert!(read(kind, None, 10).await.is_empty(), "{kind:?}");
+        // The same key of another kind is another one; the empty key is one.
+        let memories = vec![keep(kind, b"", kind.as_str()), keep(kind, b"b", "1"), keep(kind, b"\0\xff", "2")];
+        store.remember(memories, at(10)).await.unwrap().into_inner();
+    }
+    let habits: [(&[u8], &[u8]); 3] = [(b"", b"habit"), (b"\0\xff", b"2"), (b"b", b"1")];
+    let habits = habits.map(|(key, value)| (key.to_vec(), value.to_vec(), wall(10)));
+    assert_eq!(read(MemoryKind::Habit, None, 10).await, habits, "in the order of bytes");
+    assert_eq!(read(MemoryKind::Habit, None, 2).await, habits[..2]);
+    assert_eq!(read(MemoryKind::Habit, Some(b""), 1).await, habits[1..2], "after the empty key");
+    assert_eq!(read(MemoryKind::Habit, Some(b"b"), 10).await, []);
+    // One call may speak of a key again: the last word counts.
+    let turns = vec![
+        keep(MemoryKind::Habit, b"b", "3"),
+        Memory::forget(MemoryKind::Habit, "").unwrap(),
+        Memory::forget(MemoryKind::Habit, "never there").unwrap(),
+        keep(MemoryKind::Habit, b"b", "4"),
+    ];
+    store.remember(turns, at(20)).await.unwrap().into_inner();
+    let expected = [habits[1].clone(), (b"b".to_vec(), b"4".to_vec(), wall(20))];
+    assert_eq!(read(MemoryKind::Habit, None, 10).await, expected);
+    while store.forget_memories(MemoryKind::Habit, wall(20)).await.unwrap() {}
+    assert_eq!(read(MemoryKind::Habit, None, 10).await, expected[1..], "half-open: what was written at it stays");
+    assert_eq!(read(MemoryKind::Taught, None, 10).await.len(), 3, "another kind has another age");
+    // More than one transaction, more than one page, more than one batch of forgetting.
+    let many = |n: u32| keep(MemoryKind::Sketch, &n.to_be_bytes(), "sketch");
+    store.remember((0..1_200).map(many).collect(), at(30)).await.unwrap().into_inner();
+    assert_eq!(read(MemoryKind::Sketch, None, 5_000).await.len(), 1_203);
+    let large = Bytes::from(vec![7; Memory::VALUE_BYTES_MAX]);
+    let large = |n: u8| Memory::keep(MemoryKind::Taught, vec![b'x', n], large.clone()).unwrap();
+    store.remember((0..100).map(large).collect(), at(30)).await.unwrap().into_inner();
+    let (mut after, mut pages) = (Some(b"b".to_vec()), Vec::new());
+    loop {
+        let page = read(MemoryKind::Taught, after.as_deref(), 1_000).await;
+        let Some(last) = page.last() else { break };
+        after = Some(last.0.clone());
+        pages.push(page.len());
+    }
+    assert_eq!(pages, [64, 36], "a page is bounded in bytes");
+    let mut batches = 0;
+    while store.forget_memories(MemoryKind::Sketch, wall(31)).await.unwrap() {
+        batches += 1;
+    }
+    assert_eq!((batches, read(MemoryKind::Sketch, None, 10).await), (2, Vec::new()));
 }

@@ -5,12 +5,12 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::sync::Arc;
 
 use outguard::store::sqlite::{OpenError, SqliteStore};
-use outguard::store::{DeliveryState, GateKind, Reads as _};
+use outguard::store::{DeliveryState, GateKind, Memory, MemoryKind, Reads as _, Store as _};
 
-use super::sample::{FixedClock, open, settings};
+use super::sample::{FixedClock, at, open, settings};
 
 /// Version and contents of a store that a release of that version wrote.
-const FIXTURES: [(u32, &str); 1] = [(1, include_str!("fixtures/v1.sql"))];
+const FIXTURES: [(u32, &str); 2] = [(1, include_str!("fixtures/v1.sql")), (2, include_str!("fixtures/v2.sql"))];
 
 fn store_of(sql: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -32,6 +32,8 @@ async fn old_stores_open_with_all_they_hold() {
         assert_eq!((recovered.unknown_attempts, recovered.waiting), (1, 2), "version {version}");
         let (row, deliveries) = store.message("0000000001".parse().unwrap()).await.unwrap().unwrap();
         assert_eq!(row.account.as_str(), "shop@example.org", "version {version}");
+        let header_from = (version > 1).then_some("example.org");
+        assert_eq!(row.header_from.as_deref(), header_from, "version {version}");
         assert_eq!(row.verdict.score_points, 40, "version {version}");
         let states: Vec<_> = deliveries.iter().map(|d| d.state).collect();
         let expected = [DeliveryState::Delivered, DeliveryState::Waiting, DeliveryState::Waiting];
@@ -48,7 +50,10 @@ async fn old_stores_open_with_all_they_hold() {
         let attempts = store.attempts(u64::MAX).await.unwrap();
         let ends: Vec<_> = attempts.iter().map(|a| (a.recipients, a.unknown, a.boot_id.as_str())).collect();
         assert_eq!(ends, [(1, false, "old-boot"), (1, true, "boot")], "version {version}");
-        assert!(outguard::store::Store::allocate(&*store).unwrap().number() >= 65_537, "ids go on");
+        let memory = vec![Memory::keep(MemoryKind::Habit, "shop@example.org", "v1").unwrap()];
+        store.remember(memory, at(0)).await.unwrap().into_inner();
+        assert_eq!(store.memories(MemoryKind::Habit, None, 10).await.unwrap().len(), 1, "version {version}");
+        assert!(store.allocate().unwrap().number() >= 65_537, "ids go on");
     }
 }
 

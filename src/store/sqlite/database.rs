@@ -11,7 +11,7 @@ use rusqlite::{Connection, FileControl, OpenFlags, ffi};
 use super::open::OpenError;
 
 /// One script a version, in order. A script that was released is never changed: stores of that version exist.
-const MIGRATIONS: [&str; 2] = [include_str!("v1.sql"), include_str!("v2.sql")];
+const MIGRATIONS: [&str; 3] = [include_str!("v1.sql"), include_str!("v2.sql"), include_str!("v3.sql")];
 /// "ogrd", so that `file` and a curious person can tell whose database it is.
 const APPLICATION_ID: i32 = 0x6f67_7264;
 /// How long a connection waits for the lock that recovery or a checkpoint of another connection holds.

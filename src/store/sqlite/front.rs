@@ -9,6 +9,7 @@ use super::accept::accept;
 use super::attempt::{self, Settled, Taken, UnattemptedEnds};
 use super::failure::Failure;
 use super::history::{self, Prune, Pruned};
+use super::memory;
 use super::operator;
 use super::readers::{Read, Reader};
 use super::request::{Deed, Kind, Undo};
@@ -21,7 +22,8 @@ use crate::event::Event;
 use crate::mail::QueueId;
 use crate::store::{
     Acceptance, Body, Concluded, Conclusion, DeliveryEnd, Destination, Filter, Gate, GateKind, Index, KeepAttempts,
-    Lease, LeaseError, LeaseFuture, LeaseRequest, Reroute, SpoolWriter, Store, StoreError, StoreFuture, Stored,
+    Lease, LeaseError, LeaseFuture, LeaseRequest, Memory, MemoryKind, Reroute, SpoolWriter, Store, StoreError,
+    StoreFuture, Stored,
 };
 
 type Run<I, T> = fn(&I, &mut Tx<'_>) -> Result<T, Failure>;
@@ -284,6 +286,19 @@ impl Store for SqliteStore {
 
     fn note(&self, event: Event, now: Now) -> StoreFuture<'_, Stored<()>> {
         Box::pin(self.plain(Kind::Other, (event, now.wall), operator::note))
+    }
+
+    fn remember(&self, memories: Vec<Memory>, now: Now) -> StoreFuture<'_, Stored<()>> {
+        Box::pin(async move {
+            for batch in Memory::batches(memories) {
+                self.plain(Kind::Accept, (batch, now.wall), memory::remember).await?.into_inner();
+            }
+            Ok(Stored::after_sync(()))
+        })
+    }
+
+    fn forget_memories(&self, kind: MemoryKind, before: WallMs) -> StoreFuture<'_, bool> {
+        Box::pin(async move { Ok(self.plain(Kind::Other, (kind, before), memory::forget).await?.into_inner()) })
     }
 
     fn prune(&self, before: WallMs, attempts: KeepAttempts, journal_bytes_max: u64) -> StoreFuture<'_, bool> {

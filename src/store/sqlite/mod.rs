@@ -4,7 +4,7 @@
 //! but through SQLite. Invariants kept here: 1, 3, 6.
 //!
 //! Read [`writer`] first, then [`recovery`] (what follows a failed write), then `v1.sql`. What a transaction does is in
-//! [`accept`], [`attempt`], [`operator`], [`waiting`] and [`history`]; reads are `read_queue` and `read_history`.
+//! [`accept`], [`attempt`], [`operator`], [`waiting`], [`memory`] and [`history`]; reads are `read_queue` and `read_history`.
 //!
 //! What it assumes of its disk: that a sync which returned without error is on it, and that what was written is what is
 //! read. A disk whose cache lies about flushes loses the last moments at a power cut, as every store on it would.
@@ -18,6 +18,7 @@ pub mod faults;
 mod folder;
 mod front;
 mod history;
+mod memory;
 pub mod open;
 mod operator;
 mod read_history;
@@ -58,7 +59,7 @@ use readers::{Readers, lock};
 use shared::{IDS_BLOCK, Shared};
 use spool::Spool;
 pub use subscription::Subscription;
-use tx::{After, Care, Memory, Tx};
+use tx::{After, Care, Known, Tx};
 use writer::{Message, Writer};
 
 /// Requests that may wait for the writer; further callers wait for a place.
@@ -104,7 +105,7 @@ impl SqliteStore {
         let db = WriterConnection::open(&file)?;
         let wrong = |source| OpenError::Database { file: file.clone(), source };
         check(&db.db, &file)?;
-        let mut memory = Memory::default();
+        let mut memory = Known::default();
         memory.load(&db.db).map_err(wrong)?;
         let first_event = memory.last_event.unsigned_abs();
         let first_id = memory.ids_reserved.unsigned_abs();
@@ -204,7 +205,7 @@ fn check(db: &Connection, file: &std::path::Path) -> Result<(), OpenError> {
 }
 
 /// What a crash left is put right, and ids are reserved, before anybody asks for anything.
-fn recover(db: &Connection, memory: &mut Memory, clock: &dyn Clock) -> rusqlite::Result<Recovered> {
+fn recover(db: &Connection, memory: &mut Known, clock: &dyn Clock) -> rusqlite::Result<Recovered> {
     let transaction = db.unchecked_transaction()?;
     memory.batch += 1;
     memory.ids_reserved += IDS_BLOCK.cast_signed();

@@ -3,18 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::SqliteStore;
 use super::database;
 use super::folder;
 use super::open::OpenError;
-use super::readers::Readers;
+use super::readers::{Reader, Readers};
 use super::spool::Spool;
 use crate::account::Account;
 use crate::clock::{Clock, WallMs};
 use crate::mail::QueueId;
 use crate::store::{
-    AttemptRow, AttemptsPruned, Content, DeliveryRow, DueDelivery, EventRow, Filter, Gate, Line, LineCount, MessageRow,
-    Page, Reads, SenderRow, StoreFuture, Totals, WaitingMessage,
+    AttemptRow, AttemptsPruned, Content, DeliveryRow, DueDelivery, EventRow, Filter, Gate, Line, LineCount, MemoryKind,
+    MemoryRow, MessageRow, Page, Reads, SenderRow, StoreFuture, Totals, WaitingMessage,
 };
 
 /// A store that is only read: beside a daemon, or without one.
@@ -97,6 +99,16 @@ macro_rules! reads {
 
             fn gates(&self) -> StoreFuture<'_, Vec<Gate>> {
                 Box::pin(Arc::clone(&self.$($way).+).read(|reader| reader.gates()))
+            }
+
+            fn memories(
+                &self,
+                kind: MemoryKind,
+                after_key: Option<Bytes>,
+                limit: usize,
+            ) -> StoreFuture<'_, Vec<MemoryRow>> {
+                let read = move |reader: &Reader| reader.memories(kind, after_key.as_deref(), limit);
+                Box::pin(Arc::clone(&self.$($way).+).read(read))
             }
 
             fn totals(&self) -> StoreFuture<'_, Totals> {

@@ -10,7 +10,7 @@ use crate::store::{AttemptId, StoreError};
 /// What is at stake, which decides when a request is refused and what follows a commit whose end is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// New mail: the first to be refused when space or trust in the disk is short.
+    /// New mail, and what was learned: the first to be refused when space or trust in the disk is short.
     Accept,
     /// Leave to send: refused next.
     Lease,

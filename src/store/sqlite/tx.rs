@@ -18,7 +18,7 @@ pub(super) const EVENT_OVERHEAD_BYTES: i64 = 40;
 
 /// What the writer knows without asking the database. Right only while every transaction that changed it was committed.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct Known {
     names: HashMap<Arc<str>, i64, foldhash::fast::RandomState>,
     gates: HashSet<(GateKind, String)>,
     /// The last event's row.
@@ -33,7 +33,7 @@ pub(super) struct Memory {
     pub(super) ids_reserved: i64,
 }
 
-impl Memory {
+impl Known {
     /// Reads all of it; the row counters never fall.
     pub(super) fn load(&mut self, db: &Connection) -> rusqlite::Result<()> {
         self.names.clear();
@@ -82,7 +82,7 @@ pub(super) struct After {
 /// The transaction of a batch.
 pub(super) struct Tx<'c> {
     pub(super) db: &'c Connection,
-    pub(super) memory: &'c mut Memory,
+    pub(super) memory: &'c mut Known,
     pub(super) after: &'c mut After,
     /// Whether leases may be made now: not while the disk is nearly full.
     pub(super) leases: bool,

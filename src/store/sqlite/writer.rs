@@ -14,7 +14,7 @@ use super::recovery::Trouble;
 use super::request::{Kind, Request};
 use super::shared::Shared;
 use super::space::{Room, Space};
-use super::tx::{After, Care, Memory, Tx};
+use super::tx::{After, Care, Known, Tx};
 use crate::clock::{BootMs, Clock};
 use crate::store::StoreError;
 
@@ -45,7 +45,7 @@ pub(super) struct Writer {
     pub(super) requests: Receiver<Message>,
     /// `None` after a failed write, until the file is opened again.
     pub(super) db: Option<WriterConnection>,
-    pub(super) memory: Memory,
+    pub(super) memory: Known,
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) faults: Arc<dyn Faults>,
