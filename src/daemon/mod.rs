@@ -4,6 +4,7 @@
 //! about mail.
 
 pub mod engine;
+mod judge;
 pub mod log;
 mod operator;
 pub mod privileges;
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::engine::Engine;
 use self::engine::StartError;
+use self::judge::Judging;
 use self::privileges::{PrivilegeError, RunsAs};
 use crate::api::{Api, ControlSocket, SocketError};
 use crate::clock::{Clock, SystemClock, WallMs};
@@ -159,11 +161,13 @@ impl Daemon {
         let settings = reload::engine_settings(&config)?;
         let any_store: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let engine = Engine::start(settings, any_store, Arc::clone(&clock), edges, abandoned_receiver).await?;
+        let judging = Arc::new(Judging::new(&config.store.path, clock.now().wall));
         let intake = Intake::new(Parts {
             settings: config.intake.clone(),
             accounts: config.account.clone(),
             rotation: senders::remembered(store.as_ref(), &config.account, clock.now().wall).await,
             queue: Arc::clone(&engine) as Arc<dyn crate::intake::Queue>,
+            judge: Arc::clone(&judging) as Arc<dyn crate::intake::Judge>,
             clock: Arc::clone(&clock),
         })?;
         let control = ControlSocket::bind(&config.api)?;

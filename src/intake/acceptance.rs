@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::Client;
 use super::collect::{Collected, Collector};
+use super::judge::{Asked, Judged};
 use super::live::Live;
 use super::reports::Report;
 use super::shared::Shared;
@@ -16,10 +17,10 @@ use crate::clock::Now;
 use crate::dispatch::Class;
 use crate::event::Event;
 use crate::guard::Verdict;
-use crate::mail::{Domain, header};
+use crate::mail::{Domain, QueueId, header};
 use crate::smtp::server::{Session, TlsState, Transaction};
 use crate::smtp::{Accepted, ContentAnswer, Refusal, replies};
-use crate::store::Acceptance;
+use crate::store::{Acceptance, Body, StoreError};
 
 /// The longest Message-ID kept, in bytes (RFC 5322 2.1.1 bounds its line).
 const MESSAGE_ID_BYTES_MAX: usize = 998;
@@ -56,15 +57,28 @@ impl Shared {
             Err(_) => return late(),
         };
         let Collected { id, head, body, share } = collected;
-        let message_bytes = body.len();
         let now = self.clock.now();
-        let acceptance = match self.acceptance(&ended, &head, message_bytes, now) {
-            Ok(draft) => draft.with(id, body, &ended, now),
-            Err(refusal) => {
-                self.report(Report::MessageRefused, label, &refusal.reply().to_string());
-                return ContentAnswer::Refused(refusal);
-            }
+        let refused = |refusal: Refusal| {
+            self.report(Report::MessageRefused, label, &refusal.reply().to_string());
+            ContentAnswer::Refused(refusal)
         };
+        let draft = match self.draft(&ended, &head, id, body.len(), now) {
+            Ok(draft) => draft,
+            Err(refusal) => return refused(refusal),
+        };
+        let judged = match timeout_at(until, self.judged(&ended, &draft, &head, &body, now)).await {
+            Ok(Ok(judged)) => judged,
+            Ok(Err(error)) => {
+                self.report(Report::StoreRefused, label, &error.to_string());
+                return ContentAnswer::Refused(error.refusal());
+            }
+            Err(_) => return late(),
+        };
+        let (verdict, fields) = match judged {
+            Judged::Verdict { verdict, fields } => (verdict, fields),
+            Judged::Refused(refusal) => return refused(refusal),
+        };
+        let acceptance = draft.with(body, &ended, now, verdict, &fields);
         // A task of its own: what may be stored already must come to its end, whatever becomes of this session.
         let queue = Arc::clone(&self.queue);
         let accepting = self.tasks.spawn(async move {
@@ -86,10 +100,11 @@ impl Shared {
         }
     }
 
-    fn acceptance<'a>(
+    fn draft<'a>(
         &self,
         ended: &Ended<'_>,
         head: &'a [u8],
+        id: QueueId,
         message_bytes: u64,
         now: Now,
     ) -> Result<Draft<'a>, Refusal> {
@@ -103,7 +118,38 @@ impl Shared {
         let header_from = header_from(head);
         let destinations = self.queue.destinations(&resolved.account, envelope, header_from.as_deref());
         let class = self.queue.class(head, message_bytes, envelope.recipients.len());
-        Ok(Draft { resolved, destinations, class, header_from, head })
+        let trace = trace(ended, id, now);
+        Ok(Draft { id, resolved, destinations, class, header_from, trace, head })
+    }
+
+    /// What the guard says, by as much of the message as it looks at.
+    async fn judged(
+        &self,
+        ended: &Ended<'_>,
+        draft: &Draft<'_>,
+        head: &Bytes,
+        body: &Body,
+        now: Now,
+    ) -> Result<Judged, StoreError> {
+        let bytes = match body {
+            Body::Inline(bytes) => bytes.clone(),
+            Body::Spooled(file) => file.first_bytes(self.judge.bytes_max()).await?,
+        };
+        debug_assert!(bytes.starts_with(&head[..head.len().min(bytes.len())]), "the head is the body's");
+        let judging = self.judge.judge(Asked {
+            id: draft.id,
+            bytes,
+            message_bytes: body.len(),
+            envelope: &ended.transaction.envelope,
+            destinations: &draft.destinations,
+            account: &draft.resolved.account,
+            source: draft.resolved.source,
+            client: ended.client.origin(&ended.transaction),
+            header_from: draft.header_from.as_deref(),
+            prefix: &draft.trace,
+            at: now,
+        });
+        Ok(judging.await)
     }
 
     /// Whose it is, after senders that keep changing their name have been seen through.
@@ -126,43 +172,51 @@ impl Shared {
 
 /// What was found out about a message before it is put together.
 struct Draft<'a> {
+    id: QueueId,
     resolved: Resolved,
     destinations: Vec<crate::store::Destination>,
     class: Class,
     header_from: Option<String>,
+    /// Our Received field.
+    trace: String,
     head: &'a [u8],
 }
 
+/// Our Received field, with its line end.
+fn trace(ended: &Ended<'_>, id: QueueId, now: Now) -> String {
+    let Ended { session, client, live, transaction } = ended;
+    let trace = Trace {
+        hello: session.hello(),
+        ip: client.ip(),
+        own_name: &live.smtp.own_name,
+        encrypted: session.tls() == TlsState::Active,
+        authenticated: session.login().is_some(),
+        id,
+        envelope: &transaction.envelope,
+        received: now.wall,
+    };
+    trace.to_string()
+}
+
 impl Draft<'_> {
-    fn with(self, id: crate::mail::QueueId, body: crate::store::Body, ended: &Ended<'_>, now: Now) -> Acceptance {
-        let Ended { session, client, live, transaction } = ended;
-        let envelope = transaction.envelope.clone();
-        let trace = Trace {
-            hello: session.hello(),
-            ip: client.ip(),
-            own_name: &live.smtp.own_name,
-            encrypted: session.tls() == TlsState::Active,
-            authenticated: session.login().is_some(),
-            id,
-            envelope: &envelope,
-            received: now.wall,
-        };
-        let prefix = Bytes::from(trace.to_string());
+    /// The message as it is stored. The Received field stands on top (RFC 5321 4.4), further fields of ours under it.
+    fn with(self, body: Body, ended: &Ended<'_>, now: Now, verdict: Verdict, fields: &str) -> Acceptance {
+        let prefix = Bytes::from(self.trace + fields);
         let message_id = header::first(self.head, "Message-ID").map(|field| field.text(MESSAGE_ID_BYTES_MAX));
         Acceptance {
-            id,
+            id: self.id,
             received: now,
-            client: client.label.clone(),
+            client: ended.client.label.clone(),
             account: self.resolved.account,
             source: self.resolved.source,
             class: self.class.number(),
-            envelope,
+            envelope: ended.transaction.envelope.clone(),
             destinations: self.destinations,
             mta_id: self.resolved.mta_id,
             message_id: message_id.filter(|id| !id.is_empty()),
             header_from: self.header_from,
             prefix,
-            verdict: Verdict::from_reasons(Vec::new(), None),
+            verdict,
             header_needs_utf8: header::fields(self.head).any(|field| !field.raw.is_ascii()),
             body,
             report_on: None,

@@ -83,6 +83,14 @@ impl Client {
         }
     }
 
+    /// Where the one who wrote the message is: what a trusted client says of its own client, else the client itself.
+    pub(super) fn origin(&self, transaction: &Transaction) -> Option<IpAddr> {
+        match transaction.forward.addr {
+            Attribute::Given(ip) if self.rights.trust == Trust::Trusted => Some(ip.to_canonical()),
+            _ => self.ip(),
+        }
+    }
+
     /// Whose the message is, by all that is known at its end.
     pub(super) fn resolve(
         &self,

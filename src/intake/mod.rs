@@ -1,7 +1,7 @@
 //! Taking mail: listeners, sessions, TLS, AUTH, trust.
 //!
-//! The edge around the pure session of `smtp`: it moves bytes, keeps deadlines and asks [`queue::Queue`]. It never decides what
-//! leaves, and never says 250 to content without the store's proof. Start with [`queue`], then [`settings`], `session`
+//! The edge around the pure session of `smtp`: it moves bytes, keeps deadlines and asks [`queue::Queue`] and [`judge::Judge`]. It
+//! never decides what leaves, and never says 250 to content without the store's proof. Start with [`queue`], then [`settings`], `session`
 //! (the loop of one connection), `acceptance` (the final dot) and [`trust`].
 //!
 //! Invariants kept here: 3 (no word without its deed), 4 (bytes are kept), 6 (bounded), 7 (nothing leaks).
@@ -10,6 +10,7 @@ mod acceptance;
 mod client;
 mod collect;
 mod guards;
+pub mod judge;
 pub mod limits;
 pub mod listener;
 mod listening;
@@ -32,6 +33,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use judge::Judge;
 pub use listener::{BindError, Bound};
 pub use live::SettingsError;
 pub use queue::Queue;
@@ -65,6 +67,8 @@ pub struct Parts {
     pub rotation: Rotation,
     /// Where mail goes.
     pub queue: Arc<dyn Queue>,
+    /// Who judges it.
+    pub judge: Arc<dyn Judge>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -85,7 +89,7 @@ impl Intake {
     /// Which file cannot be used.
     pub fn new(parts: Parts) -> Result<Self, SettingsError> {
         let live = Live::new(parts.settings, parts.accounts)?;
-        Ok(Self { shared: Arc::new(Shared::new(parts.queue, parts.clock, parts.rotation, live)) })
+        Ok(Self { shared: Arc::new(Shared::new(parts.queue, parts.judge, parts.clock, parts.rotation, live)) })
     }
 
     /// Begins to take connections. To be called within a runtime.

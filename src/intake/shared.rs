@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::guards::Guards;
+use super::judge::Judge;
 use super::limits::{Connections, InFlight};
 use super::listening::Listening;
 use super::live::Live;
@@ -17,6 +18,7 @@ use crate::clock::Clock;
 
 pub(super) struct Shared {
     pub queue: Arc<dyn Queue>,
+    pub judge: Arc<dyn Judge>,
     pub clock: Arc<dyn Clock>,
     pub connections: Arc<Connections>,
     pub in_flight: Arc<InFlight>,
@@ -33,9 +35,16 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(queue: Arc<dyn Queue>, clock: Arc<dyn Clock>, rotation: Rotation, live: Live) -> Self {
+    pub(super) fn new(
+        queue: Arc<dyn Queue>,
+        judge: Arc<dyn Judge>,
+        clock: Arc<dyn Clock>,
+        rotation: Rotation,
+        live: Live,
+    ) -> Self {
         Self {
             queue,
+            judge,
             clock,
             connections: Arc::default(),
             in_flight: Arc::default(),

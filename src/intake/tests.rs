@@ -16,6 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 
+use super::judge::{Asked, JudgeFuture, Judged};
 use super::settings::{AuthSettings, ListenAt, ListenSettings, ListenTls, PaceOfClient, TlsFiles};
 use super::stream::Stream;
 use super::*;
@@ -23,8 +24,9 @@ use crate::account::{Account, AccountSource, RotationSettings};
 use crate::clock::{Now, SystemClock, WallMs};
 use crate::dispatch::{self, Class, ClassSettings};
 use crate::event::Event;
+use crate::guard::{Decision, Verdict};
 use crate::mail::{Envelope, QueueId};
-use crate::smtp::Refusal;
+use crate::smtp::{Refusal, replies};
 use crate::store::{Acceptance, Body, Destination, SpoolWriter, StoreError, StoreFuture, Stored};
 
 #[derive(Default)]
@@ -34,10 +36,14 @@ struct Fake {
     spooled: Mutex<usize>,
     refuse_admission_of: Mutex<Option<String>>,
     panics: AtomicBool,
+    /// Account, client, size and text of what was judged.
+    judged: Mutex<Vec<WasJudged>>,
     fail_accept: Mutex<Option<StoreError>>,
     /// Accepting waits for this, where it is set.
     hold: Mutex<Option<Arc<Notify>>>,
 }
+
+type WasJudged = (String, Option<std::net::IpAddr>, u64, String);
 
 struct FakeSpool(Vec<u8>);
 
@@ -98,6 +104,27 @@ impl Queue for FakeQueue {
     fn note(&self, _: Event, _: Now) {}
 }
 
+/// Sends everything, but what a test asks to be refused; tells what it was asked.
+struct FakeJudge(Arc<Fake>);
+
+impl Judge for FakeJudge {
+    fn bytes_max(&self) -> usize {
+        1 << 20
+    }
+
+    fn judge<'a>(&'a self, asked: Asked<'a>) -> JudgeFuture<'a> {
+        Box::pin(async move {
+            let text = String::from_utf8_lossy(&asked.bytes).into_owned();
+            self.0.judged.lock().unwrap().push((asked.account.to_string(), asked.client, asked.message_bytes, text));
+            if asked.bytes.windows(8).any(|word| word == b"REFUSEME") {
+                return Judged::Refused(Refusal::fixed(replies::JUDGED_SPAM));
+            }
+            let verdict = Verdict { decision: Decision::Send, score_points: 7, reasons: Vec::new() };
+            Judged::Verdict { verdict, fields: "X-Judged: yes\r\n".to_owned() }
+        })
+    }
+}
+
 struct Rig {
     intake: Intake,
     fake: Arc<Fake>,
@@ -122,6 +149,7 @@ impl Rig {
             accounts: AccountSettings::default(),
             rotation: Rotation::new(RotationSettings::default(), WallMs(0)),
             queue: Arc::new(FakeQueue(Arc::clone(&fake))),
+            judge: Arc::new(FakeJudge(Arc::clone(&fake))),
             clock: Arc::new(SystemClock::new().unwrap()),
         })
         .unwrap();
@@ -662,4 +690,33 @@ async fn an_idle_session_is_small() {
     let connection = session::Connection::new(Arc::clone(&rig.intake.shared), live, ListenTls::Off, client, stream);
     let task = connection.run();
     assert!(size_of_val(&task) < 8 * 1024, "{} bytes", size_of_val(&task));
+}
+
+#[tokio::test]
+async fn a_message_is_judged_before_it_is_taken() {
+    let rig = Rig::start(|_, _| {});
+    let mut talk = rig.hello().await;
+    talk.say("MAIL FROM:<a@example.org>", "250").await;
+    talk.say("RCPT TO:<b@example.net>", "250").await;
+    talk.say("DATA", "354").await;
+    talk.say("Subject: x\r\n\r\nplease REFUSEME now\r\n.", "550 5.7.1 ").await;
+    assert!(rig.fake.accepted.lock().unwrap().is_empty(), "a refused message is not stored");
+    talk.say("MAIL FROM:<a@example.org>", "250").await;
+    talk.say("RCPT TO:<b@example.net>", "250").await;
+    talk.say("DATA", "354").await;
+    let body = format!("{}\r\n", "y".repeat(70)).repeat(3_000);
+    talk.say(&format!("Subject: x\r\n\r\n{body}."), "250").await;
+    let accepted = rig.fake.accepted.lock().unwrap();
+    assert_eq!(accepted[0].verdict.score_points, 7);
+    let prefix = String::from_utf8_lossy(&accepted[0].prefix).into_owned();
+    assert!(prefix.starts_with("Received: ") && prefix.ends_with("\r\nX-Judged: yes\r\n"), "{prefix}");
+    let judged = rig.fake.judged.lock().unwrap();
+    let (account, client, bytes, text) = &judged[1];
+    assert!(account.starts_with("uid:"), "{account}");
+    assert_eq!(*client, Some("127.0.0.1".parse().unwrap()));
+    assert_eq!(
+        (*bytes, text.len() as u64),
+        (12 + 2 + 3_000 * 72, 12 + 2 + 3_000 * 72),
+        "all of it is shown to the judge"
+    );
 }

@@ -5,6 +5,7 @@
 //! over them is the guard's, not ours. Judging one message changes nothing: what is learned comes by the events of the
 //! queue. Start with [`submission`].
 
+pub mod other;
 pub mod submission;
 
 pub use submission::Submission;

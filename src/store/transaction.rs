@@ -97,6 +97,16 @@ pub struct SpoolFile {
     pub(in crate::store) size_bytes: u64,
 }
 
+impl SpoolFile {
+    /// Its first bytes, at most `bytes_max`.
+    ///
+    /// # Errors
+    /// It cannot be read now.
+    pub async fn first_bytes(&self, bytes_max: usize) -> Result<Bytes, StoreError> {
+        super::sqlite::spool::first_bytes(Arc::clone(&self.entry), bytes_max).await
+    }
+}
+
 /// Which recipient of a message: its place in the envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Index(pub u32);

@@ -4,7 +4,7 @@
 //! lies between the two at a crash belongs to no message and is swept at the next start.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,6 +96,17 @@ impl Spool {
         }
         Ok(u32::try_from(orphans.len()).unwrap_or(u32::MAX))
     }
+}
+
+/// The first bytes of a body that no message has yet, at most `bytes_max`.
+pub(in crate::store) async fn first_bytes(entry: Arc<SpoolEntry>, bytes_max: usize) -> Result<Bytes, StoreError> {
+    off_the_runtime(move || {
+        let mut bytes = Vec::new();
+        let file = entry.spool.open(entry.id)?;
+        file.take(bytes_max as u64).read_to_end(&mut bytes).map_err(|e| of_file(&e))?;
+        Ok(Bytes::from(bytes))
+    })
+    .await
 }
 
 /// A body on its way to disk.
