@@ -22,6 +22,7 @@ pub mod reader;
 pub mod record;
 pub mod reference;
 pub mod reload;
+mod scorers;
 pub mod secrets;
 pub mod source;
 mod store;

@@ -8,13 +8,14 @@ use super::reader::{Purpose, Reading, key};
 use super::record::Record;
 use super::source::{CONFIG_BYTES_MAX, Source};
 use super::surroundings::{Machine, Surroundings};
-use super::{account, api, delivery, dispatch, intake, limits, store};
+use super::{account, api, delivery, dispatch, intake, limits, scorers, store};
 use crate::account::AccountSettings;
 use crate::api::ApiSettings;
 use crate::delivery::settings::DeliverySettings;
 use crate::dispatch::DispatchSettings;
 use crate::intake::IntakeSettings;
 use crate::limits::{LimitSettings, PaceSettings};
+use crate::score::other::OtherSettings;
 use crate::store::settings::StoreSettings;
 
 /// What the daemon runs with.
@@ -34,6 +35,8 @@ pub struct Config {
     pub pace: PaceSettings,
     /// `[dispatch]`, `[retry]`, `[waiting]`.
     pub dispatch: DispatchSettings,
+    /// `[scorers]`.
+    pub scorers: OtherSettings,
     /// `[account]`.
     pub account: AccountSettings,
     /// `[control]`.
@@ -125,6 +128,7 @@ impl Config {
             pace,
             dispatch,
             delivery,
+            scorers: scorers::read(&mut root),
             account: account::read(&mut root),
             api: api::read(&mut root),
             log: log::read(&mut root),

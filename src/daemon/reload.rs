@@ -167,6 +167,7 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
         ("listeners, trust, TLS or session limits", old.intake != new.intake),
         ("accounts", old.account != new.account),
         ("limits", old.limits != new.limits),
+        ("other scorers", old.scorers != new.scorers),
         ("pace", old.pace != new.pace),
         ("dispatch", old.dispatch != new.dispatch),
         ("egresses, routes or reports", old.delivery != new.delivery),
