@@ -11,6 +11,7 @@ pub mod privileges;
 mod readiness;
 mod reload;
 mod senders;
+mod signals;
 mod upkeep;
 
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,6 +27,7 @@ pub use self::engine::Engine;
 use self::engine::StartError;
 use self::judge::Judging;
 use self::privileges::{PrivilegeError, RunsAs};
+use self::signals::{Ending, HangupKept};
 use crate::api::{Api, ControlSocket, SocketError};
 use crate::clock::{Clock, SystemClock, WallMs};
 use crate::config::{Config, Diagnostics};
@@ -91,6 +93,7 @@ pub enum RunError {
 /// It could not start.
 pub fn run(config_file: &Path, ready: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
     let system = |what| move |source| RunError::System { what, source };
+    let hangup = HangupKept::begin().map_err(system("SIGHUP"))?;
     let config = Config::load(config_file)?;
     // Ports below 1024 need rights that are then given up, before there is a second thread.
     let sockets = Intake::bind(&config.config.intake)?;
@@ -105,8 +108,7 @@ pub fn run(config_file: &Path, ready: impl FnOnce(&[SocketAddr])) -> Result<(), 
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(system("threads"))?;
     runtime.block_on(async {
-        let hangup = signal(SignalKind::hangup()).map_err(system("SIGHUP"))?;
-        let signals = (hangup, Ending::new().map_err(system("SIGTERM"))?);
+        let signals = (hangup.listen().map_err(system("SIGHUP"))?, Ending::new().map_err(system("SIGTERM"))?);
         let daemon = Daemon::start(config.config, sockets, clock, Some(config_file.to_owned()), log).await?;
         ready(&daemon.addresses);
         daemon.until_signalled(signals).await;
@@ -245,24 +247,5 @@ impl Daemon {
 
     fn config(&self) -> Config {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// SIGTERM or SIGINT.
-struct Ending {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Ending {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn told(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

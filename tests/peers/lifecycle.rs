@@ -8,7 +8,7 @@ use crate::rig::client::Client;
 use crate::rig::process::{is_root, run, wait_for};
 use crate::rig::relay::{Site, smarthost};
 use crate::rig::sink::{Answer, Said, Sink};
-use crate::skip;
+use crate::{need, skip};
 
 const CONTENT: &[u8] = b"Subject: x\r\n\r\nx\r\n";
 
@@ -82,6 +82,31 @@ fn a_reload_drops_no_session() {
     assert_eq!(client.hear().expect("an answer").code, 250);
     assert_eq!(second.wait_accepted(1)[0].mail_from, "a@example.com");
     assert_eq!(first.connections(), 0, "the route is chosen at each attempt");
+    relay.stop();
+}
+
+/// A script that starts the relay, writes its file and sends SIGHUP at once used to end it: the signal had its default
+/// meaning until the relay was ready.
+#[test]
+fn a_hangup_during_the_start_is_a_reload_after_it() {
+    let mkfifo = need!("mkfifo");
+    let (first, second) = (Sink::start(), Sink::start());
+    let site = Site::new(&smarthost(first.address()));
+    // The start waits where it reads its file, as long as the test wants.
+    let first_read = std::fs::read(site.config()).expect("ours");
+    std::fs::remove_file(site.config()).expect("ours");
+    run(&mkfifo, &[&site.config().display().to_string()], b"");
+    let relay = site.launch();
+    let mut reader_is_there = std::fs::File::options().write(true).open(site.config()).expect("once it is read");
+    relay.signal(Signal::HUP);
+    std::fs::remove_file(site.config()).expect("ours");
+    site.configure(&smarthost(second.address()));
+    std::io::Write::write_all(&mut reader_is_there, &first_read).expect("a reader");
+    drop(reader_is_there);
+    relay.wait_log(&["outguard: ready"]);
+    relay.wait_log(&["reloaded", "routes"]);
+    submit(&site, "a@example.com");
+    assert_eq!(second.wait_accepted(1)[0].mail_from, "a@example.com");
     relay.stop();
 }
 
