@@ -5,7 +5,12 @@
 //! over them is the guard's, not ours. Judging one message changes nothing: what is learned comes by the events of the
 //! queue. Start with [`submission`].
 
+pub mod allow;
+pub mod behaviour;
+pub mod combine;
 pub mod other;
+pub mod similar;
 pub mod submission;
 
+pub use behaviour::Behaviour;
 pub use submission::Submission;

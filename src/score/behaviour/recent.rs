@@ -1,0 +1,178 @@
+//! What an account did just now: counts of the last hour and of the last day, in rings of a fixed size.
+
+use super::bytes::{Reader, Writer};
+
+const STEP_MS: u64 = 600_000;
+const HOUR_STEPS: usize = 6;
+const DAY_HOURS: usize = 24;
+const HOUR_MS: u64 = 3_600_000;
+
+/// Counts of one message or of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counts {
+    /// Messages.
+    pub(super) messages: u32,
+    /// Recipients.
+    pub(super) recipients: u32,
+    /// Of these, those the account never wrote to before.
+    pub(super) strangers: u32,
+    /// Domains of recipients never written to before.
+    pub(super) domains_new: u32,
+    /// Messages that were held.
+    pub(super) held: u32,
+}
+
+impl Counts {
+    fn add(&mut self, other: Self) {
+        self.messages = self.messages.saturating_add(other.messages);
+        self.recipients = self.recipients.saturating_add(other.recipients);
+        self.strangers = self.strangers.saturating_add(other.strangers);
+        self.domains_new = self.domains_new.saturating_add(other.domains_new);
+        self.held = self.held.saturating_add(other.held);
+    }
+}
+
+/// [`Counts`] of ten minutes, 65,535 of each at most.
+type Packed = [u16; 5];
+
+fn packed(counts: Counts) -> Packed {
+    [counts.messages, counts.recipients, counts.strangers, counts.domains_new, counts.held]
+        .map(|count| u16::try_from(count).unwrap_or(u16::MAX))
+}
+
+fn unpacked(step: Packed) -> Counts {
+    let [messages, recipients, strangers, domains_new, held] = step.map(u32::from);
+    Counts { messages, recipients, strangers, domains_new, held }
+}
+
+/// The hour in six steps of ten minutes, the day in 24 hours. A window covers its full length and up to one step less: a
+/// step is dropped when its place is needed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Recent {
+    /// The latest step seen, since 1970; time that runs backwards stays in it.
+    step: u64,
+    steps: [Packed; HOUR_STEPS],
+    hours: [u32; DAY_HOURS],
+}
+
+impl Recent {
+    /// Counts a message, whatever became of it.
+    pub(super) fn add(&mut self, counts: Counts, at_ms: u64) {
+        self.advance(at_ms);
+        let hour = hour_place(self.step * STEP_MS / HOUR_MS);
+        self.hours[hour] = self.hours[hour].saturating_add(counts.recipients);
+        let place = step_place(self.step);
+        let mut sum = unpacked(self.steps[place]);
+        sum.add(counts);
+        self.steps[place] = packed(sum);
+    }
+
+    /// Takes one held message back: a person released it.
+    pub(super) fn release(&mut self) {
+        if let Some([.., held]) = self.steps.iter_mut().find(|[.., held]| *held > 0) {
+            *held -= 1;
+        }
+    }
+
+    /// The last hour up to then.
+    pub(super) fn hour(&self, at_ms: u64) -> Counts {
+        let gone = (at_ms / STEP_MS).saturating_sub(self.step);
+        let mut sum = Counts::default();
+        for back in gone..HOUR_STEPS as u64 {
+            if let Some(step) = self.step.checked_sub(back - gone) {
+                sum.add(unpacked(self.steps[step_place(step)]));
+            }
+        }
+        sum
+    }
+
+    /// Recipients of the last 24 hours up to then.
+    pub(super) fn day_recipients(&self, at_ms: u64) -> u32 {
+        let here = self.step * STEP_MS / HOUR_MS;
+        let gone = (at_ms / HOUR_MS).saturating_sub(here);
+        let back = (gone..DAY_HOURS as u64).filter_map(|back| here.checked_sub(back - gone));
+        back.fold(0, |sum, hour| sum.saturating_add(self.hours[hour_place(hour)]))
+    }
+
+    /// Clears the places of the time that passed.
+    fn advance(&mut self, at_ms: u64) {
+        let now = at_ms / STEP_MS;
+        if now <= self.step {
+            return;
+        }
+        for step in (self.step + 1..=now).rev().take(HOUR_STEPS) {
+            self.steps[step_place(step)] = Packed::default();
+        }
+        let (from, to) = (self.step * STEP_MS / HOUR_MS, now * STEP_MS / HOUR_MS);
+        for hour in (from + 1..=to).rev().take(DAY_HOURS) {
+            self.hours[hour_place(hour)] = 0;
+        }
+        self.step = now;
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.u64(self.step);
+        for step in &self.steps {
+            for count in step {
+                to.u16(*count);
+            }
+        }
+        for hour in self.hours {
+            to.u32(hour);
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let mut recent = Self { step: from.u64()?, ..Self::default() };
+        for step in &mut recent.steps {
+            *step = [from.u16()?, from.u16()?, from.u16()?, from.u16()?, from.u16()?];
+        }
+        for hour in &mut recent.hours {
+            *hour = from.u32()?;
+        }
+        Some(recent)
+    }
+}
+
+fn step_place(step: u64) -> usize {
+    usize::try_from(step % HOUR_STEPS as u64).unwrap_or(0)
+}
+
+fn hour_place(hour: u64) -> usize {
+    usize::try_from(hour % DAY_HOURS as u64).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against a list of all messages: the ring counts each step that the window touches.
+        #[test]
+        fn windows_are_those_of_a_list(gaps in prop::collection::vec(0_u64..4_000_000, 1..60)) {
+            let (mut recent, mut list, mut at) = (Recent::default(), Vec::new(), 1_700_000_000_000_u64);
+            for gap in gaps {
+                at += gap;
+                recent.add(Counts { messages: 1, recipients: 2, ..Counts::default() }, at);
+                list.push(at);
+                let after = at + gap / 2;
+                let within = |step: u64, steps: u64| {
+                    list.iter().filter(|sent| after / step - **sent / step < steps).count()
+                };
+                prop_assert_eq!(recent.hour(after).messages as usize, within(STEP_MS, 6));
+                prop_assert_eq!(recent.day_recipients(after) as usize, 2 * within(HOUR_MS, 24));
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_counts_on() {
+        let mut recent = Recent::default();
+        let one = Counts { messages: 1, recipients: 1, ..Counts::default() };
+        recent.add(one, 10 * HOUR_MS);
+        recent.add(one, 2 * HOUR_MS);
+        assert_eq!(recent.hour(2 * HOUR_MS).messages, 2);
+    }
+}

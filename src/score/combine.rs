@@ -1,0 +1,128 @@
+//! How what a message says and what its account does join: each raises the other's weight.
+//!
+//! With C the points of content (rules, model, other scorers), B those of behaviour, and c and b the same held between 0 and
+//! 150:
+//!
+//! ```text
+//! score = C + B + c·b/150 − min(90, e·max(C, 0)/2)
+//! ```
+//!
+//! The third term is a reason of its own: a text of 60 points is sent by an account at its usual (B = 0), and held where
+//! behaviour has 65 points too. The last one speaks for a series that has gone out for weeks: e is from 0 to 1, how
+//! established it is ([`Assessment::established`]), and bulk's usual points count for half. Neither that nor anything else
+//! speaks for a message with an unforgivable reason ([`allow::is_unforgivable`](super::allow::is_unforgivable)).
+//!
+//! The sum of the reasons is the score; it never falls when points of C or B are added.
+
+use super::allow::is_unforgivable;
+use super::behaviour::Assessment;
+use crate::reason::Reason;
+
+/// Where each of the two counts fully in the other's weight: the default threshold of a hold.
+const FULL_POINTS: i32 = 150;
+/// What an established series is forgiven at most.
+const FORGIVEN_MAX: i32 = 90;
+
+/// All reasons: content's, behaviour's, and what follows from both.
+pub fn combine(content: Vec<Reason>, behaviour: &Assessment) -> Vec<Reason> {
+    let unforgivable = content.iter().any(is_unforgivable);
+    let signs = behaviour.reasons.iter().filter(|reason| !unforgivable || reason.points >= 0).cloned();
+    let content_points = sum(&content);
+    let mut reasons = content;
+    let first_sign = reasons.len();
+    reasons.extend(signs);
+    let behaviour_points = sum(&reasons[first_sign..]);
+    let established = if unforgivable { 0.0 } else { behaviour.established };
+    reasons.extend(both(content_points, behaviour_points));
+    reasons.extend(series(content_points, established));
+    reasons
+}
+
+fn sum(reasons: &[Reason]) -> i32 {
+    reasons.iter().map(|reason| reason.points).fold(0, i32::saturating_add)
+}
+
+/// What content and behaviour add to each other.
+fn both(content: i32, behaviour: i32) -> Option<Reason> {
+    let (c, b) = (content.clamp(0, FULL_POINTS), behaviour.clamp(0, FULL_POINTS));
+    let points = (c * b + FULL_POINTS / 2) / FULL_POINTS;
+    (points > 0).then(|| Reason {
+        name: "content-and-behaviour".into(),
+        points,
+        sentence: format!("the text ({content} points) and what is unlike the account ({behaviour} points) add up")
+            .into(),
+    })
+}
+
+/// What speaks for a series that has gone out for weeks.
+fn series(content: i32, established: f64) -> Option<Reason> {
+    // In thousandths, so that what follows is whole: no step of the content's points may be lost to rounding.
+    let established = i64::from(super::behaviour::share::points(established * 1_000.0).clamp(0, 1_000));
+    let half = i64::from(content.max(0)) * established / 2_000;
+    let points = -i32::try_from(half).unwrap_or(i32::MAX).min(FORGIVEN_MAX);
+    (points < 0).then(|| Reason {
+        name: "established-series".into(),
+        points,
+        sentence: "one more of a series that this account has sent for weeks, to the readers that it has".into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::guard::Verdict;
+
+    fn reason(name: &'static str, points: i32) -> Reason {
+        Reason { name: name.into(), points, sentence: "because".into() }
+    }
+
+    fn score(content: i32, behaviour: i32, established: f64) -> i32 {
+        let assessment =
+            Assessment { reasons: vec![reason("behaviour", behaviour)], established, ..Assessment::default() };
+        Verdict::from_reasons(combine(vec![reason("content", content)], &assessment), None).score_points
+    }
+
+    #[test]
+    fn each_raises_the_other_and_an_old_series_passes() {
+        let cases = [
+            (60, 0, 0.0, 60, "a suspicious text at the usual pace"),
+            (0, 110, 0.0, 110, "a busy day"),
+            (60, 65, 0.0, 151, "both"),
+            (-50, 100, 0.0, 50, "good content is not weighed by behaviour"),
+            (170, 0, 1.0, 85, "a loud newsletter that has gone out for weeks"),
+            (170, 0, 0.0, 170, "a loud newsletter that has not"),
+            (400, 0, 1.0, 310, "a series is forgiven 90 at most"),
+            (300, 300, 0.0, 750, "the product is bounded"),
+        ];
+        for (content, behaviour, established, expected, why) in cases {
+            assert_eq!(score(content, behaviour, established), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn nothing_speaks_for_the_unforgivable() {
+        let assessment = Assessment {
+            reasons: vec![reason("text-was-released", -150), reason("volume", 20)],
+            established: 1.0,
+            ..Assessment::default()
+        };
+        let reasons = combine(vec![reason("gtube", 1_000)], &assessment);
+        assert!(reasons.iter().all(|reason| reason.points >= 0), "{reasons:?}");
+    }
+
+    proptest! {
+        /// More points of either never lower the score, it stays within its bounds, and hostile numbers make no panic.
+        #[test]
+        fn monotone_and_bounded(
+            content in -2_000_i32..2_000, behaviour in -500_i32..500, more in 0_i32..300,
+            established in prop_oneof![0.0..=1.0, Just(f64::NAN), Just(f64::INFINITY), Just(-1.0)],
+        ) {
+            let here = score(content, behaviour, established);
+            prop_assert!(score(content + more, behaviour, established) >= here);
+            prop_assert!(score(content, behaviour + more, established) >= here);
+            prop_assert!((content + behaviour - 90..=content + behaviour + 150).contains(&here));
+        }
+    }
+}
