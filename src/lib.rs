@@ -4,6 +4,7 @@
 //! listed from the top down; an arrow between them may only point down (`docs/architecture.md`).
 
 pub mod account;
+pub mod align;
 pub mod api;
 pub mod cli;
 pub mod clock;

@@ -1,0 +1,110 @@
+//! Real name servers, by hickory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{RData, RecordType};
+
+use super::super::settings::{AlignDnsSettings, Dnssec};
+use super::{Asking, Data, Kind, Lookup, NoAnswer, Reply};
+
+/// For how long "there is nothing" holds where the zone does not say.
+const NEGATIVE_TTL: Duration = Duration::from_mins(1);
+/// More records than this of one answer are not looked at.
+const RECORDS_MAX: usize = 200;
+
+/// The configured name servers, or the system's. It keeps nothing: [`super::Cached`] does.
+#[derive(Clone)]
+pub struct Hickory(Arc<TokioResolver>);
+
+impl std::fmt::Debug for Hickory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hickory")
+    }
+}
+
+impl Hickory {
+    /// A resolver that asks the configured servers, or the system's.
+    ///
+    /// # Errors
+    /// The system's configuration (`/etc/resolv.conf`) cannot be read.
+    pub fn new(settings: &AlignDnsSettings) -> Result<Self, NoAnswer> {
+        let failed = |error: &NetError| NoAnswer::Failed(error.to_string().into());
+        let mut builder = if settings.servers.is_empty() {
+            TokioResolver::builder_tokio().map_err(|e| failed(&e))?
+        } else {
+            let servers = settings.servers.iter().map(|server| {
+                let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
+                (udp.port, tcp.port) = (server.port(), server.port());
+                NameServerConfig::new(server.ip(), true, vec![udp, tcp])
+            });
+            let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        };
+        let options = builder.options_mut();
+        options.timeout = settings.timeout;
+        options.attempts = 2;
+        options.cache_size = 0;
+        options.validate = settings.dnssec == Dnssec::Validate;
+        Ok(Self(Arc::new(builder.build().map_err(|e| failed(&e))?)))
+    }
+}
+
+impl Lookup for Hickory {
+    fn ask<'a>(&'a self, name: &'a str, kind: Kind) -> Asking<'a> {
+        Box::pin(async move {
+            let asked = match kind {
+                Kind::Text => RecordType::TXT,
+                Kind::Ipv4 => RecordType::A,
+                Kind::Ipv6 => RecordType::AAAA,
+                Kind::Exchange => RecordType::MX,
+                Kind::Name => RecordType::PTR,
+            };
+            // With the root's dot no search list is tried.
+            let absolute = format!("{}.", name.trim_end_matches('.'));
+            match self.0.lookup(absolute, asked).await {
+                Ok(found) => {
+                    let ttl = found.answers().iter().map(|record| record.ttl).min().unwrap_or(0);
+                    let data = found.answers().iter().filter_map(|record| data_of(&record.data, kind));
+                    let records: Vec<Data> = data.take(RECORDS_MAX).collect();
+                    let answer = if records.is_empty() { Err(NoAnswer::NoRecords) } else { Ok(records.into()) };
+                    Reply { answer, ttl: Duration::from_secs(ttl.into()) }
+                }
+                Err(error) => reply_without(&error),
+            }
+        })
+    }
+}
+
+fn reply_without(error: &NetError) -> Reply {
+    let NetError::Dns(DnsError::NoRecordsFound(none)) = error else {
+        return Reply { answer: Err(NoAnswer::Failed(error.to_string().into())), ttl: Duration::ZERO };
+    };
+    let nothing = match none.response_code {
+        ResponseCode::NXDomain => NoAnswer::NoSuchName,
+        ResponseCode::NoError => NoAnswer::NoRecords,
+        code => NoAnswer::Failed(format!("the name server answers {code}").into()),
+    };
+    let ttl = none.negative_ttl.map_or(NEGATIVE_TTL, |seconds| Duration::from_secs(seconds.into()));
+    Reply { answer: Err(nothing), ttl }
+}
+
+fn data_of(data: &RData, kind: Kind) -> Option<Data> {
+    let plain = |name: String| name.strip_suffix('.').map(Into::into).unwrap_or(name.into_boxed_str());
+    match (data, kind) {
+        (RData::TXT(txt), Kind::Text) => Some(Data::Text(txt.txt_data.concat().into())),
+        (RData::A(a), Kind::Ipv4) => Some(Data::Address(a.0.into())),
+        (RData::AAAA(aaaa), Kind::Ipv6) => Some(Data::Address(aaaa.0.into())),
+        (RData::MX(mx), Kind::Exchange) => {
+            let host = mx.exchange.to_ascii();
+            Some(Data::Exchange(mx.preference, if host == "." { host.into() } else { plain(host) }))
+        }
+        (RData::PTR(name), Kind::Name) => Some(Data::Name(plain(name.0.to_ascii()))),
+        _ => None,
+    }
+}

@@ -1,0 +1,223 @@
+//! What is asked of alignment, and what each verdict does.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `[align]`, `[signing]` and `[[dkim]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlignSettings {
+    /// Whether messages are judged at all.
+    pub judge: Judge,
+    /// How long a judgement may take; past it the verdict is temperror.
+    pub time_limit: Duration,
+    /// How a domain's DMARC record and its organizational domain are found.
+    pub discovery: DiscoverySettings,
+    /// More signatures of one message than this are not looked at.
+    pub signatures_max: usize,
+    /// What each verdict does.
+    pub deeds: Deeds,
+    /// Where names are looked up.
+    pub dns: AlignDnsSettings,
+    /// How outgoing mail is signed.
+    pub signing: SigningSettings,
+}
+
+/// Whether messages are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Judge {
+    /// Every message.
+    #[default]
+    All,
+    /// None.
+    Nothing,
+}
+
+/// How the DMARC record and the organizational domain are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DiscoverySettings {
+    /// By the Public Suffix List (RFC 7489 3.2).
+    PublicSuffix,
+    /// By walking up the DNS tree (RFC 9989 4.10).
+    TreeWalk,
+    /// Both, for receivers do the one or the other: the worse result counts.
+    #[default]
+    Both,
+}
+
+/// What is done about a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// It goes, and the reason is noted.
+    Send,
+    /// It gets so many points.
+    Points(u16),
+    /// It waits for a person.
+    Hold,
+    /// It is refused.
+    Reject,
+}
+
+/// What each verdict does. `pass` does nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deeds {
+    /// The From domain asks receivers to reject or quarantine what fails, and this fails.
+    pub policy_fails: Deed,
+    /// The same of forwarded mail, whose own domain's policy is another's word.
+    pub forwarded_fails: Deed,
+    /// Something authenticates the message, but not for its From domain.
+    pub misaligned: Deed,
+    /// Nothing authenticates the message.
+    pub none: Deed,
+    /// DNS gave no answer to rely on. Never [`Deed::Hold`] or [`Deed::Reject`]: DNS trouble holds no mail.
+    pub temperror: Deed,
+    /// A record or the header is broken.
+    pub permerror: Deed,
+    /// OVHcloud's servers would refuse the From domain for this login.
+    pub login_domain: Deed,
+}
+
+impl Default for Deeds {
+    fn default() -> Self {
+        Self {
+            policy_fails: Deed::Hold,
+            forwarded_fails: Deed::Points(20),
+            misaligned: Deed::Points(40),
+            none: Deed::Points(40),
+            temperror: Deed::Points(5),
+            permerror: Deed::Points(40),
+            login_domain: Deed::Hold,
+        }
+    }
+}
+
+/// `[align.dns]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlignDnsSettings {
+    /// Name servers; empty: the system's.
+    pub servers: Vec<SocketAddr>,
+    /// Who checks DNSSEC signatures.
+    pub dnssec: Dnssec,
+    /// How long one question may take.
+    pub timeout: Duration,
+    /// Questions under way at once.
+    pub questions_max: usize,
+    /// Answers kept.
+    pub cache_entries_max: usize,
+    /// Bytes of answers kept.
+    pub cache_bytes_max: usize,
+    /// An answer is kept at least so long.
+    pub ttl_min: Duration,
+    /// An answer is kept as fresh at most so long.
+    pub ttl_max: Duration,
+    /// How long past its time an answer stands in while DNS is down (RFC 8767).
+    pub stale_max: Duration,
+    /// How long is waited for a better answer where an old one is there.
+    pub stale_after: Duration,
+    /// For how long a question that failed is not asked again.
+    pub failure_ttl: Duration,
+}
+
+/// Who checks DNSSEC signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dnssec {
+    /// The name servers do, or nobody: an answer is taken as it comes.
+    #[default]
+    Server,
+    /// outguard does, from the root's key. The servers must hand signatures out.
+    Validate,
+}
+
+impl Default for AlignDnsSettings {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            dnssec: Dnssec::Server,
+            timeout: Duration::from_secs(4),
+            questions_max: 256,
+            cache_entries_max: 20_000,
+            cache_bytes_max: 16 << 20,
+            ttl_min: Duration::from_secs(30),
+            ttl_max: Duration::from_hours(6),
+            stale_max: Duration::from_hours(24),
+            stale_after: Duration::from_millis(1_800),
+            failure_ttl: Duration::from_secs(15),
+        }
+    }
+}
+
+/// `[signing]` and `[[dkim]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningSettings {
+    /// The keys; the domain of each is an own one.
+    pub keys: Vec<DkimKeySettings>,
+    /// What is done where a signature stands already.
+    pub existing: ExistingSignature,
+    /// Names of header fields that are signed where they stand, besides those that always are.
+    pub fields: Vec<String>,
+    /// After so long a signature is no longer good; `None`: it does not end.
+    pub expiry: Option<Duration>,
+    /// Whether forwarded mail is sealed (ARC, RFC 8617), with the key of this domain.
+    pub seal_domain: Option<String>,
+}
+
+impl Default for SigningSettings {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            existing: ExistingSignature::SignUnlessOurs,
+            fields: Vec::new(),
+            expiry: Some(Duration::from_hours(24 * 14)),
+            seal_domain: None,
+        }
+    }
+}
+
+/// One `[[dkim]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DkimKeySettings {
+    /// The domain that the signature speaks for (`d=`), lower case, A-label form.
+    pub domain: String,
+    /// The selector (`s=`).
+    pub selector: String,
+    /// A PEM file: PKCS #8 of an RSA or Ed25519 key, or PKCS #1 of an RSA key.
+    pub key_file: PathBuf,
+    /// Which From domains it signs for.
+    pub covers: Covers,
+}
+
+/// Which From domains a key signs for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Covers {
+    /// Its domain and all below it.
+    #[default]
+    Subdomains,
+    /// Its domain alone.
+    Exactly,
+}
+
+/// What is done where a signature stands already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExistingSignature {
+    /// Sign, unless one of the same domain and selector stands there: an MTA behind us signs already.
+    #[default]
+    SignUnlessOurs,
+    /// Sign in any case.
+    Sign,
+    /// Leave a message alone that has any signature.
+    Leave,
+}
+
+impl Default for AlignSettings {
+    fn default() -> Self {
+        Self {
+            judge: Judge::All,
+            time_limit: Duration::from_secs(8),
+            discovery: DiscoverySettings::Both,
+            signatures_max: 10,
+            deeds: Deeds::default(),
+            dns: AlignDnsSettings::default(),
+            signing: SigningSettings::default(),
+        }
+    }
+}
