@@ -1,3 +1,5 @@
+//! What the cache keeps, for how long, and what it does while the server is down.
+
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::*;
