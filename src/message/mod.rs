@@ -4,11 +4,26 @@
 //! at the bytes. It is bounded before it is parsed (invariant 6) and never decides anything. Nothing here reads a
 //! socket, a file or a clock. Start with [`Message`], then [`shape`] for what was cut off by a bound.
 
+mod addresses;
 pub mod attachment;
+mod charset;
+mod date;
+mod fields;
 pub mod html;
 pub mod link;
+mod links;
 pub mod mailbox;
+mod mime;
+mod parse;
+mod prescan;
 pub mod shape;
+mod sniff;
+mod tally;
+mod target;
+mod text;
+mod transfer;
+mod words;
+mod written;
 
 pub use attachment::{Attachment, Content};
 pub use html::Html;

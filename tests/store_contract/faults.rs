@@ -9,7 +9,7 @@ use outguard::clock::{Clock, SystemClock};
 use outguard::store::settings::FreeMin;
 use outguard::store::sqlite::SqliteStore;
 use outguard::store::sqlite::faults::{CommitFault, Faults};
-use outguard::store::{DeliveryState, Index, Memory, MemoryKind, Reads as _, Store, StoreError};
+use outguard::store::{DeliveryState, Index, Memory, MemoryKind, Reads as _, Store, StoreError, Totals};
 
 use super::sample::{at, conclusion, delivered, message, request, settings, states};
 
@@ -197,6 +197,7 @@ async fn an_end_that_cannot_be_written_waits_for_a_person() {
     let done = store.conclude(end, None).await.unwrap().into_inner();
     assert!(!done.message_ended);
     assert_eq!(states(&*store, id).await, [DeliveryState::Held, DeliveryState::Delivered]);
+    assert_eq!(store.totals().await.unwrap(), counted(folder.path()));
     let names: Vec<&str> = store.history(id).await.unwrap().iter().map(|e| e.event.name()).collect();
     assert_eq!(names, ["message.accepted", "message.held", "delivery.delivered"]);
     assert_eq!(store.attempts(u64::MAX).await.unwrap()[0].ended_wall, Some(at(2).wall));
@@ -233,6 +234,17 @@ async fn what_is_learned_may_be_asked_for_again() {
     wait_for(|| async { store.remember(habit(), at(0)).await.is_ok() }).await;
 }
 
+/// What the tables hold, row by row.
+fn counted(folder: &std::path::Path) -> Totals {
+    let other = rusqlite::Connection::open(folder.join("store/queue.db")).unwrap();
+    let count = |what: &str| {
+        other.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get::<_, u32>(0)).unwrap().into()
+    };
+    let in_state = |state: u8| count(&format!("delivery WHERE state = {state}"));
+    let messages = count("message WHERE unended > 0");
+    Totals { messages, waiting: in_state(0), held: in_state(1), under_way: in_state(2) }
+}
+
 pub(crate) async fn wait_for<F: Future<Output = bool>>(mut until: impl FnMut() -> F) {
     for _ in 0..1_000 {
         if until().await {
@@ -246,7 +258,7 @@ pub(crate) async fn wait_for<F: Future<Output = bool>>(mut until: impl FnMut() -
 /// Many callers over a disk that fails at random: what was confirmed is there, what was refused is not, outcomes hold.
 #[tokio::test(flavor = "multi_thread")]
 async fn confirmed_is_there_and_refused_is_not() {
-    let (_folder, store, script) = open();
+    let (folder, store, script) = open();
     let mut seed = 7_u64;
     let faults: Vec<CommitFault> = (0..60)
         .map(|_| {
@@ -296,6 +308,7 @@ async fn confirmed_is_there_and_refused_is_not() {
         assert_eq!(states(&*store, id).await, [expected], "{id}");
         assert_eq!(store.content(id).await.is_ok(), !ended, "{id}");
     }
+    assert_eq!(store.totals().await.unwrap(), counted(folder.path()), "kept counts and counting agree");
     for (id, error) in all_refused {
         let found = store.message(id).await.unwrap();
         assert!(found.is_none(), "{id} was refused with {error} and is there: {found:?}");

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::sync::Arc;
 
 use outguard::store::sqlite::{OpenError, SqliteStore};
-use outguard::store::{DeliveryState, GateKind, Memory, MemoryKind, Reads as _, Store as _};
+use outguard::store::{DeliveryState, GateKind, Memory, MemoryKind, Reads as _, Store as _, Totals};
 
 use super::sample::{FixedClock, at, open, settings};
 
@@ -32,6 +32,8 @@ async fn old_stores_open_with_all_they_hold() {
         assert_eq!((recovered.unknown_attempts, recovered.waiting), (1, 2), "version {version}");
         let (row, deliveries) = store.message("0000000001".parse().unwrap()).await.unwrap().unwrap();
         assert_eq!(row.account.as_str(), "shop@example.org", "version {version}");
+        let totals = Totals { messages: 1, waiting: 2, held: 0, under_way: 0 };
+        assert_eq!(store.totals().await.unwrap(), totals, "version {version}");
         let header_from = (version > 1).then_some("example.org");
         assert_eq!(row.header_from.as_deref(), header_from, "version {version}");
         assert_eq!(row.verdict.score_points, 40, "version {version}");

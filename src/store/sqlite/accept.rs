@@ -114,6 +114,7 @@ fn insert_deliveries(acceptance: &Acceptance, account: i64, tx: &mut Tx<'_>) -> 
             ],
         )?;
     }
+    tx.memory.counts.came(acceptance.received.wall, acceptance.envelope.recipients.len(), state);
     Ok(())
 }
 

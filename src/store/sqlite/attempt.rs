@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::accept::accept;
 use super::failure::Failure;
-use super::rows::attempt as state;
+use super::rows::{self, attempt as state, state_number};
 use super::salvage;
 use super::tx::{Care, Tx, count, many, number, wall};
 use crate::account::Account;
@@ -12,9 +12,10 @@ use crate::clock::{BootId, WallMs};
 use crate::event::Event;
 use crate::mail::QueueId;
 use crate::store::{
-    Acceptance, AttemptId, Conclusion, DeliveryEnd, DeliveryOutcome, GateKind, Index, LeaseRequest, SlotsEnd,
-    StoreError,
+    Acceptance, AttemptId, Conclusion, DeliveryEnd, DeliveryOutcome, DeliveryState, GateKind, Index, LeaseRequest,
+    SlotsEnd, StoreError,
 };
+use DeliveryState::{Bounced, Delivered, Held, UnderWay, Waiting};
 
 /// What a lease took, before it is synced.
 #[derive(Debug)]
@@ -53,6 +54,7 @@ pub(super) fn lease(request: &LeaseRequest, tx: &mut Tx<'_>) -> Result<Taken, Fa
         return Ok(Taken { attempt: AttemptId(0), deliveries });
     }
     tx.memory.last_attempt = attempt;
+    tx.memory.counts.moved(Waiting, UnderWay, deliveries.len());
     let account = tx.name(request.account.as_str())?;
     let egress = tx.name(&request.counted_as)?;
     let login = request.login.as_deref().map(|login| tx.name(login)).transpose()?;
@@ -185,25 +187,47 @@ pub(super) fn end_delivery(
     tx: &mut Tx<'_>,
 ) -> Result<usize, Failure> {
     let (state, due, spent_ms, reply) = match &end.outcome {
-        DeliveryOutcome::Delivered { reply } => (3, None, 0, reply),
-        DeliveryOutcome::Deferred { due, reply, spent_ms } => (0, Some(*due), *spent_ms, reply),
-        DeliveryOutcome::Bounced { reply, .. } => (4, None, 0, reply),
-        DeliveryOutcome::Held { reason } => (1, None, 0, reason),
+        DeliveryOutcome::Delivered { reply } => (Delivered, None, 0, reply),
+        DeliveryOutcome::Deferred { due, reply, spent_ms } => (Waiting, Some(*due), *spent_ms, reply),
+        DeliveryOutcome::Bounced { reply, .. } => (Bounced, None, 0, reply),
+        DeliveryOutcome::Held { reason } => (Held, None, 0, reason),
     };
-    let (attempt, tried, sql) = match from {
-        From::UnderWay(attempt) => (attempt.0, 1, end_sql!("state = 2 AND attempt = ?8")),
-        From::Queue => (0, 0, end_sql!("state <= 1 AND ?8 = 0")),
+    let (attempt, tried, sql, before) = match from {
+        From::UnderWay(attempt) => (attempt.0, 1, end_sql!("state = 2 AND attempt = ?8"), UnderWay),
+        From::Queue => {
+            let Some(before) = state_of(message, end.index, tx)? else { return Ok(0) };
+            (0, 0, end_sql!("state <= 1 AND ?8 = 0"), before)
+        }
     };
     let to: Option<String> = tx
         .sql(sql)?
         .query_row(
-            params![state, due.map(wall), tried, count(spent_ms), reply, number(message), end.index.0, count(attempt),],
+            params![
+                state_number(state),
+                due.map(wall),
+                tried,
+                count(spent_ms),
+                reply,
+                number(message),
+                end.index.0,
+                count(attempt),
+            ],
             |row| row.get(0),
         )
         .optional()?;
     let Some(to) = to else { return Ok(0) };
+    tx.memory.counts.moved(before, state, 1);
     tx.event(at, event_of(message, to, &end.outcome, words))?;
-    Ok(usize::from(state > 2))
+    Ok(usize::from(matches!(state, Delivered | Bounced)))
+}
+
+/// Where a delivery stands; `None` if there is no such delivery.
+fn state_of(message: QueueId, index: Index, tx: &Tx<'_>) -> Result<Option<DeliveryState>, Failure> {
+    let found: Option<i64> = tx
+        .sql("SELECT state FROM delivery WHERE message = ? AND place = ?")?
+        .query_row(params![number(message), index.0], |row| row.get(0))
+        .optional()?;
+    Ok(found.and_then(rows::state))
 }
 
 fn event_of(message: QueueId, to: String, outcome: &DeliveryOutcome, words: &Words<'_>) -> Event {
@@ -228,11 +252,12 @@ fn event_of(message: QueueId, to: String, outcome: &DeliveryOutcome, words: &Wor
 }
 
 /// A delivery of a lease that had no outcome waits again, in its old place.
-pub(super) fn wait_again(message: QueueId, index: Index, attempt: AttemptId, tx: &Tx<'_>) -> Result<(), Failure> {
-    tx.run(
+pub(super) fn wait_again(message: QueueId, index: Index, attempt: AttemptId, tx: &mut Tx<'_>) -> Result<(), Failure> {
+    let waiting = tx.run(
         "UPDATE delivery SET state = 0, attempt = NULL WHERE message = ? AND place = ? AND state = 2 AND attempt = ?",
         params![number(message), index.0, count(attempt.0)],
     )?;
+    tx.memory.counts.moved(UnderWay, Waiting, waiting);
     Ok(())
 }
 
@@ -250,6 +275,7 @@ pub(super) fn end_message(message: QueueId, ended: usize, at: WallMs, tx: &mut T
     if left > 0 {
         return Ok(false);
     }
+    tx.memory.counts.messages -= 1;
     tx.run("DELETE FROM body WHERE message = ?", params![number(message)])?;
     if flags & super::rows::flag::SPOOLED != 0 {
         tx.after.unlink.push(message);
@@ -327,11 +353,12 @@ pub(super) fn recover(boot: &BootId, now: crate::clock::Now, tx: &mut Tx<'_>) ->
              leased_boot = CASE WHEN boot = ?4 THEN leased_boot ELSE ?2 END, boot = ?4 WHERE id = ?1 AND state = 0",
             params![attempt, count(now.boot.0), wall(now.wall), boot],
         )?;
-        tx.run(
+        let waiting = tx.run(
             "UPDATE delivery SET state = 0, attempt = NULL, attempts = attempts + 1, again = 1, due = ?1 \
              WHERE message = ?2 AND state = 2 AND attempt = ?3",
             params![wall(now.wall), message, attempt],
         )?;
+        tx.memory.counts.moved(UnderWay, Waiting, waiting);
         let id = QueueId::new(message.unsigned_abs()).unwrap_or(QueueId::MAX);
         let account = account_of(id, tx)?.unwrap_or_else(|| Account::named("unknown"));
         let recipients = u32::try_from(*recipients).unwrap_or(u32::MAX);

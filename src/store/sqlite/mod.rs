@@ -12,6 +12,7 @@
 mod accept;
 mod attempt;
 mod checkpoint;
+mod counts;
 mod database;
 mod failure;
 pub mod faults;
@@ -216,18 +217,10 @@ fn recover(db: &Connection, memory: &mut Known, clock: &dyn Clock) -> rusqlite::
         failure::Failure::Statement(error) | failure::Failure::Store(error) => error,
         failure::Failure::Refused(_) => rusqlite::Error::InvalidQuery,
     })?;
-    let memory = &*tx.memory;
-    tx.run(
-        "UPDATE progress SET batch = ?, ids_reserved = ?, journal_bytes = ?",
-        params![memory.batch, memory.ids_reserved, memory.journal_bytes],
-    )?;
-    let waiting: i64 = db.query_row(
-        "SELECT count(*) FROM delivery INDEXED BY delivery_queue WHERE state <= 2 AND state = 0",
-        [],
-        |row| row.get(0),
-    )?;
+    tx.save_progress()?;
+    let waiting = tx.memory.counts.waiting.unsigned_abs();
     transaction.commit()?;
-    Ok(Recovered { unknown_attempts, waiting: waiting.unsigned_abs(), orphans: 0, boot })
+    Ok(Recovered { unknown_attempts, waiting, orphans: 0, boot })
 }
 
 fn has_body(db: &Connection, id: QueueId) -> rusqlite::Result<bool> {

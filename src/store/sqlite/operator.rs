@@ -4,11 +4,12 @@ use rusqlite::params;
 
 use super::attempt::{account_of, end_message};
 use super::failure::Failure;
+use super::rows::state_number;
 use super::tx::{Closed, Tx, number, wall};
 use crate::clock::WallMs;
 use crate::event::Event;
 use crate::mail::QueueId;
-use crate::store::{Gate, GateKind};
+use crate::store::{DeliveryState, Gate, GateKind};
 
 /// Closes a gate, or changes why it is closed.
 pub(super) fn close_gate((gate, at, under_way): &(Gate, WallMs, u32), tx: &mut Tx<'_>) -> Result<(), Failure> {
@@ -44,8 +45,15 @@ pub(super) fn open_gate(
 /// What waits or is held of a message ends by an operator's name.
 pub(super) fn remove((message, by, at): &(QueueId, String, WallMs), tx: &mut Tx<'_>) -> Result<Option<u32>, Failure> {
     let Some(account) = account_of(*message, tx)? else { return Ok(None) };
-    let removed =
-        tx.run("UPDATE delivery SET state = 5 WHERE message = ? AND state <= 1", params![number(*message)])?;
+    let mut removed = 0;
+    for state in [DeliveryState::Waiting, DeliveryState::Held] {
+        let ended = tx.run(
+            "UPDATE delivery SET state = 5 WHERE message = ? AND state = ?",
+            params![number(*message), state_number(state)],
+        )?;
+        tx.memory.counts.moved(state, DeliveryState::Removed, ended);
+        removed += ended;
+    }
     let recipients = u32::try_from(removed).unwrap_or(u32::MAX);
     if removed > 0 {
         end_message(*message, removed, *at, tx)?;
@@ -61,6 +69,7 @@ pub(super) fn release((message, by, at): &(QueueId, String, WallMs), tx: &mut Tx
         "UPDATE delivery SET state = 0, again = 1, due = ? WHERE message = ? AND state = 1",
         params![wall(*at), number(*message)],
     )?;
+    tx.memory.counts.moved(DeliveryState::Held, DeliveryState::Waiting, released);
     if released > 0 {
         tx.event(*at, Event::Released { id: message.to_string(), account, by: by.clone() })?;
     }

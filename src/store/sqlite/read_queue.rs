@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rusqlite::{OptionalExtension as _, params};
 
+use super::counts::Counts;
 use super::readers::{Read, Reader, damaged};
 use super::rows::flag;
 use super::tx::{many, number, wall};
@@ -165,23 +166,13 @@ impl Reader {
     }
 
     pub(super) fn totals(&self) -> Read<Totals> {
-        let mut totals = Totals::default();
-        let mut statement =
-            self.sql("SELECT state, count(*) FROM delivery INDEXED BY delivery_queue WHERE state <= 2 GROUP BY state")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let n = unsigned(row.get(1)?);
-            match row.get::<_, i64>(0)? {
-                0 => totals.waiting = n,
-                1 => totals.held = n,
-                _ => totals.under_way = n,
-            }
-        }
-        totals.messages = self
-            .sql("SELECT count(DISTINCT message) FROM delivery INDEXED BY delivery_queue WHERE state <= 2")?
-            .query_row([], |row| row.get(0))
-            .map(unsigned)?;
-        Ok(totals)
+        let Counts { messages, waiting, held, under_way, .. } = Counts::read(&self.db)?;
+        Ok(Totals {
+            messages: unsigned(messages),
+            waiting: unsigned(waiting),
+            held: unsigned(held),
+            under_way: unsigned(under_way),
+        })
     }
 
     pub(super) fn waiting_by_account(&self) -> Read<Vec<(Account, u64)>> {

@@ -3,17 +3,19 @@
 
 use std::collections::VecDeque;
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
+use super::counts::Counts;
 use super::database::{self, WriterConnection};
 use super::failure::of_write;
 use super::open::OpenError;
 use super::request::{Kind, Request, Undo};
+use super::rows;
 use super::tx::{count, number};
 use super::writer::Writer;
 use crate::clock::BootMs;
 use crate::mail::QueueId;
-use crate::store::StoreError;
+use crate::store::{DeliveryState, StoreError};
 
 /// After so many failures in a row, intake and leases are off until a probe write syncs.
 const FAILURES_MAX: u32 = 3;
@@ -188,10 +190,15 @@ fn of_open(error: OpenError) -> StoreError {
 fn take_back(db: &WriterConnection, undo: &[Undo], batch: i64) -> rusqlite::Result<Vec<QueueId>> {
     let mut unlink = Vec::new();
     let tx = db.db.unchecked_transaction()?;
+    let mut counts = Counts::read(&tx)?;
     for undo in undo {
         match undo {
             Undo::Message(id) => {
                 let id_number = number(*id);
+                counts.messages -= i64::from(is_unended(&tx, id_number)?);
+                for (state, deliveries) in states(&tx, id_number)? {
+                    counts.add(state, -deliveries);
+                }
                 tx.execute("DELETE FROM event WHERE message = ?", params![id_number])?;
                 tx.execute("DELETE FROM body WHERE message = ?", params![id_number])?;
                 tx.execute("DELETE FROM delivery WHERE message = ?", params![id_number])?;
@@ -200,16 +207,33 @@ fn take_back(db: &WriterConnection, undo: &[Undo], batch: i64) -> rusqlite::Resu
             }
             Undo::Attempt(id) => {
                 let id = count(id.0);
-                tx.execute(
+                let waiting = tx.execute(
                     "UPDATE delivery SET state = 0, attempt = NULL WHERE state = 2 AND attempt = ?1 \
                      AND message = (SELECT message FROM attempt WHERE id = ?1)",
                     params![id],
                 )?;
+                counts.moved(DeliveryState::UnderWay, DeliveryState::Waiting, waiting);
                 tx.execute("DELETE FROM attempt WHERE id = ?", params![id])?;
             }
         }
     }
     tx.execute("UPDATE progress SET batch = ?", params![batch])?;
+    counts.write(&tx)?;
     tx.commit()?;
     Ok(unlink)
+}
+
+/// Whether that message is there and has a delivery left.
+fn is_unended(db: &Connection, message: i64) -> rusqlite::Result<bool> {
+    db.query_row("SELECT EXISTS (SELECT 1 FROM message WHERE id = ? AND unended > 0)", params![message], |row| {
+        row.get(0)
+    })
+}
+
+/// How many deliveries of a message are in each state.
+fn states(db: &Connection, message: i64) -> rusqlite::Result<Vec<(DeliveryState, i64)>> {
+    let mut statement = db.prepare_cached("SELECT state, count(*) FROM delivery WHERE message = ? GROUP BY state")?;
+    let rows = statement.query_map(params![message], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let counted: Vec<(i64, i64)> = rows.collect::<Result<_, _>>()?;
+    Ok(counted.into_iter().filter_map(|(state, n)| Some((rows::state(state)?, n))).collect())
 }

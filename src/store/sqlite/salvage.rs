@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::tx::{Tx, count, number};
 use crate::event::Event;
 use crate::mail::QueueId;
-use crate::store::{Conclusion, DeliveryEnd, DeliveryOutcome, Index, LeaseRequest};
+use crate::store::{Conclusion, DeliveryEnd, DeliveryOutcome, DeliveryState, Index, LeaseRequest};
 
 /// What a delivery whose end could not be written waits with.
 const NOT_STORED: &str =
@@ -75,11 +75,12 @@ fn without(end: &DeliveryEnd, lost: &[QueueId]) -> DeliveryEnd {
 
 fn hold(conclusion: &Conclusion, index: Index, tx: &mut Tx<'_>) -> Result<(), Failure> {
     let lease = &conclusion.lease;
-    tx.run(
+    let held = tx.run(
         "UPDATE delivery SET state = 1, attempt = NULL, reply = ? \
          WHERE message = ? AND place = ? AND state = 2 AND attempt = ?",
         params![NOT_STORED, number(lease.message), index.0, count(lease.attempt.0)],
     )?;
+    tx.memory.counts.moved(DeliveryState::UnderWay, DeliveryState::Held, held);
     let event = Event::Held {
         id: lease.message.to_string(),
         account: lease.account.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
+use super::counts::Counts;
 use super::failure::{Failure, of_statement};
 use crate::clock::WallMs;
 use crate::event::Event;
@@ -29,6 +30,8 @@ pub(super) struct Known {
     pub(super) batch: i64,
     /// Size of the kept events in bytes.
     pub(super) journal_bytes: i64,
+    /// What is in the queue.
+    pub(super) counts: Counts,
     /// First queue id that is not reserved.
     pub(super) ids_reserved: i64,
 }
@@ -46,6 +49,7 @@ impl Known {
             db.query_row("SELECT batch, ids_reserved, journal_bytes FROM progress", [], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
+        self.counts = Counts::read(db)?;
         self.gates = read_gates(db)?;
         Ok(())
     }
@@ -118,6 +122,7 @@ impl Tx<'_> {
     ) -> Result<Result<T, StoreError>, Failure> {
         let (events, unlink) = (self.after.events.len(), self.after.unlink.len());
         let (bytes, batch, reserved) = (self.memory.journal_bytes, self.memory.batch, self.memory.ids_reserved);
+        let counts = self.memory.counts;
         self.run("SAVEPOINT apart", [])?;
         let done = match run(self) {
             Ok(done) => Ok(done),
@@ -131,6 +136,7 @@ impl Tx<'_> {
             self.after.unlink.truncate(unlink);
             self.memory.load(self.db)?;
             (self.memory.journal_bytes, self.memory.batch, self.memory.ids_reserved) = (bytes, batch, reserved);
+            self.memory.counts = counts;
         }
         self.run("RELEASE apart", [])?;
         Ok(done)
@@ -154,6 +160,16 @@ impl Tx<'_> {
         }
         self.memory.names.insert(text.into(), id);
         Ok(id)
+    }
+
+    /// Writes the numbers of the transaction: last, for all that it did is in them.
+    pub(super) fn save_progress(&self) -> rusqlite::Result<()> {
+        let Known { batch, ids_reserved, journal_bytes, counts, .. } = &*self.memory;
+        self.run(
+            "UPDATE progress SET batch = ?, ids_reserved = ?, journal_bytes = ?",
+            params![batch, ids_reserved, journal_bytes],
+        )?;
+        counts.write(self.db)
     }
 
     /// Appends to the journal.

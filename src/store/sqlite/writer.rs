@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use rusqlite::params;
-
 use super::database::WriterConnection;
 use super::failure::{Failure, of_write};
 use super::faults::{CommitFault, Faults};
@@ -292,11 +290,7 @@ fn run_batch(batch: &mut [Box<dyn Request>], tx: &mut Tx<'_>) -> rusqlite::Resul
             }
         }
     }
-    let memory = &*tx.memory;
-    tx.run(
-        "UPDATE progress SET batch = ?, ids_reserved = ?, journal_bytes = ?",
-        params![memory.batch, memory.ids_reserved, memory.journal_bytes],
-    )?;
+    tx.save_progress()?;
     Ok(faults)
 }
 

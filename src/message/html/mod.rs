@@ -1,4 +1,15 @@
 //! What the HTML parts of a message hold.
+//!
+//! Read by a tokenizer of its own that is linear whatever the input, then by one pass over its tokens. Nothing is loaded,
+//! nothing is run, no tree is built. [`reader`] is where to start.
+
+mod colour;
+mod entities;
+mod flow;
+mod level;
+pub(super) mod reader;
+mod style;
+mod tokens;
 
 /// HTML, read by a tokenizer that neither nests nor loads anything.
 #[derive(Debug, Clone, PartialEq, Default)]

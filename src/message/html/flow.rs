@@ -1,0 +1,78 @@
+//! Text as a browser lays it out: white space collapsed, blocks as lines, within a bound.
+
+/// Text that grows at its end.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    text: String,
+    bytes_max: usize,
+    gap: Gap,
+    /// Whether something was left out.
+    pub(super) cut: bool,
+}
+
+/// What stands between what was written and what comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) enum Gap {
+    /// Nothing.
+    #[default]
+    None,
+    /// A space.
+    Space,
+    /// The end of a line.
+    Line,
+}
+
+impl Flow {
+    /// Goes on with a text that was begun.
+    pub(super) fn after(text: String, bytes_max: usize) -> Self {
+        let gap = if text.is_empty() { Gap::None } else { Gap::Line };
+        Self { text, bytes_max, gap, cut: false }
+    }
+
+    /// Parts what follows from what is there.
+    pub(super) fn part(&mut self, gap: Gap) {
+        if !self.text.is_empty() {
+            self.gap = self.gap.max(gap);
+        }
+    }
+
+    /// Appends text; any run of white space is one gap. In preformatted text line ends stay.
+    pub(super) fn push(&mut self, text: &str, preformatted: bool) {
+        for c in text.chars() {
+            match c {
+                '\n' | '\r' if preformatted => self.part(Gap::Line),
+                ' ' | '\t' | '\n' | '\r' | '\u{c}' | '\u{a0}' => self.part(Gap::Space),
+                c if c.is_control() => {}
+                c => self.push_char(c),
+            }
+        }
+    }
+
+    /// How much was written, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// What was written from there on.
+    pub(super) fn since(&self, from: usize) -> &str {
+        self.text.get(from..).unwrap_or_default()
+    }
+
+    /// The text.
+    pub(super) fn finish(self) -> String {
+        self.text
+    }
+
+    fn push_char(&mut self, c: char) {
+        if self.text.len() + 1 + c.len_utf8() > self.bytes_max {
+            self.cut = true;
+            return;
+        }
+        match std::mem::take(&mut self.gap) {
+            Gap::None => {}
+            Gap::Space => self.text.push(' '),
+            Gap::Line => self.text.push('\n'),
+        }
+        self.text.push(c);
+    }
+}

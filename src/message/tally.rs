@@ -1,0 +1,25 @@
+//! What reading a message has cost so far, and which bounds it met.
+
+use super::shape::{Bound, Shape};
+
+/// Counts that all parts of a message share.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// What is told of the message.
+    pub(super) shape: Shape,
+    /// Header fields of the message and its parts.
+    pub(super) fields: usize,
+    /// Bytes of HTML that were read.
+    pub(super) html_bytes: usize,
+    /// Bytes decoded out of parts that hold a message of their own.
+    pub(super) message_bytes: usize,
+}
+
+impl Tally {
+    /// Notes that a bound was met.
+    pub(super) fn meet(&mut self, bound: Bound) {
+        if !self.shape.met.contains(&bound) {
+            self.shape.met.push(bound);
+        }
+    }
+}
