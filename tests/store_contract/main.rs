@@ -102,6 +102,50 @@ async fn the_index_forgets_what_the_journal_forgot() {
     }
 }
 
+/// Names that nothing has any more go, while others come and some come back: a name that a row has is never missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_forgotten_with_the_last_that_had_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = open(&path);
+    let attempts = KeepAttempts { keep_ms: 0, earlier_boots_since: Some(wall(u64::MAX >> 1)) };
+    let accept = |first: u32, count: u32| {
+        let store = Arc::clone(&store);
+        async move {
+            let recipients: Vec<String> = (first..first + count).map(|n| format!("b@d{n}.example")).collect();
+            let m = message(&*store, at(0), &recipients.iter().map(String::as_str).collect::<Vec<_>>());
+            store.accept(m).await.unwrap().into_inner()
+        }
+    };
+    let names = || {
+        let other = rusqlite::Connection::open(path.join("queue.db")).unwrap();
+        other.query_row("SELECT count(*) FROM name", [], |row| row.get::<_, u32>(0)).unwrap()
+    };
+    let stays = accept(0, 2).await;
+    let mut kept = vec![stays];
+    for round in 0..4 {
+        let many = accept(1_000, 11_000).await;
+        let before = names();
+        store.remove(many, "anna".into(), at(1)).await.unwrap().into_inner();
+        let comes_back = async {
+            let mut ids = Vec::new();
+            for n in 0..60 {
+                ids.push(accept(1_000 + n * 100, 20).await);
+            }
+            ids
+        };
+        let sweep = async { while store.prune(wall(10), attempts, u64::MAX).await.unwrap() {} };
+        let ((), ids) = tokio::join!(sweep, comes_back);
+        kept.extend(ids);
+        assert!(names() < before / 4, "round {round}: {} of {before} are left", names());
+        for id in &kept {
+            let (_, deliveries) = store.message(*id).await.unwrap().unwrap();
+            let domain = deliveries[0].recipient.address.domain().to_owned();
+            assert_eq!(deliveries[0].destination, to(&format!("mx:{domain}")), "round {round}: {id}");
+        }
+    }
+}
+
 async fn a_whole_life(store: &dyn Store) {
     let m = message(store, at(0), &["b@example.net", "c@example.com"]);
     let id = m.id;

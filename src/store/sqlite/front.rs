@@ -63,7 +63,7 @@ impl SqliteStore {
     }
 
     /// A deed that leaves nothing to undo, whose answer is the proof of what it gave.
-    async fn plain<I: Send + 'static, T: Send + 'static>(
+    pub(super) async fn plain<I: Send + 'static, T: Send + 'static>(
         &self,
         kind: Kind,
         input: I,
@@ -307,7 +307,11 @@ impl Store for SqliteStore {
             let input = Prune { before, attempts, journal_bytes_max, after };
             let done: Pruned = self.plain(Kind::Other, input, history::prune).await?.into_inner();
             self.pruned.store(done.messages_after.unwrap_or(0), Ordering::Relaxed);
-            Ok(done.more || done.messages_after.is_some())
+            let more = done.more || done.messages_after.is_some();
+            if !more {
+                self.sweep_names().await?;
+            }
+            Ok(more)
         })
     }
 }

@@ -4,7 +4,7 @@
 //! but through SQLite. Invariants kept here: 1, 3, 6.
 //!
 //! Read [`writer`] first, then [`recovery`] (what follows a failed write), then `v1.sql`. What a transaction does is in
-//! [`accept`], [`attempt`], [`operator`], [`waiting`], [`memory`] and [`history`]; reads are `read_queue` and `read_history`.
+//! [`accept`], [`attempt`], [`operator`], [`waiting`], [`memory`], [`history`] and [`names`]; reads are `read_queue` and `read_history`.
 //!
 //! What it assumes of its disk: that a sync which returned without error is on it, and that what was written is what is
 //! read. A disk whose cache lies about flushes loses the last moments at a power cut, as every store on it would.
@@ -20,6 +20,7 @@ mod folder;
 mod front;
 mod history;
 mod memory;
+mod names;
 pub mod open;
 mod operator;
 mod read_history;
@@ -79,6 +80,9 @@ pub struct SqliteStore {
     first_event: u64,
     /// Where the pass over old messages stands.
     pruned: AtomicI64,
+    /// How many names the last sweep left.
+    names_left: AtomicI64,
+    sweeping_names: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -145,6 +149,8 @@ impl SqliteStore {
             threads: Mutex::new(threads),
             first_event,
             pruned: AtomicI64::new(0),
+            names_left: AtomicI64::new(0),
+            sweeping_names: tokio::sync::Mutex::default(),
         };
         Ok((Arc::new(store), recovered))
     }

@@ -22,6 +22,8 @@ pub(super) const EVENT_OVERHEAD_BYTES: i64 = 40;
 pub(super) struct Known {
     names: HashMap<Arc<str>, i64, foldhash::fast::RandomState>,
     gates: HashSet<(GateKind, String)>,
+    /// While names are swept: those that rows were given meanwhile. Not read again after a failure: too many do no harm.
+    pub(super) names_noted: Option<HashSet<i64>>,
     /// The last event's row.
     pub(super) last_event: i64,
     /// The last attempt's row.
@@ -52,6 +54,11 @@ impl Known {
         self.counts = Counts::read(db)?;
         self.gates = read_gates(db)?;
         Ok(())
+    }
+
+    /// A name is no longer in the table.
+    pub(super) fn forget_name(&mut self, text: &str) {
+        self.names.remove(text);
     }
 
     /// Whether a gate is closed.
@@ -142,8 +149,16 @@ impl Tx<'_> {
         Ok(done)
     }
 
-    /// The number of a name, new or old.
+    /// The number of a name, new or old, to be written into a row.
     pub(super) fn name(&mut self, text: &str) -> rusqlite::Result<i64> {
+        let number = self.name_number(text)?;
+        if let Some(noted) = &mut self.memory.names_noted {
+            noted.insert(number);
+        }
+        Ok(number)
+    }
+
+    fn name_number(&mut self, text: &str) -> rusqlite::Result<i64> {
         if let Some(id) = self.memory.names.get(text) {
             return Ok(*id);
         }
