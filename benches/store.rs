@@ -2,12 +2,14 @@
 //!
 //! `cargo bench --bench store [-- messages]`. On a disk of its own: `OUTGUARD_BENCH_DIR=/path`. The disk's sync decides
 //! what one submitter reaches; the CPU decides what a hundred do.
+//!
+//! `cargo bench --bench store -- log [seconds]`: whether the write-ahead log stays bounded under load that never pauses.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench is read by people and ends at the first fault")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures the time that passes")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,8 +26,13 @@ use outguard::store::{
 const BODY_BYTES: usize = 4_096;
 
 fn main() {
-    let messages = std::env::args().find_map(|a| a.parse().ok()).unwrap_or(20_000_u64);
+    let number = std::env::args().find_map(|a| a.parse().ok());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    if std::env::args().any(|a| a == "log") {
+        runtime.block_on(log(number.unwrap_or(30)));
+        return;
+    }
+    let messages = number.unwrap_or(20_000);
     println!("4 KiB bodies, one recipient, {messages} messages; CPU of the whole process, callers included");
     println!(
         "{:>10} {:>11} {:>10} {:>12} {:>12} {:>12} {:>12}",
@@ -45,7 +52,61 @@ enum What {
     Life,
 }
 
-async fn run(what: What, submitters: u64, messages: u64) {
+/// A hundred submitters without a pause, and what their log does meanwhile.
+async fn log(seconds: u64) {
+    let (folder, store, clock) = open();
+    let stop = Arc::new(AtomicBool::new(false));
+    let done = Arc::new(AtomicU64::new(0));
+    let mut tasks = Vec::new();
+    for n in 0..100 {
+        let (store, clock, stop, done) = (Arc::clone(&store), Arc::clone(&clock), Arc::clone(&stop), Arc::clone(&done));
+        tasks.push(tokio::spawn(async move {
+            let sample = sample(n);
+            while !stop.load(Ordering::Relaxed) {
+                let acceptance = acceptance(&sample, allocate(&*store).await, &*clock);
+                let id = store.accept(acceptance).await.unwrap().into_inner();
+                deliver(&*store, &*clock, id, &sample).await;
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
+    }
+    println!("{:>8} {:>12} {:>12} {:>12}", "second", "messages", "log MiB", "begun anew");
+    let (begin, mut seconds_left) = (Instant::now(), seconds);
+    while seconds_left > 0 {
+        let some = seconds_left.min(3);
+        tokio::time::sleep(Duration::from_secs(some)).await;
+        seconds_left -= some;
+        let file = folder.path().join("store/queue.db-wal");
+        let (bytes, begun) = (std::fs::metadata(&file).unwrap().len(), log_begun(&file));
+        let messages = done.load(Ordering::Relaxed);
+        println!("{:>8} {messages:>12} {:>12} {begun:>12}", begin.elapsed().as_secs(), bytes >> 20);
+    }
+    stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    store.close();
+}
+
+/// How often SQLite began the log anew: the number in its header, <https://www.sqlite.org/fileformat.html> 4.1.
+fn log_begun(file: &std::path::Path) -> u32 {
+    use std::io::Read as _;
+    let mut header = [0; 16];
+    std::fs::File::open(file).unwrap().read_exact(&mut header).unwrap();
+    u32::from_be_bytes([header[12], header[13], header[14], header[15]])
+}
+
+/// Ids are reserved in blocks, one block ahead.
+async fn allocate(store: &dyn Store) -> QueueId {
+    loop {
+        match store.allocate() {
+            Ok(id) => return id,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+fn open() -> (tempfile::TempDir, Arc<SqliteStore>, Arc<dyn Clock>) {
     let parent = std::env::var_os("OUTGUARD_BENCH_DIR").map_or_else(std::env::temp_dir, Into::into);
     let folder = tempfile::tempdir_in(parent).unwrap();
     let settings = StoreSettings {
@@ -54,8 +115,13 @@ async fn run(what: What, submitters: u64, messages: u64) {
         ballast_bytes: 0,
         ..StoreSettings::default()
     };
-    let clock = Arc::new(SystemClock::new().unwrap());
-    let (store, _) = SqliteStore::open(&settings, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new().unwrap());
+    let (store, _) = SqliteStore::open(&settings, Arc::clone(&clock)).unwrap();
+    (folder, store, clock)
+}
+
+async fn run(what: What, submitters: u64, messages: u64) {
+    let (folder, store, clock) = open();
     let left = Arc::new(AtomicU64::new(messages));
     let (cpu, begin) = (cpu_time(), Instant::now());
     let mut tasks = Vec::new();
@@ -66,7 +132,7 @@ async fn run(what: What, submitters: u64, messages: u64) {
             let mut times = Vec::new();
             while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |l| l.checked_sub(1)).is_ok() {
                 let sent = Instant::now();
-                let acceptance = acceptance(&sample, store.allocate().unwrap(), &*clock);
+                let acceptance = acceptance(&sample, allocate(&*store).await, &*clock);
                 let id = store.accept(acceptance).await.unwrap().into_inner();
                 times.push(sent.elapsed());
                 if what == What::Life {
@@ -85,7 +151,7 @@ async fn run(what: What, submitters: u64, messages: u64) {
     let name = if what == What::Accept { "accept" } else { "life" };
     let per_second = u64::try_from(u128::from(messages) * 1_000_000 / wall.as_micros()).unwrap();
     // The log's file never shrinks: its size is the most that it ever held.
-    let log_bytes = std::fs::metadata(settings.path.join("queue.db-wal")).unwrap().len();
+    let log_bytes = std::fs::metadata(folder.path().join("store/queue.db-wal")).unwrap().len();
     println!(
         "{name:>10} {submitters:>11} {per_second:>10} {:>12.2} {:>12.2} {:>12} {:>12}",
         ms(times[times.len() / 2]),
