@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use governor::{Quota, RateLimiter};
 use outguard::clock::BootMs;
-use outguard::limits::{Charged, LimitSettings, Limits, Moment, Rate, RuleBook, Spent};
+use outguard::limits::{Charged, LimitSettings, Limits, Moment, Rate, RecordId, RuleBook, Spent};
 
 fn main() {
     let keys: u64 = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000);
@@ -43,7 +43,11 @@ fn check(limits: &mut Limits, account: &str, ms: u64) -> bool {
     let to = Charged { account, egress: "192.0.2.1", login: None, route: "mx" };
     let now = Moment::of_boot(BootMs(ms));
     match limits.lease(to, NonZeroU32::MIN, now) {
-        Ok(leased) => limits.used(leased.granted, Spent { content: 1, refused: 0 }, now).recipients == 1,
+        Ok(leased) => {
+            let counted = limits.used(leased.granted, Spent { content: 1, refused: 0 }, RecordId(ms), now);
+            limits.recorded(RecordId(ms));
+            counted.recipients == 1
+        }
         Err(_) => false,
     }
 }

@@ -105,9 +105,11 @@ fn counted(book: &RuleBook, settings: &LimitSettings, attempts: &[AttemptRow], n
 mod tests {
     use super::*;
     use crate::account::Account;
+    use crate::store::AttemptId;
 
     fn attempt(ended: Option<u64>, recipients: u32) -> AttemptRow {
         AttemptRow {
+            id: AttemptId(1),
             account: Account::named("a@b.example"),
             egress: "192.0.2.1".into(),
             login: None,

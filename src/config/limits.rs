@@ -96,7 +96,7 @@ pub(super) fn read(root: &mut TableReader<'_>, attempts_keep: Duration) -> (Limi
     let reserve = table.or(
         key(
             "fair_reserve",
-            "Whether the last tenth of each egress window is kept for accounts that used less than their equal share.",
+            "Whether the last tenth of each egress window is kept for accounts that used less than their equal share, and the last fiftieth (6 of 300) for the account of [dsn] alone, so that ordinary mail has 294 of 300.",
         ),
         default.fair_reserve == FairReserve::Kept,
     );

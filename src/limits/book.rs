@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use super::keys::{KeyId, Keys};
 use super::lease::{Charge, Counted, Granted, LeaseId, Spent};
+use super::past::PastState;
 use super::report::{Cause, Crossing, NextSlot, Reach, Refusal, Usage};
 use super::rule::{Charged, KINDS, KeyKind, LimitRule, RuleBook, SetId};
 use super::timeline::Moment;
+use super::unrecorded::{RecordId, Unrecorded};
 
 /// Places that each lease looks at for idle keys: with two, a key is looked at once while half as many leases are
 /// granted as there are keys.
@@ -20,6 +22,8 @@ pub struct Limits {
     pub(super) book: RuleBook,
     pub(super) keys: Keys,
     pub(super) under_way: HashMap<LeaseId, UnderWay>,
+    /// Attempts that ended and are not on record yet.
+    pub(super) unrecorded: Unrecorded,
     /// Rules that the record does not reach back over, and when it will.
     pub(super) full_until: Vec<(SetId, usize, Moment)>,
     pub(super) now: Moment,
@@ -59,6 +63,7 @@ impl Limits {
             keys: Keys::new(&book),
             book,
             under_way: HashMap::new(),
+            unrecorded: Unrecorded::default(),
             full_until: Vec::new(),
             now: Moment::BEGINNING,
             next_lease: 0,
@@ -107,10 +112,11 @@ impl Limits {
     }
 
     /// Ends a lease whose transaction got as far as RCPT or content. What counts stays taken until W after now; the rest
-    /// is free at once. Returns what counted, as [`Limits::counted`].
-    pub fn used(&mut self, granted: Granted, spent: Spent, now: Moment) -> Counted {
+    /// is free at once. Returns what counted, as [`Limits::counted`], which goes on record as attempt `id`:
+    /// [`Limits::recorded`] is told once it has.
+    pub fn used(&mut self, granted: Granted, spent: Spent, id: RecordId, now: Moment) -> Counted {
         let counted = self.counted(spent);
-        self.end(granted.spend(), End::Now(counted), now);
+        self.end(granted.spend(), End::Now(counted), Some(id), now);
         counted
     }
 
@@ -121,18 +127,19 @@ impl Limits {
 
     /// Ends a lease for which no byte of a message left and no recipient was refused: all its slots are free at once.
     pub fn give_back(&mut self, granted: Granted, now: Moment) {
-        self.end(granted.spend(), End::Now(Counted::default()), now);
+        self.end(granted.spend(), End::Now(Counted::default()), None, now);
     }
 
-    /// Ends a lease whose outcome nobody knows: the connection was lost after content began. All its slots stay taken
-    /// until W after `unknown_grace` from now, for the kernel may still be flushing the socket.
-    pub fn unknown(&mut self, granted: Granted, now: Moment) {
-        self.lost(granted.spend(), now);
+    /// Ends a lease whose outcome nobody knows: the connection was lost after content began, or the task that held it is
+    /// gone. All its slots stay taken until W after `unknown_grace` from now, for the kernel may still be flushing the
+    /// socket. It goes on record as attempt `id`.
+    pub fn unknown(&mut self, granted: Granted, id: RecordId, now: Moment) {
+        self.end(granted.spend(), End::Unknown, Some(id), now);
     }
 
-    /// As [`Limits::unknown`], for a [`Granted`] that was dropped with the task that held it.
-    pub fn lost(&mut self, id: LeaseId, now: Moment) {
-        self.end(id, End::Unknown, now);
+    /// The end of an attempt is on record: whoever reads it from now on finds it there.
+    pub fn recorded(&mut self, id: RecordId) {
+        self.unrecorded.recorded(id);
     }
 
     /// How full each limit of each key is that is not idle, by kind, name and rule.
@@ -279,15 +286,18 @@ impl Limits {
         }
     }
 
-    /// Ends a lease once; a second word about it changes nothing, for the first decided.
-    fn end(&mut self, id: LeaseId, end: End, now: Moment) {
+    /// Ends a lease.
+    fn end(&mut self, id: LeaseId, end: End, record: Option<RecordId>, now: Moment) {
         let now = self.tick(now);
         let Some(UnderWay { charge, recipients }) = self.under_way.remove(&id) else { return };
         let leased = Counted::all(recipients);
-        let (counted, outcome) = match end {
-            End::Now(counted) => (counted, now),
-            End::Unknown => (leased, now.plus_ms(self.book.unknown_grace_ms)),
+        let (counted, outcome, state) = match end {
+            End::Now(counted) => (counted, now, PastState::Used(now)),
+            End::Unknown => (leased, now.plus_ms(self.book.unknown_grace_ms), PastState::Unknown(now)),
         };
+        if let Some(record) = record {
+            self.unrecorded.keep(record, Arc::clone(&charge), counted, state);
+        }
         for (set, name) in sets_of(&self.book, &charge) {
             let key = self.keys.find(set, name).expect("a key is kept while it has leases");
             self.expire(Some(key), set);
@@ -340,7 +350,7 @@ mod tests {
 
     fn send(limits: &mut Limits, n: u32, ms: u64) -> Vec<Crossing> {
         let Leased { granted, crossings } = limits.lease(TO, NonZeroU32::new(n).unwrap(), at(ms)).unwrap();
-        limits.used(granted, Spent { content: n, refused: 0 }, at(ms));
+        limits.used(granted, Spent { content: n, refused: 0 }, RecordId(0), at(ms));
         crossings
     }
 
@@ -359,6 +369,7 @@ mod tests {
     #[test]
     fn a_rule_that_reaches_past_the_record_starts_as_used_up() {
         let past = [PastAttempt {
+            id: RecordId(1),
             charged: TO,
             counted: Counted { recipients: 1, messages: 1 },
             state: PastState::Used(at(5_000)),
@@ -369,7 +380,8 @@ mod tests {
         assert!(limits.lease(TO, NonZeroU32::MIN, at(4_799 + W)).is_err());
         assert!(limits.lease(TO, NonZeroU32::MIN, at(4_800 + W)).is_ok(), "the record covers the window now");
         // A reload that keeps the rule keeps its time; a longer window is not covered, and says so.
-        limits.reload(book("3/m"), past, at(4_800), at(6_000));
+        let reading = limits.reading();
+        limits.reload(book("3/m"), past, at(4_800), reading, at(6_000));
         let refusal = limits.lease(TO, NonZeroU32::MIN, at(6_000)).unwrap_err();
         assert_eq!(refusal.next, NextSlot::At(at(4_800 + 60_060)));
     }
@@ -402,7 +414,8 @@ mod tests {
         for n in 0..5_000u64 {
             let account = format!("a{n}@x.example");
             let leased = limits.lease(Charged { account: &account, ..TO }, NonZeroU32::MIN, at(n)).unwrap();
-            limits.used(leased.granted, Spent { content: 1, refused: 0 }, at(n));
+            limits.used(leased.granted, Spent { content: 1, refused: 0 }, RecordId(n), at(n));
+            limits.recorded(RecordId(n));
         }
         assert!(limits.keys_len() < 3_500, "leases forget idle keys as they go: {} are left", limits.keys_len());
         limits.sweep(10_000, at(9_000));

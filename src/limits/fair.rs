@@ -69,9 +69,11 @@ impl FairLog {
             return Some(0);
         }
         let own_id = self.own.as_ref().and_then(|own| self.ids.get(own)).copied();
-        let mut own = match self.own_taken(account) {
-            Some(Own::Took(own)) => Some(own),
-            Some(Own::Asks) | None => None,
+        // What outguard's own account took, or, if it asks, what it may have come what may.
+        let (mut own, fiftieth) = match self.own_taken(account) {
+            Some(Own::Took(own)) => (Some(own), 0),
+            Some(Own::Asks) => (None, slots / OWN_DIVISOR),
+            None => (None, 0),
         };
         let mut gone: HashMap<u32, u32> = HashMap::new();
         // At most a tenth of the window is walked: by then the window is below the reserve.
@@ -91,7 +93,7 @@ impl FairLog {
             let passed = u32::try_from(i + 1).unwrap_or(u32::MAX);
             let left = taken.saturating_sub(passed);
             let own_lets = own.is_none_or(|own| beside_own(slots, left, own) > 0);
-            if allowed(slots, left, mine, others) > 0 && own_lets {
+            if (allowed(slots, left, mine, others) > 0 && own_lets) || mine < fiftieth {
                 return Some(i + 1);
             }
         }
@@ -239,6 +241,59 @@ mod tests {
             assert_eq!(log.entries_to_go(asks, slots, all), go, "{taken:?} {asks}");
         }
         assert_eq!(log("own", &[("a", 294)]).room("a", 300, 294).1, Cause::OwnReserve);
+    }
+
+    /// The rules as they are told to people, from a plain list of whose slots are taken, oldest first.
+    fn fits_slowly(taken: &[usize], asks: usize, slots: usize) -> bool {
+        let of = |account: usize| taken.iter().filter(|a| **a == account).count();
+        let mut active: Vec<usize> = taken.iter().copied().chain([asks]).collect();
+        active.sort_unstable();
+        active.dedup();
+        let fair = taken.len() < slots - slots / 10 || of(asks) * active.len() < slots;
+        let others_than_own = taken.len() - of(OWN);
+        if asks == OWN { fair || of(OWN) < slots / 50 } else { fair && others_than_own < slots - slots / 50 }
+    }
+
+    /// The account of outguard's own mail below.
+    const OWN: usize = 0;
+
+    #[test]
+    fn among_a_crowd_room_and_time_are_as_counted_slowly() {
+        let mut dice = crate::limits::oracle::Dice(1);
+        for round in 0..400 {
+            let slots = dice.pick(&[10, 50, 100, 100, 150]);
+            let accounts = dice.pick(&[2, 5, 60, 140_u64]);
+            // Some of its own first, or here and there.
+            let own = dice.pick(&[None, Some(1), Some(2), Some(3), Some(4)]);
+            let mut log = FairLog::new(Some(OWN.to_string().into()));
+            let mut taken: Vec<usize> = Vec::new();
+            for _ in 0..dice.pick(&[slots, slots - slots / 50, slots * 9 / 10]) {
+                let others = 1 + usize::try_from(dice.roll(accounts)).unwrap();
+                let who = match own {
+                    None => dice.pick(&[OWN, others, others, others, others, others, others, others, others, others]),
+                    Some(first) => {
+                        if taken.len() < first {
+                            OWN
+                        } else {
+                            others
+                        }
+                    }
+                };
+                let name: Arc<str> = who.to_string().into();
+                log.lease(&name, 1);
+                log.settle(&name, 1, taken.len());
+                taken.push(who);
+            }
+            for asks in [OWN, 1, 141] {
+                let place = format!("round {round}: N {slots}, {asks} asks beside {taken:?}");
+                let count = u32::try_from(taken.len()).unwrap();
+                let room = log.room(&asks.to_string(), u32::try_from(slots).unwrap(), count).0;
+                assert_eq!(room > 0, fits_slowly(&taken, asks, slots), "{place}");
+                let go = log.entries_to_go(&asks.to_string(), u32::try_from(slots).unwrap(), count);
+                let slowly = (0..=taken.len()).find(|gone| fits_slowly(&taken[*gone..], asks, slots));
+                assert_eq!(go, slowly, "{place}");
+            }
+        }
     }
 
     #[test]

@@ -6,17 +6,16 @@ use super::rate::Unit;
 use super::rule::{Charged, CountRefused};
 use super::timeline::Moment;
 
-/// Which lease it was; stays valid as a name after its [`Granted`] is gone.
+/// Which lease it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LeaseId(pub(super) u64);
+pub(super) struct LeaseId(pub(super) u64);
 
 /// Slots of every key that applies, held for one transaction. It is spent by [`Limits::used`], [`Limits::give_back`] or
-/// [`Limits::unknown`]. One that is dropped leaves its slots taken until [`Limits::lost`] is told its id.
+/// [`Limits::unknown`]. One that is dropped leaves its slots taken.
 ///
 /// [`Limits::used`]: super::Limits::used
 /// [`Limits::give_back`]: super::Limits::give_back
 /// [`Limits::unknown`]: super::Limits::unknown
-/// [`Limits::lost`]: super::Limits::lost
 #[must_use = "slots stay taken until the lease is spent"]
 #[derive(Debug)]
 pub struct Granted {
@@ -29,11 +28,6 @@ pub struct Granted {
 impl Granted {
     /// Ends the proof: nobody can spend it twice.
     pub(super) fn spend(self) -> LeaseId {
-        self.id
-    }
-
-    /// The name of this lease.
-    pub fn id(&self) -> LeaseId {
         self.id
     }
 

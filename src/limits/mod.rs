@@ -13,7 +13,7 @@
 //! ```
 //! use std::num::NonZeroU32;
 //! use outguard::clock::BootMs;
-//! use outguard::limits::{Charged, LimitSettings, Limits, Moment, RuleBook, Spent};
+//! use outguard::limits::{Charged, LimitSettings, Limits, Moment, RecordId, RuleBook, Spent};
 //!
 //! let mut limits = Limits::new(RuleBook::new(&LimitSettings::default())?);
 //! let to = Charged { account: "a@shop.example", egress: "192.0.2.1", login: None, route: "mx" };
@@ -21,7 +21,7 @@
 //! let five_hundred = NonZeroU32::new(500).expect("not zero");
 //! let leased = limits.lease(to, five_hundred, now).expect("the first mail of the hour");
 //! assert_eq!(leased.granted.recipients(), 200); // the message is split; the rest waits
-//! limits.used(leased.granted, Spent { content: 200, refused: 0 }, now);
+//! limits.used(leased.granted, Spent { content: 200, refused: 0 }, RecordId(1), now);
 //! let refusal = limits.lease(to, five_hundred, now).expect_err("200 are used");
 //! assert_eq!(refusal.to_string(), "the limit account 200/h of account a@shop.example is used up");
 //! # Ok::<(), outguard::limits::RuleError>(())
@@ -40,9 +40,10 @@ mod report;
 mod ring;
 mod rule;
 mod timeline;
+mod unrecorded;
 
 pub use book::{Leased, Limits};
-pub use lease::{Counted, Granted, LeaseId, Spent};
+pub use lease::{Counted, Granted, Spent};
 pub use pace::{Pace, PaceError, PaceSettings, Paced, Pacer, Paces, TooFast};
 pub use past::{PastAttempt, PastState};
 pub use rate::{Rate, RateError, SLOTS_MAX, Unit, WINDOW_MS_MAX, WINDOW_MS_MIN};
@@ -52,3 +53,4 @@ pub use rule::{
     RuleSet,
 };
 pub use timeline::{Bridge, Moment, Stamp, Timeline, WallClock};
+pub use unrecorded::{Reading, RecordId};

@@ -5,11 +5,14 @@ use super::keys::{Key, Keys};
 use super::lease::{Charge, Counted};
 use super::rule::{Charged, RuleBook, SetId};
 use super::timeline::Moment;
+use super::unrecorded::{Reading, RecordId};
 
 /// An attempt of the record, placed on this boot's line of time ([`super::Timeline::place`]). Those that were given back
 /// count nothing and need not be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PastAttempt<'a> {
+    /// Which one.
+    pub id: RecordId,
     /// Whom it was counted against.
     pub charged: Charged<'a>,
     /// What it counted, or what was leased if it has no outcome.
@@ -54,22 +57,38 @@ impl Limits {
         limits
     }
 
-    /// Other rules. Where a key keeps a window, it keeps its ring; what is new is filled from the record, which must hold
-    /// every attempt that ended before this call. Attempts under way in the record are not read: leases are known here.
+    /// Before the record is read for [`Limits::reload`] or [`Limits::retime`]: what ends from now on is kept until then,
+    /// for the record may be read before it is written.
+    pub fn reading(&self) -> Reading {
+        self.unrecorded.reading()
+    }
+
+    /// Other rules. Where a key keeps a window, it keeps its ring; what is new is filled from the record as it was read
+    /// during `reading`, from what ended here and is not in it yet, and from leases under way. Attempts under way in the
+    /// record are not looked at: they are known here.
     pub fn reload<'a>(
         &mut self,
         book: RuleBook,
         past: impl IntoIterator<Item = PastAttempt<'a>>,
         kept_since: Moment,
+        reading: Reading,
         now: Moment,
     ) {
         self.replace(book, past, kept_since, now, OldRings::Kept);
+        drop(reading);
     }
 
     /// The same rules with all outcomes placed anew, once the wall clock is synchronised and the time since the boot
     /// before is known. What is said of the record at [`Limits::reload`] holds here.
-    pub fn retime<'a>(&mut self, past: impl IntoIterator<Item = PastAttempt<'a>>, kept_since: Moment, now: Moment) {
+    pub fn retime<'a>(
+        &mut self,
+        past: impl IntoIterator<Item = PastAttempt<'a>>,
+        kept_since: Moment,
+        reading: Reading,
+        now: Moment,
+    ) {
         self.replace(self.book.clone(), past, kept_since, now, OldRings::Dropped);
+        drop(reading);
     }
 
     fn replace<'a>(
@@ -83,7 +102,10 @@ impl Limits {
         let now = self.tick(now);
         let old_book = std::mem::replace(&mut self.book, book);
         let old_keys = std::mem::replace(&mut self.keys, Keys::new(&self.book));
-        self.remember(past, |attempt| attempt.state != PastState::UnderWay);
+        let unrecorded = std::mem::take(&mut self.unrecorded);
+        self.remember(past, |attempt| attempt.state != PastState::UnderWay && !unrecorded.holds(attempt.id));
+        self.remember(unrecorded.iter(), |_| true);
+        self.unrecorded = unrecorded;
         let short: Vec<_> = short_of_record(&self.book, kept_since, now).collect();
         if old_rings == OldRings::Kept {
             // A key that changes its rule set may not have had the new set's window; what the record does not show of it

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::transaction::{DeliveryState, Destination, Index};
+use super::transaction::{AttemptId, DeliveryState, Destination, Index};
 use crate::account::{Account, AccountSource};
 use crate::clock::WallMs;
 use crate::event::Event;
@@ -162,6 +162,8 @@ pub struct SenderRow {
 /// One attempt, as the limits are rebuilt from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRow {
+    /// Which one.
+    pub id: AttemptId,
     /// Whom it counts against.
     pub account: Account,
     /// What the egress's limit counts by: its public address.

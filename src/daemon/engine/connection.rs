@@ -8,6 +8,7 @@ use super::core::Work;
 use super::settle::{Sent, Settled};
 use crate::delivery::{Egress, NextHop, Outgoing, Plan};
 use crate::dispatch::{HopId, Turn};
+use crate::limits::RecordId;
 use crate::store::{DeliveryState, Index, Lease, LeaseRequest, Stored};
 
 /// A turn whose message is read and whose deliveries are chosen.
@@ -75,6 +76,7 @@ impl Engine {
     ) -> Option<(Prepared, Stored<Lease>)> {
         let (prepared, request) = next.unzip();
         let Settled { conclusion, mut after } = settled;
+        let attempt = RecordId(conclusion.lease.attempt().0);
         let concluded = match self.store.conclude(conclusion, request).await {
             Ok(concluded) => concluded.into_inner(),
             Err(error) => {
@@ -87,6 +89,7 @@ impl Engine {
                 return None;
             }
         };
+        self.core().slots.limits.recorded(attempt);
         if let Some(granted) = concluded.next_granted {
             self.core().give_back(granted, self.clock.now());
         }

@@ -9,7 +9,7 @@ use crate::clock::{Now, WallMs};
 use crate::delivery::{Abandoned, AttemptEnd, ContentBegan, Fate, Plan, RecipientEnd, ReportDuty, Signal, SignalKind};
 use crate::dispatch::{DelayNotice, HopId, Life, NextTry, Turn};
 use crate::event::Event;
-use crate::limits::{Moment, Spent};
+use crate::limits::{Moment, RecordId, Spent};
 use crate::mail::QueueId;
 use crate::store::{
     Acceptance, Conclusion, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, Index, Lease, MessageRow, SlotsEnd,
@@ -188,9 +188,13 @@ impl Engine {
         tracing::error!(id = %lease.message(), %next_hop, "an attempt was broken off; a second copy is possible");
         let egress = egress.to_string();
         let (reports, events) = (Vec::new(), Vec::new());
+        let attempt = lease.attempt();
         let conclusion = Conclusion { lease, ended, slots, outcomes, reports, events, next_hop, egress };
-        if let Err(error) = self.store.conclude(conclusion, None).await {
-            tracing::error!(%error, advice = error.advice(), "a broken-off attempt was not concluded; the next start does");
+        match self.store.conclude(conclusion, None).await {
+            Ok(_) => self.core().slots.limits.recorded(RecordId(attempt.0)),
+            Err(error) => {
+                tracing::error!(%error, advice = error.advice(), "a broken-off attempt was not concluded; the next start does");
+            }
         }
         self.due_from(due);
     }
@@ -198,21 +202,24 @@ impl Engine {
     /// Spends the slots of a lease, now. What the limits took is what the record says.
     fn spend(&self, lease: &mut Lease, content: ContentBegan, recipients: &[RecipientEnd]) -> (Now, SlotsEnd) {
         let granted = lease.take_granted();
+        let id = RecordId(lease.attempt().0);
+        // Read under the lock, where no other moment can come between: the record says what the limits take.
+        let mut core = self.core();
         let now = self.clock.now();
         let moment = Moment::from(now);
-        let mut core = self.core();
         let Some(granted) = granted else { return (now, SlotsEnd::Returned) };
         let leased = granted.recipients();
         let slots = match content {
             ContentBegan::Unanswered => {
-                core.slots.limits.unknown(granted, moment);
+                core.slots.limits.unknown(granted, id, moment);
                 SlotsEnd::Unknown
             }
             ContentBegan::Yes { .. } | ContentBegan::No => {
                 let content = if let ContentBegan::Yes { recipients } = content { recipients } else { 0 };
                 let refused = recipients.iter().filter(|end| end.diagnostic.is_some()).count();
                 let refused = u32::try_from(refused).unwrap_or(u32::MAX).min(leased - content.min(leased));
-                let counted = core.slots.limits.used(granted, Spent { content: content.min(leased), refused }, moment);
+                let spent = Spent { content: content.min(leased), refused };
+                let counted = core.slots.limits.used(granted, spent, id, moment);
                 if counted.recipients < leased {
                     core.slots_came_back();
                 }

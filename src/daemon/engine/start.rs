@@ -15,8 +15,8 @@ use crate::clock::{BootId, BootMs, Clock, Now};
 use crate::delivery::{Abandoned, DeliverySettings, Edges, Router};
 use crate::dispatch::DispatchSettings;
 use crate::limits::{
-    Bridge, Charged, Counted, Limits, Moment, PaceSettings, Paces, PastAttempt, PastState, RuleBook, Stamp, Timeline,
-    WallClock,
+    Bridge, Charged, Counted, Limits, Moment, PaceSettings, Paces, PastAttempt, PastState, RecordId, RuleBook, Stamp,
+    Timeline, WallClock,
 };
 use crate::store::{AttemptRow, AttemptsPruned, RouteFacts, Store, StoreError};
 
@@ -133,12 +133,15 @@ impl Engine {
                 continue;
             }
             let now = self.clock.now();
-            let rules = self.core().slots.limits.book().clone();
+            let (rules, reading) = {
+                let core = self.core();
+                (core.slots.limits.book().clone(), core.slots.limits.reading())
+            };
             match Record::read(&*self.store, &*self.clock, now, &rules).await {
                 Ok(record) if record.timeline.bridge() == Bridge::Wall => {
                     let mut core = self.core();
                     let kept_since = record.kept_since;
-                    core.slots.limits.retime(record.past(), kept_since, Moment::from(now));
+                    core.slots.limits.retime(record.past(), kept_since, reading, Moment::from(now));
                     core.slots_came_back();
                     tracing::info!("the wall clock is synchronised; slots used before this boot are placed by it");
                     return;
@@ -156,12 +159,13 @@ impl Engine {
     /// The store cannot be read; nothing was changed.
     pub async fn reload(&self, settings: EngineSettings, edges: Arc<Edges>) -> Result<(), StoreError> {
         let now = self.clock.now();
+        let reading = self.core().slots.limits.reading();
         let record = Record::read(&*self.store, &*self.clock, now, &settings.rules).await?;
         let rerouted = self.delivery().routes != settings.delivery.routes;
         {
             let mut core = self.core();
             let kept_since = record.kept_since;
-            core.slots.limits.reload(settings.rules, record.past(), kept_since, Moment::from(now));
+            core.slots.limits.reload(settings.rules, record.past(), kept_since, reading, Moment::from(now));
             core.slots.paces = Paces::new(&settings.pace);
             core.dispatch.reload(&settings.dispatch);
             core.settings = settings.dispatch;
@@ -227,6 +231,7 @@ impl Record {
 
     fn past(&self) -> impl Iterator<Item = PastAttempt<'_>> {
         self.rows.iter().map(|(row, state)| PastAttempt {
+            id: RecordId(row.id.0),
             charged: Charged {
                 account: row.account.as_str(),
                 egress: &row.egress,

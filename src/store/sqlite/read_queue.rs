@@ -16,8 +16,8 @@ use crate::clock::WallMs;
 use crate::mail::QueueId;
 use crate::store::query::ContentBody;
 use crate::store::{
-    AttemptRow, AttemptsPruned, Content, Destination, DueDelivery, Gate, Index, Line, LineCount, StoreError, Totals,
-    WaitingMessage,
+    AttemptId, AttemptRow, AttemptsPruned, Content, Destination, DueDelivery, Gate, Index, Line, LineCount, StoreError,
+    Totals, WaitingMessage,
 };
 
 /// A queue id out of a row.
@@ -212,7 +212,7 @@ impl Reader {
         let mut statement = self.sql(
             "WITH last AS (SELECT boot, max(coalesce(ended_boot, leased_boot)) AS moment FROM attempt GROUP BY boot) \
              SELECT account, egress, login, route, boot, leased_boot, leased_wall, ended_boot, ended_wall, recipients, \
-             messages, state FROM attempt JOIN last USING (boot) \
+             messages, state, id FROM attempt JOIN last USING (boot) \
              WHERE ended_boot IS NULL OR ended_boot > last.moment - ? ORDER BY id",
         )?;
         let mut rows = statement.query(params![i64::try_from(look_back_ms).unwrap_or(i64::MAX)])?;
@@ -220,6 +220,7 @@ impl Reader {
         while let Some(row) = rows.next()? {
             let login = row.get::<_, Option<i64>>(2)?;
             attempts.push(AttemptRow {
+                id: AttemptId(unsigned(row.get(12)?)),
                 account: self.account(row.get(0)?)?,
                 egress: self.name(row.get(1)?)?.to_string(),
                 login: login.map(|id| self.name(id)).transpose()?.map(|login| login.to_string()),
