@@ -5,7 +5,6 @@
 //! but through the writer, which then gives it a new number. The newest number stays: numbers are never given twice.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use rusqlite::{Row, params};
@@ -69,13 +68,13 @@ impl SqliteStore {
         self.plain(Kind::Other, (), |(), tx| note(tx, Some(HashSet::new()))).await?.into_inner();
         let mut marks = Marks::below(newest);
         for table in TABLES {
-            let mut after = (-1, -1);
-            while let ControlFlow::Continue(last) = {
-                let (page, last) = self.read(move |reader| reader.names_in(table, after)).await?;
-                page.iter().for_each(|number| marks.set(*number));
-                last
-            } {
-                after = last;
+            let mut after = Some((-1, -1));
+            while let Some(begin) = after {
+                let page = self.read(move |reader| reader.names_in(table, begin)).await?;
+                for number in page.names {
+                    marks.set(number);
+                }
+                after = page.next;
             }
         }
         let (mut after, mut forgotten) = (0, 0);
@@ -101,7 +100,15 @@ fn note(tx: &mut Tx<'_>, noted: Option<HashSet<i64>>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Names of some rows.
+struct Page {
+    names: Vec<i64>,
+    /// The key of the last row, if there may be more.
+    next: Option<(i64, i64)>,
+}
+
 /// Forgets those that were not noted. Gives how many.
+#[expect(clippy::ptr_arg, reason = "requests hand their input over by reference")]
 fn forget(numbers: &Vec<i64>, tx: &mut Tx<'_>) -> Result<usize, Failure> {
     let mut forgotten = Vec::new();
     {
@@ -126,8 +133,8 @@ impl Reader {
         Ok(self.sql(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
 
-    /// The names in a page of a table, and where the next page begins, if there is one.
-    fn names_in(&self, table: &'static str, after: (i64, i64)) -> Read<(Vec<i64>, ControlFlow<(), (i64, i64)>)> {
+    /// The names in a page of a table, and where the next one begins.
+    fn names_in(&self, table: &'static str, after: (i64, i64)) -> Read<Page> {
         let mut statement = self.sql(table)?;
         let mut rows = statement.query(params![after.0, after.1, many(PAGE_ROWS)])?;
         let (mut names, mut read, mut last) = (Vec::new(), 0, after);
@@ -135,8 +142,7 @@ impl Reader {
             (read, last) = (read + 1, (row.get(0)?, row.get(1)?));
             names.extend(numbers(row)?);
         }
-        let next = if read == PAGE_ROWS { ControlFlow::Continue(last) } else { ControlFlow::Break(()) };
-        Ok((names, next))
+        Ok(Page { names, next: (read == PAGE_ROWS).then_some(last) })
     }
 
     fn name_numbers(&self, after: i64) -> Read<Vec<i64>> {
