@@ -77,9 +77,9 @@ async fn log(seconds: u64) {
         tokio::time::sleep(Duration::from_secs(some)).await;
         seconds_left -= some;
         let file = folder.path().join("store/queue.db-wal");
-        let (bytes, begun) = (std::fs::metadata(&file).unwrap().len(), log_begun(&file));
+        let (bytes, anew) = (std::fs::metadata(&file).unwrap().len(), log_begun(&file));
         let messages = done.load(Ordering::Relaxed);
-        println!("{:>8} {messages:>12} {:>12} {begun:>12}", begin.elapsed().as_secs(), bytes >> 20);
+        println!("{:>8} {messages:>12} {:>12} {anew:>12}", begin.elapsed().as_secs(), bytes >> 20);
     }
     stop.store(true, Ordering::Relaxed);
     for task in tasks {
