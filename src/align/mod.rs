@@ -5,6 +5,8 @@
 //! leave, our signature among them. Nothing here decides: the guard weighs what is found. DNS trouble is an outcome of
 //! its own and never holds mail. Read [`settings`] first.
 
+pub mod dkim;
 pub mod dns;
 pub mod settings;
+pub mod sign;
 pub mod spf;

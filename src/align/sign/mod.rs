@@ -1,0 +1,224 @@
+//! Our own DKIM signature (RFC 6376, RFC 8463), over the very bytes that will leave.
+//!
+//! A key signs for the From domains that it covers and for no other. Where a domain has an RSA and an Ed25519 key, both
+//! sign. Header fields are over-signed, so that a second From or Subject put on a copy breaks the signature. Keys are read
+//! once and on reload ([`Signer::load`]); no key, part of a key or file's text appears in an error. Read [`Signer::sign`]
+//! first, then [`fields`] for what is signed.
+
+pub mod fields;
+pub mod key;
+
+use std::path::PathBuf;
+
+use super::dkim::signature::{is_under, signed_form};
+use super::dkim::tags::to_base64;
+use super::dkim::verify::body_hash;
+use super::dkim::{Form, Leaving, Signature};
+use super::settings::{Covers, DkimKeySettings, ExistingSignature, SigningSettings};
+use crate::clock::WallMs;
+
+pub use key::{KeyError, KeyKind, PrivateKey};
+
+/// The header's canonical form in our signatures, and the body's.
+const FORMS: (Form, Form) = (Form::Relaxed, Form::Relaxed);
+/// The longest line of our field, in bytes.
+const LINE_BYTES_MAX: usize = 76;
+
+/// All keys, ready to sign.
+#[derive(Debug, Default)]
+pub struct Signer {
+    keys: Vec<SigningKey>,
+    settings: SigningSettings,
+}
+
+/// One key and whom it signs for.
+#[derive(Debug)]
+pub struct SigningKey {
+    /// `d=`.
+    pub domain: Box<str>,
+    /// `s=`.
+    pub selector: Box<str>,
+    covers: Covers,
+    key: PrivateKey,
+}
+
+/// A key file cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {error}; mail of {domain} is not signed with it; `outguard dkim keygen {domain}` makes a key", path.display())]
+pub struct KeyFileError {
+    /// Whose key.
+    pub domain: String,
+    /// Which file.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub error: KeyError,
+}
+
+impl Signer {
+    /// Reads all key files.
+    ///
+    /// # Errors
+    /// The first that cannot be used: nothing is signed with half of the keys.
+    pub fn load(settings: &SigningSettings) -> Result<Self, KeyFileError> {
+        let load = |key: &DkimKeySettings| {
+            let loaded = PrivateKey::read(&key.key_file);
+            loaded.map(|loaded| SigningKey::new(key, loaded)).map_err(|error| KeyFileError {
+                domain: key.domain.clone(),
+                path: key.key_file.clone(),
+                error,
+            })
+        };
+        let keys = settings.keys.iter().map(load).collect::<Result<_, _>>()?;
+        Ok(Self { keys, settings: settings.clone() })
+    }
+
+    /// A signer of keys that are in memory already.
+    pub fn of(keys: Vec<SigningKey>, settings: SigningSettings) -> Self {
+        Self { keys, settings }
+    }
+
+    /// All keys, for who checks what is published.
+    pub fn keys(&self) -> &[SigningKey] {
+        &self.keys
+    }
+
+    /// Whether mail of a From domain would be signed. Own domains are those that keys cover.
+    pub fn covers(&self, from_domain: &str) -> bool {
+        !self.keys_for(from_domain).is_empty()
+    }
+
+    /// Signs a message given in pieces that follow each other: the rest of our prefix, then the received bytes.
+    ///
+    /// Returns whole header fields to be put before the pieces; nothing where no key covers the From domain, where a
+    /// signature stands that is to be left alone, or where the header is too long to be looked at.
+    pub fn sign(&self, pieces: &[&[u8]], from_domain: &str, at: WallMs) -> Vec<u8> {
+        let keys = self.keys_for(from_domain);
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let Ok(leaving) = Leaving::new(pieces) else { return Vec::new() };
+        if leaving.count("From") == 0
+            || self.settings.existing == ExistingSignature::Leave && leaving.count("DKIM-Signature") > 0
+        {
+            return Vec::new();
+        }
+        let names = fields::names(&leaving, &self.settings.fields);
+        let mut header = Vec::with_capacity(2_048);
+        leaving.signed_fields(names.iter().map(AsRef::as_ref), FORMS.0, &mut header);
+        let (hash, _) = body_hash(&leaving, FORMS.1, None);
+        let mut signed = Vec::new();
+        for key in keys {
+            if self.settings.existing == ExistingSignature::SignUnlessOurs && key.has_signed(&leaving) {
+                continue;
+            }
+            let field = self.field(key, &names, &hash, at.0 / 1_000);
+            let mut input = header.clone();
+            signed_form(&field, FORMS.0, &mut input);
+            if let Some(signature) = key.key.sign(&input) {
+                signed.extend_from_slice(&field);
+                fold_base64(&signature, &mut signed);
+                signed.extend_from_slice(b"\r\n");
+            }
+        }
+        signed
+    }
+
+    /// The field up to and with `b=`.
+    fn field(&self, key: &SigningKey, names: &[String], hash: &[u8], now_s: u64) -> Vec<u8> {
+        let mut field = format!(
+            "DKIM-Signature: v=1; a={}; c={}/{};\r\n\td={}; s={};\r\n\tt={now_s};",
+            key.key.kind().algorithm().as_str(),
+            FORMS.0.as_str(),
+            FORMS.1.as_str(),
+            key.domain,
+            key.selector,
+        );
+        if let Some(expiry) = self.settings.expiry {
+            field.push_str(&format!(" x={};", now_s.saturating_add(expiry.as_secs())));
+        }
+        field.push_str("\r\n\th=");
+        let mut line = 3;
+        for (n, name) in names.iter().enumerate() {
+            if n > 0 {
+                field.push(':');
+                line += 1;
+            }
+            if line + name.len() + 1 > LINE_BYTES_MAX {
+                field.push_str("\r\n\t ");
+                line = 2;
+            }
+            field.push_str(name);
+            line += name.len();
+        }
+        field.push_str(&format!(";\r\n\tbh={};\r\n\tb=", to_base64(hash)));
+        field.into_bytes()
+    }
+
+    /// The first key of each kind, of the most specific domain that covers this one.
+    fn keys_for(&self, from_domain: &str) -> Vec<&SigningKey> {
+        let covering = || self.keys.iter().filter(|key| key.covers(from_domain));
+        let Some(longest) = covering().map(|key| key.domain.len()).max() else { return Vec::new() };
+        let mut keys: Vec<&SigningKey> = Vec::new();
+        for key in covering().filter(|key| key.domain.len() == longest) {
+            if keys.iter().all(|known| known.key.kind() != key.key.kind()) {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+}
+
+impl SigningKey {
+    /// A key with what `[[dkim]]` says of it.
+    pub fn new(settings: &DkimKeySettings, key: PrivateKey) -> Self {
+        let lower = |text: &str| text.to_ascii_lowercase().into_boxed_str();
+        Self { domain: lower(&settings.domain), selector: lower(&settings.selector), covers: settings.covers, key }
+    }
+
+    /// Where the public key must stand.
+    pub fn record_name(&self) -> String {
+        format!("{}._domainkey.{}", self.selector, self.domain)
+    }
+
+    /// What must stand there.
+    pub fn record(&self) -> String {
+        self.key.record()
+    }
+
+    fn covers(&self, from_domain: &str) -> bool {
+        match self.covers {
+            Covers::Subdomains => is_under(from_domain, &self.domain),
+            Covers::Exactly => from_domain == &*self.domain,
+        }
+    }
+
+    /// Whether a signature of this key stands in the header and holds.
+    fn has_signed(&self, leaving: &Leaving<'_>) -> bool {
+        leaving.fields().filter(|field| field.is("DKIM-Signature")).take(fields::EXISTING_MAX).any(|field| {
+            let Ok(signature) = Signature::parse(&String::from_utf8_lossy(field.value())) else { return false };
+            if signature.domain != self.domain || signature.selector != self.selector {
+                return false;
+            }
+            let (hash, _) = body_hash(leaving, signature.forms.1, signature.body_length);
+            let mut input = Vec::new();
+            leaving.signed_fields(signature.fields.iter().map(AsRef::as_ref), signature.forms.0, &mut input);
+            signed_form(field.0, signature.forms.0, &mut input);
+            hash.as_slice() == signature.body_hash
+                && self.key.public().has_signed(signature.algorithm, &input, &signature.signature)
+        })
+    }
+}
+
+/// Base64 in lines; white space in it does not count.
+fn fold_base64(bytes: &[u8], into: &mut Vec<u8>) {
+    let text = to_base64(bytes);
+    for (n, line) in text.as_bytes().chunks(LINE_BYTES_MAX - 4).enumerate() {
+        if n > 0 {
+            into.extend_from_slice(b"\r\n\t ");
+        }
+        into.extend_from_slice(line);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
