@@ -29,7 +29,7 @@ impl Form {
 /// A message about to leave, in pieces that follow each other (our prefix, the received bytes).
 #[derive(Debug)]
 pub struct Leaving<'a> {
-    header: std::borrow::Cow<'a, [u8]>,
+    header: Vec<u8>,
     /// Where each field stands, from the top.
     fields: Vec<std::ops::Range<usize>>,
     body: Vec<&'a [u8]>,
@@ -94,7 +94,10 @@ impl<'a> Leaving<'a> {
     }
 }
 
-fn split<'a>(pieces: &[&'a [u8]]) -> Result<(std::borrow::Cow<'a, [u8]>, Vec<&'a [u8]>), HeaderTooLong> {
+/// Header and body's pieces.
+type Parts<'a> = (Vec<u8>, Vec<&'a [u8]>);
+
+fn split<'a>(pieces: &[&'a [u8]]) -> Result<Parts<'a>, HeaderTooLong> {
     let mut header: Vec<u8> = Vec::new();
     for (n, piece) in pieces.iter().enumerate() {
         let before = header.len();
@@ -112,14 +115,14 @@ fn split<'a>(pieces: &[&'a [u8]]) -> Result<(std::borrow::Cow<'a, [u8]>, Vec<&'a
             header.truncate(end);
             let mut body = vec![&piece[body_starts.min(piece.len())..]];
             body.extend_from_slice(&pieces[n + 1..]);
-            return Ok((header.into(), body));
+            return Ok((header, body));
         }
         if header.len() > HEADER_BYTES_MAX {
             return Err(HeaderTooLong);
         }
     }
     // No body at all.
-    Ok((header.into(), Vec::new()))
+    Ok((header, Vec::new()))
 }
 
 fn field_end(header: &[u8], from: usize) -> usize {

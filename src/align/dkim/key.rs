@@ -15,10 +15,8 @@ pub const RSA_BITS_WEAK: u32 = 2048;
 pub struct KeyRecord {
     /// What `p=` holds.
     pub public: PublicKey,
-    /// `h=`: whether SHA-256 may be used.
-    pub sha256: bool,
-    /// `s=`: whether it is for mail.
-    pub for_mail: bool,
+    /// `h=` and `s=`: whether it is for mail, with SHA-256.
+    pub fit: bool,
     /// `t=y`: the domain tests.
     pub testing: bool,
     /// `t=s`: `i=` must be the domain itself.
@@ -64,8 +62,8 @@ impl KeyRecord {
         let flags = tags.get("t").unwrap_or_default();
         Ok(Self {
             public,
-            sha256: tags.get("h").is_none_or(|h| listed(h, &["sha256"])),
-            for_mail: tags.get("s").is_none_or(|s| listed(s, &["*", "email"])),
+            fit: tags.get("h").is_none_or(|h| listed(h, &["sha256"]))
+                && tags.get("s").is_none_or(|s| listed(s, &["*", "email"])),
             testing: listed(flags, &["y"]),
             exact_identity: listed(flags, &["s"]),
         })
@@ -112,16 +110,7 @@ mod tests {
                    MmPSPDdQPNUYckcQ2QIDAQAB";
         assert!(matches!(KeyRecord::parse(rsa.as_bytes()).unwrap().public, PublicKey::Rsa(_, 1024)));
         let flags = KeyRecord::parse(b"p=; t=y:s; s=other; h=sha1").unwrap();
-        assert_eq!(
-            flags,
-            KeyRecord {
-                public: PublicKey::Revoked,
-                sha256: false,
-                for_mail: false,
-                testing: true,
-                exact_identity: true
-            }
-        );
+        assert_eq!(flags, KeyRecord { public: PublicKey::Revoked, fit: false, testing: true, exact_identity: true });
         let cases = [
             ("v=DKIM2; p=", "its version is not DKIM1"),
             ("p=; v=DKIM1", "its version is not DKIM1"),

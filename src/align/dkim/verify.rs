@@ -95,10 +95,13 @@ pub async fn check(dns: &dyn Lookup, leaving: &Leaving<'_>, now_s: u64, signatur
     results
 }
 
+/// What was hashed: the form and `l=`; its hash, and the whole canonical length.
+type KnownHash = ((Form, Option<u64>), [u8; 32], u64);
+
 /// Body hashes of one message: signatures mostly want the same one.
 struct Bodies<'a> {
     leaving: &'a Leaving<'a>,
-    known: Vec<((Form, Option<u64>), [u8; 32], u64)>,
+    known: Vec<KnownHash>,
 }
 
 impl Bodies<'_> {
@@ -206,7 +209,7 @@ fn with_key(
         PublicKey::Rsa(_, bits) if *bits < RSA_BITS_MIN => return Err(Failure::Weak("an RSA key under 1024 bits")),
         PublicKey::Rsa(..) | PublicKey::Ed25519(_) => {}
     }
-    if !record.sha256 || !record.for_mail || record.exact_identity && signature.identity_domain != signature.domain {
+    if !record.fit || record.exact_identity && signature.identity_domain != signature.domain {
         return Err(Failure::KeyUnfit(key_name.into()));
     }
     let mut signed = Vec::with_capacity(2_048);

@@ -128,10 +128,13 @@ impl PrivateKey {
         let base64 = Zeroizing::new(to_base64(der.as_ref()));
         let mut pem = Zeroizing::new(String::with_capacity(base64.len() + 128));
         pem.push_str("-----BEGIN PRIVATE KEY-----\n");
-        for line in base64.as_bytes().chunks(64) {
-            pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
-            pem.push('\n');
+        for (n, c) in base64.chars().enumerate() {
+            if n > 0 && n % 64 == 0 {
+                pem.push('\n');
+            }
+            pem.push(c);
         }
+        pem.push('\n');
         pem.push_str("-----END PRIVATE KEY-----\n");
         Ok((Self::of(pair)?, pem))
     }

@@ -8,6 +8,7 @@
 pub mod fields;
 pub mod key;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::dkim::signature::{is_under, signed_form};
@@ -134,7 +135,7 @@ impl Signer {
             key.selector,
         );
         if let Some(expiry) = self.settings.expiry {
-            field.push_str(&format!(" x={};", now_s.saturating_add(expiry.as_secs())));
+            let _ = write!(field, " x={};", now_s.saturating_add(expiry.as_secs()));
         }
         field.push_str("\r\n\th=");
         let mut line = 3;
@@ -150,7 +151,7 @@ impl Signer {
             field.push_str(name);
             line += name.len();
         }
-        field.push_str(&format!(";\r\n\tbh={};\r\n\tb=", to_base64(hash)));
+        let _ = write!(field, ";\r\n\tbh={};\r\n\tb=", to_base64(hash));
         field.into_bytes()
     }
 

@@ -41,8 +41,8 @@ async fn checked(zone: &Fixed, message: &[u8]) -> Vec<Checked> {
 
 #[tokio::test]
 async fn what_is_signed_holds_and_what_is_changed_does_not() {
-    let (signer, mut zone) = signer_and_zone();
-    let prefix = signer.sign(&[MESSAGE], "example.com", NOW);
+    let (ours, mut zone) = signer_and_zone();
+    let prefix = ours.sign(&[MESSAGE], "example.com", NOW);
     let text = String::from_utf8(prefix.clone()).unwrap();
     assert!(text.split("\r\n").all(|line| line.len() <= 78), "{text}");
     let signed = [&*prefix, MESSAGE].concat();
@@ -124,8 +124,8 @@ fn a_signature_that_stands_already() {
     ];
     for (existing, message, expected) in cases {
         signer.settings.existing = existing;
-        let signed = String::from_utf8(signer.sign(&[message], "example.com", NOW)).unwrap();
-        assert_eq!(signed.matches("DKIM-Signature:").count(), expected, "{existing:?}");
+        let text = String::from_utf8(signer.sign(&[message], "example.com", NOW)).unwrap();
+        assert_eq!(text.matches("DKIM-Signature:").count(), expected, "{existing:?}");
     }
 }
 
