@@ -9,8 +9,12 @@ pub mod allow;
 pub mod behaviour;
 pub mod combine;
 pub mod other;
+pub mod rules;
+pub mod settings;
 pub mod similar;
 pub mod submission;
 
 pub use behaviour::Behaviour;
+pub use rules::Rules;
+pub use settings::ScoreSettings;
 pub use submission::Submission;

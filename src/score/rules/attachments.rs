@@ -1,0 +1,193 @@
+//! Attached files: what they are, and what they say they are.
+
+use crate::message::{Attachment, Content};
+
+use super::look::{Look, Sight, example};
+use super::registry::Rule;
+
+/// The rules of this family.
+pub(super) const RULES: &[Rule] = &[
+    Rule { name: "attachment-program", look: program },
+    Rule { name: "attachment-script", look: |look| named(look, "script-endings") },
+    Rule { name: "attachment-disk-image", look: |look| named(look, "disk-image-endings") },
+    Rule { name: "attachment-macros", look: macros },
+    Rule { name: "attachment-archive-encrypted", look: archive_encrypted },
+    Rule { name: "attachment-document-encrypted", look: document_encrypted },
+    Rule { name: "attachment-two-endings", look: two_endings },
+    Rule { name: "attachment-disguised", look: disguised },
+    Rule { name: "attachment-type-differs", look: type_differs },
+    Rule { name: "attachment-web-page", look: web_page },
+    Rule { name: "attachment-discouraged", look: |look| named(look, "discouraged-endings") },
+];
+
+/// The names of files, with those inside archives.
+fn names(file: &Attachment) -> impl Iterator<Item = &str> {
+    std::iter::once(file.name.as_str()).chain(file.contains.iter().map(String::as_str))
+}
+
+fn files<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a Attachment> + use<'a> {
+    look.message.attachments.iter()
+}
+
+/// Endings are compared without case; a dot or blank at the end is not one to Windows.
+fn ending(name: &str) -> String {
+    let name = name.trim_end_matches(['.', ' ', '\u{a0}']);
+    name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default()
+}
+
+fn named(look: &Look<'_>, list: &str) -> Sight {
+    let list = look.lists.of(list);
+    files(look).flat_map(names).find(|name| list.has(&ending(name))).and_then(example)
+}
+
+fn program(look: &Look<'_>) -> Sight {
+    let by_content = files(look).find(|file| file.content == Content::Program).map(|file| file.name.as_str());
+    by_content.map_or_else(|| named(look, "program-endings"), example)
+}
+
+fn macros(look: &Look<'_>) -> Sight {
+    let by_content = files(look).find(|file| file.macros).map(|file| file.name.as_str());
+    by_content.map_or_else(|| named(look, "macro-endings"), example)
+}
+
+fn archive_encrypted(look: &Look<'_>) -> Sight {
+    files(look).find(|file| file.encrypted && file.content == Content::Archive).and_then(|file| example(&file.name))
+}
+
+fn document_encrypted(look: &Look<'_>) -> Sight {
+    files(look).find(|file| file.encrypted && file.content != Content::Archive).and_then(|file| example(&file.name))
+}
+
+/// `invoice.pdf.exe`: readers that hide endings show a document. Blanks push the last one out of sight.
+fn two_endings(look: &Look<'_>) -> Sight {
+    let runs = |last: &str| {
+        ["program-endings", "script-endings", "disk-image-endings"].iter().any(|list| look.lists.of(list).has(last))
+    };
+    let shown = look.lists.of("document-endings");
+    let two = |name: &&str| {
+        let last = ending(name);
+        let Some((before, _)) = name.trim_end_matches(['.', ' ']).rsplit_once('.') else { return false };
+        runs(&last) && (shown.has(&ending(before)) || before.ends_with("   "))
+    };
+    files(look).flat_map(names).find(two).and_then(example)
+}
+
+/// A program or script under the name of a document, picture or text.
+fn disguised(look: &Look<'_>) -> Sight {
+    let shown = look.lists.of("document-endings");
+    let differs = |file: &&Attachment| file.content == Content::Program && shown.has(&ending(&file.name));
+    files(look).find(differs).and_then(|file| example(&file.name))
+}
+
+/// What the type promises is not what the bytes are. Types that promise nothing are left alone, and so is text, which
+/// many programs call by a type of its own.
+fn type_differs(look: &Look<'_>) -> Sight {
+    let differs = |file: &&Attachment| {
+        let promised = match file.declared.as_str() {
+            "application/pdf" => Content::Pdf,
+            "application/zip" => Content::Archive,
+            "image/jpeg" | "image/png" | "image/gif" => Content::Media,
+            _ => return false,
+        };
+        // An Office document is a zip archive too; a cut file says nothing.
+        let known = !matches!(file.content, Content::Unknown | Content::Message);
+        let kin = promised == Content::Archive && file.content == Content::Office;
+        known && !kin && file.content != promised && file.size_bytes > 64
+    };
+    let file = files(look).find(differs)?;
+    example(&format!("{} ({})", file.name, file.declared))
+}
+
+/// A page that is opened outside the mail, where nothing checks its forms and scripts.
+fn web_page(look: &Look<'_>) -> Sight {
+    let list = look.lists.of("web-page-endings");
+    files(look).find(|file| !file.inline && list.has(&ending(&file.name))).and_then(|file| example(&file.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Mail, check, hit, mail, miss};
+    use super::*;
+
+    fn zip(inside: &str) -> Mail {
+        mail().attachment("a.zip", "application/zip", Content::Archive, |file| file.contains = vec![inside.to_owned()])
+    }
+
+    fn file(name: &str) -> Mail {
+        mail().file(name, "application/octet-stream", Content::Unknown)
+    }
+
+    fn locked(name: &str, content: Content) -> Mail {
+        mail().attachment(name, "application/octet-stream", content, |file| file.encrypted = true)
+    }
+
+    #[test]
+    fn hits_and_near_misses() {
+        check(
+            RULES,
+            vec![
+                hit("attachment-program", "by its name", file("setup.EXE")),
+                hit(
+                    "attachment-program",
+                    "by its content",
+                    mail().file("setup", "application/octet-stream", Content::Program),
+                ),
+                hit("attachment-program", "in an archive", zip("docs/setup.pif")),
+                hit("attachment-program", "with a dot that Windows drops", file("setup.exe.")),
+                miss("attachment-program", "a name that speaks of one", file("setup.exe.txt")),
+                miss("attachment-program", "a document", mail().file("a.pdf", "application/pdf", Content::Pdf)),
+                hit("attachment-script", "for Windows", file("invoice.vbs")),
+                hit("attachment-script", "in an archive", zip("invoice.js")),
+                miss("attachment-script", "a patch", mail().file("fix.patch", "text/x-patch", Content::Text)),
+                miss("attachment-script", "data", mail().file("a.json", "application/json", Content::Text)),
+                hit("attachment-disk-image", "opens like a folder", file("invoice.iso")),
+                miss("attachment-disk-image", "a picture", mail().file("iso.png", "image/png", Content::Media)),
+                hit("attachment-macros", "by its content", {
+                    mail().attachment("a.doc", "application/msword", Content::Office, |file| file.macros = true)
+                }),
+                hit("attachment-macros", "by its name", file("plan.xlsm")),
+                miss("attachment-macros", "a document", mail().file("a.doc", "application/msword", Content::Office)),
+                hit("attachment-archive-encrypted", "nobody can look into it", locked("a.zip", Content::Archive)),
+                miss("attachment-archive-encrypted", "open", zip("a.txt")),
+                hit("attachment-document-encrypted", "a PDF with a password", locked("a.pdf", Content::Pdf)),
+                miss(
+                    "attachment-document-encrypted",
+                    "an archive is another rule's",
+                    locked("a.zip", Content::Archive),
+                ),
+                hit("attachment-two-endings", "a document in front", file("invoice.pdf.exe")),
+                hit("attachment-two-endings", "blanks in front", file("invoice          .scr")),
+                hit("attachment-two-endings", "in an archive", zip("invoice.docx.js")),
+                miss("attachment-two-endings", "a compressed archive", file("backup.tar.gz")),
+                miss("attachment-two-endings", "a version", file("setup-1.2.exe")),
+                hit("attachment-disguised", "called a picture", mail().file("a.jpg", "image/jpeg", Content::Program)),
+                miss("attachment-disguised", "called what it is", mail().file("a.exe", "image/jpeg", Content::Program)),
+                hit(
+                    "attachment-type-differs",
+                    "HTML called PDF",
+                    mail().file("a.pdf", "application/pdf", Content::Text),
+                ),
+                miss(
+                    "attachment-type-differs",
+                    "a document called archive",
+                    mail().file("a.docx", "application/zip", Content::Office),
+                ),
+                miss(
+                    "attachment-type-differs",
+                    "bytes that say nothing",
+                    mail().file("a.pdf", "application/pdf", Content::Unknown),
+                ),
+                miss("attachment-type-differs", "a promise of nothing", file("a.pdf")),
+                hit(
+                    "attachment-web-page",
+                    "opened outside the mail",
+                    mail().file("voice.htm", "text/html", Content::Text),
+                ),
+                miss("attachment-web-page", "a text", mail().file("page.txt", "text/plain", Content::Text)),
+                hit("attachment-discouraged", "a sheet", mail().file("a.xlsx", "application/zip", Content::Office)),
+                hit("attachment-discouraged", "in an archive", zip("orders.xml")),
+                miss("attachment-discouraged", "a letter", mail().file("a.docx", "application/zip", Content::Office)),
+            ],
+        );
+    }
+}

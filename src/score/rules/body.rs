@@ -1,0 +1,185 @@
+//! How the body is made: empty, loud, all picture, with scripts or forms. What it says is asked by lists of words.
+
+use crate::message::{Content, Html, LinkKind};
+
+use super::look::{Look, Sight, example, seen};
+use super::registry::Rule;
+
+/// The rules of this family.
+pub(super) const RULES: &[Rule] = &[
+    Rule { name: "gtube", look: gtube },
+    Rule { name: "body-empty", look: empty },
+    Rule { name: "body-white-space", look: white_space },
+    Rule { name: "body-capitals", look: capitals },
+    Rule { name: "body-exclamations", look: exclamations },
+    Rule { name: "body-huge-font", look: |look| seen(html(look)?.font_px_max >= HUGE_FONT_PX) },
+    Rule { name: "body-script", look: |look| seen(html(look)?.scripts > 0) },
+    Rule { name: "body-form", look: |look| seen(html(look)?.forms > 0) },
+    Rule { name: "image-only", look: image_only },
+    Rule { name: "image-large-alone", look: image_large_alone },
+    Rule { name: "link-and-little-else", look: link_and_little_else },
+    Rule { name: "links-many", look: links_many },
+];
+
+/// The text by which every filter can be tested: it was agreed to be spam.
+const GTUBE: &str = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X";
+
+/// The headings of ordinary newsletters end far below.
+const HUGE_FONT_PX: f32 = 72.0;
+/// So few letters beside a picture are its signature, not a text.
+const FEW_LETTERS: usize = 60;
+/// The provider's guide: a lone image over 1 MB.
+const LARGE_IMAGE_BYTES: u64 = 1_000_000;
+/// The provider's guide asks for few links; letters with a list of news have dozens.
+const MANY_LINKS: usize = 60;
+
+fn html<'a>(look: &Look<'a>) -> Option<&'a Html> {
+    look.message.html.as_ref()
+}
+
+fn gtube(look: &Look<'_>) -> Sight {
+    let within = |text: &str| memchr::memmem::find(text.as_bytes(), GTUBE.as_bytes()).is_some();
+    seen(within(&look.message.text) || within(&look.message.plain))
+}
+
+fn empty(look: &Look<'_>) -> Sight {
+    let images = html(look).is_some_and(|html| html.images > 0);
+    seen(look.body.letters == 0 && !images && look.message.attachments.is_empty() && !look.message.shape.secured)
+}
+
+/// The provider's guide: not over 70 % white space.
+fn white_space(look: &Look<'_>) -> Sight {
+    let count = look.body;
+    seen(count.chars >= 100 && count.spaces * 10 > count.chars * 7)
+}
+
+/// Of scripts with capitals alone: the letters of the others are neither.
+fn capitals(look: &Look<'_>) -> Sight {
+    let count = look.body;
+    seen(count.letters >= 200 && count.capitals * 2 > count.letters)
+}
+
+fn exclamations(look: &Look<'_>) -> Sight {
+    let count = look.body;
+    seen(count.exclamations >= 6 && count.exclamations * 150 > count.chars)
+}
+
+/// A picture with hardly a letter beside it, which a click takes somewhere.
+fn image_only(look: &Look<'_>) -> Sight {
+    let html = html(look)?;
+    let leads_somewhere = look.clicks.iter().any(|link| link.kind == LinkKind::Anchor);
+    seen(html.images > 0 && leads_somewhere && look.body.letters < FEW_LETTERS && html.images > html.pixels)
+}
+
+fn image_large_alone(look: &Look<'_>) -> Sight {
+    let large = |file: &crate::message::Attachment| {
+        (file.content == Content::Media || file.declared.starts_with("image/")) && file.size_bytes > LARGE_IMAGE_BYTES
+    };
+    let [only] = look.message.attachments.as_slice() else { return None };
+    seen(large(only) && look.body.letters < FEW_LETTERS)
+}
+
+/// One line and a link to a stranger's site.
+fn link_and_little_else(look: &Look<'_>) -> Sight {
+    let strange = look.clicks.iter().find(|link| !look.is_own(&link.host))?;
+    let little = look.body.letters < 2 * FEW_LETTERS && look.message.attachments.is_empty() && !look.is_reply();
+    if little { example(&strange.host) } else { None }
+}
+
+fn links_many(look: &Look<'_>) -> Sight {
+    seen(look.clicks.len() >= MANY_LINKS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{ORDINARY, check, hit, mail, miss};
+    use super::*;
+
+    #[test]
+    fn hits_and_near_misses() {
+        let text = |text: &str| mail().text(text);
+        let links =
+            |count: usize| (0..count).fold(mail(), |mail, n| mail.click(&format!("https://example.org/{n}"), "more"));
+        let picture = |bytes: u64| {
+            move |mail: super::super::sample::Mail| {
+                mail.attachment("a.jpg", "image/jpeg", Content::Media, |file| file.size_bytes = bytes)
+            }
+        };
+        check(
+            RULES,
+            vec![
+                hit("gtube", "the test text", text(&format!("Hello\n{GTUBE}\n"))),
+                hit("gtube", "in the plain part alone", {
+                    let mut mail = mail();
+                    mail.message.plain = GTUBE.to_owned();
+                    mail
+                }),
+                miss("gtube", "one letter off", text(&GTUBE.replace("34X", "34Y"))),
+                hit("body-empty", "nothing", text("")),
+                hit("body-empty", "signs alone", text("\n--\n")),
+                miss("body-empty", "a file is the content", text("").file("a.pdf", "application/pdf", Content::Pdf)),
+                miss("body-empty", "one word", text("ok")),
+                hit("body-white-space", "holes", text(&"a   \n  \n".repeat(20))),
+                miss("body-white-space", "a short note with a blank line", text("ok\n\n\n\n\n\n\n")),
+                miss("body-white-space", "a table", text(&"item    9.50\n".repeat(20))),
+                hit("body-capitals", "shouted", text(&"THIS IS MOST URGENT. ".repeat(15))),
+                miss("body-capitals", "a heading", text(&format!("THE MINUTES OF OUR MEETING ARE READY\n{ORDINARY}"))),
+                miss("body-capitals", "a short line", text("CALL ME AT ONCE, IT IS URGENT")),
+                miss("body-capitals", "a script without capitals", text(&"会议纪要请查收谢谢".repeat(40))),
+                hit("body-exclamations", "each sentence", text(&"Come and see! ".repeat(8))),
+                miss(
+                    "body-exclamations",
+                    "a glad letter",
+                    text(&format!("Hello! How nice! Thank you! {ORDINARY} See you!")),
+                ),
+                hit("body-huge-font", "fills the screen", mail().html(|html| html.font_px_max = 96.0)),
+                miss("body-huge-font", "a heading", mail().html(|html| html.font_px_max = 48.0)),
+                hit("body-script", "an element", mail().html(|html| html.scripts = 1)),
+                miss("body-script", "none", mail().html(|html| html.elements = 400)),
+                hit("body-form", "a form", mail().html(|html| html.forms = 1)),
+                miss("body-form", "none", mail().html(|html| html.images = 1)),
+                hit(
+                    "image-only",
+                    "a picture that leads elsewhere",
+                    text("See").html(|html| html.images = 1).click("https://example.org/", ""),
+                ),
+                miss("image-only", "a picture between friends", text("See").html(|html| html.images = 1)),
+                miss(
+                    "image-only",
+                    "a letter with a logo",
+                    mail().html(|html| html.images = 1).click("https://example.org/", ""),
+                ),
+                miss(
+                    "image-only",
+                    "a counting pixel is no picture",
+                    text("See").html(|html| (html.images, html.pixels) = (1, 1)).click("https://example.org/", ""),
+                ),
+                hit("image-large-alone", "over a megabyte and no text", picture(1_200_000)(text("."))),
+                miss("image-large-alone", "a smaller one", picture(900_000)(text("."))),
+                miss("image-large-alone", "with a letter", picture(1_200_000)(mail())),
+                hit(
+                    "link-and-little-else",
+                    "to a stranger",
+                    text("Look at this").click("https://strange.example/x", "here"),
+                ),
+                miss(
+                    "link-and-little-else",
+                    "to the sender's own site",
+                    text("Look").click("https://www.example.org/x", "here"),
+                ),
+                miss(
+                    "link-and-little-else",
+                    "with a letter around it",
+                    mail().click("https://strange.example/x", "here"),
+                ),
+                miss(
+                    "link-and-little-else",
+                    "in answer to a question",
+                    text("Look").click("https://strange.example/x", "x").field("In-Reply-To", "<1@example.net>"),
+                ),
+                hit("links-many", "a wall", links(MANY_LINKS)),
+                miss("links-many", "a letter with news", links(40)),
+            ],
+        );
+    }
+}

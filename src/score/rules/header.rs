@@ -1,0 +1,112 @@
+//! Fields that every mail program writes: missing, broken, or there twice.
+
+use crate::message::DateField;
+
+use super::look::{Look, Sight, example, seen};
+use super::registry::Rule;
+
+/// The rules of this family.
+pub(super) const RULES: &[Rule] = &[
+    Rule { name: "date-missing", look: |look| seen(look.message.date == DateField::Missing) },
+    Rule { name: "date-broken", look: |look| seen(look.message.date == DateField::Broken) },
+    Rule { name: "date-far", look: date_far },
+    Rule { name: "message-id-missing", look: |look| seen(look.message.count("Message-ID") == 0) },
+    Rule { name: "message-id-broken", look: message_id_broken },
+    Rule { name: "from-missing", look: |look| seen(look.message.count("From") == 0) },
+    Rule { name: "from-broken", look: from_broken },
+    Rule { name: "from-many", look: from_many },
+    Rule { name: "field-twice", look: field_twice },
+    Rule { name: "to-missing", look: to_missing },
+];
+
+/// A message may wait in an MTA for days before it comes here; its clock is rarely a day ahead.
+const PAST_S: i64 = 7 * 86_400;
+const FUTURE_S: i64 = 86_400;
+
+/// Seen beside the moment of submission, so that old mail in an archive is judged as if it were sent on its day.
+fn date_far(look: &Look<'_>) -> Sight {
+    let DateField::At { unix_s, .. } = look.message.date else { return None };
+    let at_s = i64::try_from(look.submission.at.0 / 1_000).unwrap_or(i64::MAX);
+    seen(unix_s < at_s.saturating_sub(PAST_S) || unix_s > at_s.saturating_add(FUTURE_S))
+}
+
+/// `<left@right>` (RFC 5322 3.6.4). What stands around it, and which characters are in it, is left alone: too many
+/// programs are loose there.
+fn message_id_broken(look: &Look<'_>) -> Sight {
+    let id = look.message.field("Message-ID")?.trim();
+    let inside = id.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
+    let whole = inside
+        .and_then(|id| id.rsplit_once('@'))
+        .is_some_and(|(left, right)| !left.is_empty() && !right.is_empty() && !right.contains(char::is_whitespace));
+    if whole { None } else { example(id) }
+}
+
+fn from_broken(look: &Look<'_>) -> Sight {
+    let field = look.message.field("From")?;
+    if look.from_domain.is_empty() { example(field) } else { None }
+}
+
+/// Several authors are allowed, but then Sender says who sent it (RFC 5322 3.6.2).
+fn from_many(look: &Look<'_>) -> Sight {
+    let many = look.message.from.len() > 1 && look.message.sender.is_none();
+    seen(many || look.message.count("From") > 1)
+}
+
+/// Fields that may stand there once (RFC 5322 3.6): readers and filters disagree about which one counts. From has a rule
+/// of its own.
+fn field_twice(look: &Look<'_>) -> Sight {
+    const ONCE: [&str; 8] = ["Date", "Sender", "Reply-To", "To", "Cc", "Message-ID", "In-Reply-To", "Subject"];
+    let twice = ONCE.into_iter().find(|name| look.message.count(name) > 1)?;
+    example(twice)
+}
+
+fn to_missing(look: &Look<'_>) -> Sight {
+    let named = ["To", "Cc", "Bcc", "Resent-To"].iter().any(|name| look.message.count(name) > 0);
+    seen(!named && !look.is_report_path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{AT_S, check, hit, mail, miss};
+    use super::*;
+
+    #[test]
+    fn hits_and_near_misses() {
+        let at = |unix_s| mail().date(DateField::At { unix_s, zone_min: 0 });
+        let id = |id: &str| mail().field("Message-ID", id);
+        check(
+            RULES,
+            vec![
+                hit("date-missing", "no field", mail().without("Date")),
+                miss("date-missing", "one that is broken is another rule's", mail().date(DateField::Broken)),
+                hit("date-broken", "not a date", mail().date(DateField::Broken)),
+                miss("date-broken", "none at all is another rule's", mail().without("Date")),
+                hit("date-far", "eight days ago", at(AT_S - 8 * 86_400)),
+                hit("date-far", "in two days", at(AT_S + 2 * 86_400)),
+                miss("date-far", "waited six days in an MTA", at(AT_S - 6 * 86_400)),
+                miss("date-far", "a clock that is half a day ahead", at(AT_S + 43_200)),
+                hit("message-id-missing", "no field", mail().without("Message-ID")),
+                miss("message-id-missing", "broken is another rule's", id("x")),
+                hit("message-id-broken", "no right side", id("<1234>")),
+                hit("message-id-broken", "no brackets", id("1234@example.org")),
+                hit("message-id-broken", "empty", id("<@>")),
+                miss("message-id-broken", "an address literal", id("<1234@[192.0.2.1]>")),
+                miss("message-id-broken", "a name without a dot", id("<1234@localhost>")),
+                miss("message-id-broken", "none at all is another rule's", mail().without("Message-ID")),
+                hit("from-missing", "no field", mail().without("From")),
+                miss("from-missing", "a broken one", mail().from("undisclosed")),
+                hit("from-broken", "no address in it", mail().from("The Shop")),
+                hit("from-broken", "no domain", mail().from("shop@")),
+                miss("from-broken", "another script", mail().from("info@bücher.example")),
+                hit("from-many", "two authors and nobody who sent it", mail().from("a@example.org, b@example.org")),
+                hit("from-many", "two fields", mail().also("From", "b@example.org")),
+                miss("from-many", "a name with a comma-like sign", mail().from("Alice ‚A‘ <alice@example.org>")),
+                hit("field-twice", "two subjects", mail().also("Subject", "Another")),
+                miss("field-twice", "two trace fields", mail().also("Received", "a").also("Received", "b")),
+                hit("to-missing", "no recipient is named", mail().without("To")),
+                miss("to-missing", "only copies", mail().without("To").field("Cc", "bob@example.net")),
+                miss("to-missing", "a report may name none", mail().without("To").reverse_path("")),
+            ],
+        );
+    }
+}

@@ -1,0 +1,240 @@
+//! How a link is made: what it shows against where it leads. Whose hosts they are stands in `hosting`.
+
+use std::net::IpAddr;
+
+use crate::message::{Link, LinkKind};
+
+use super::hosts::{named_in, same_site};
+use super::look::{Look, Sight, example, seen};
+use super::registry::Rule;
+
+/// The rules of this family.
+pub(super) const RULES: &[Rule] = &[
+    Rule { name: "link-shows-other-host", look: shows_other_host },
+    Rule { name: "link-shows-https-leads-http", look: shows_https },
+    Rule { name: "link-runs-script", look: runs_script },
+    Rule { name: "link-with-name-before-host", look: |look| find(look, has_user) },
+    Rule { name: "link-bare-address", look: bare_address },
+    Rule { name: "link-odd-port", look: |look| find(look, has_odd_port) },
+    Rule { name: "link-host-encoded", look: |look| find(look, is_host_encoded) },
+    Rule { name: "link-to-program", look: to_program },
+    Rule { name: "link-carries-recipient", look: carries_recipient },
+    Rule { name: "link-over-redirector", look: over_redirector },
+    Rule { name: "link-form-elsewhere", look: form_elsewhere },
+];
+
+fn find(look: &Look<'_>, odd: fn(&Link) -> bool) -> Sight {
+    look.clicks.iter().find(|link| odd(link)).and_then(|link| example(&link.target))
+}
+
+/// What stands between `//` and the path.
+fn authority(link: &Link) -> &str {
+    let rest = link.target.split_once("//").map_or("", |(_, rest)| rest);
+    rest.split(['/', '?', '#', '\\']).next().unwrap_or("")
+}
+
+/// What stands behind the host.
+fn path(link: &Link) -> &str {
+    let rest = link.target.split_once("//").map_or(link.target.as_str(), |(_, rest)| rest);
+    rest.find(['/', '?', '#']).map_or("", |at| &rest[at..])
+}
+
+/// Newsletters that count clicks do this too, through a host of their own or of their service.
+fn shows_other_host(look: &Look<'_>) -> Sight {
+    let differs = |link: &&&Link| {
+        link.kind == LinkKind::Anchor
+            && named_in(&link.visible).is_some_and(|shown| !same_site(&shown, &link.host))
+            && !look.is_own(&link.host)
+            && look.lists.of("click-counters").domain(&link.host).is_none()
+    };
+    let link = look.clicks.iter().find(differs)?;
+    example(&format!("{} leads to {}", link.visible.trim(), link.host))
+}
+
+/// The provider's guide: no https text on an http target.
+fn shows_https(look: &Look<'_>) -> Sight {
+    let differs = |link: &&&Link| {
+        let shown = link.visible.trim_start().get(..8);
+        link.scheme == "http" && shown.is_some_and(|shown| shown.eq_ignore_ascii_case("https://"))
+    };
+    look.clicks.iter().find(differs).and_then(|link| example(&link.target))
+}
+
+/// `javascript:` and pages inside the link itself (`data:text/html`). Pictures of that form are only loaded.
+fn runs_script(look: &Look<'_>) -> Sight {
+    let runs = |link: &&Link| {
+        let followed = matches!(link.kind, LinkKind::Anchor | LinkKind::Form);
+        followed && matches!(link.scheme.as_str(), "javascript" | "vbscript" | "data")
+    };
+    // "javascript:void(0)" is what a copied button is left with.
+    let idle = |link: &Link| link.target.to_ascii_lowercase().contains("void(0)");
+    let link = look.message.links.iter().take(100).find(runs).filter(|link| !idle(link))?;
+    example(&link.target)
+}
+
+/// `https://bank.example@evil.example/`.
+fn has_user(link: &Link) -> bool {
+    matches!(link.scheme.as_str(), "http" | "https") && authority(link).contains('@')
+}
+
+/// Machines of one's own house are named so in ordinary mail.
+fn bare_address(look: &Look<'_>) -> Sight {
+    let is_public = |link: &&&Link| match link.host.parse() {
+        Ok(IpAddr::V4(ip)) => !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_documentation()),
+        Ok(IpAddr::V6(ip)) => !(ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()),
+        Err(_) => false,
+    };
+    look.clicks.iter().find(is_public).and_then(|link| example(&link.target))
+}
+
+fn has_odd_port(link: &Link) -> bool {
+    let authority = authority(link);
+    let host_and_port = authority.rsplit('@').next().unwrap_or(authority);
+    let port = host_and_port.rsplit_once(':').map(|(_, port)| port).filter(|port| port.parse::<u16>().is_ok());
+    let public = link.host.contains('.') && link.host.parse::<IpAddr>().is_err();
+    let known = ["80", "443", "8080", "8443", "2083", "2087", "2096", "8006", "10000"];
+    public && matches!(link.scheme.as_str(), "http" | "https") && port.is_some_and(|port| !known.contains(&port))
+}
+
+/// `http://0x7f.1/`, `http://3232235777/`, `http://%65vil.example/`: hosts that a reader is not meant to read.
+fn is_host_encoded(link: &Link) -> bool {
+    let authority = authority(link);
+    let host = authority.rsplit('@').next().unwrap_or(authority).split(':').next().unwrap_or("");
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let hex = |part: &str| part.len() > 2 && part.get(..2).is_some_and(|p| p.eq_ignore_ascii_case("0x"));
+    let few_numbers = host.split('.').all(|part| number(part) || hex(part)) && host.parse::<IpAddr>().is_err();
+    matches!(link.scheme.as_str(), "http" | "https") && (host.contains('%') || (!host.is_empty() && few_numbers))
+}
+
+fn to_program(look: &Look<'_>) -> Sight {
+    let leads = |link: &&&Link| {
+        let path = path(link).split(['?', '#']).next().unwrap_or("");
+        let name = path.rsplit('/').next().unwrap_or("");
+        let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+        ending.is_some_and(|ending| look.lists.of("download-endings").has(&ending)) && !look.is_own(&link.host)
+    };
+    look.clicks.iter().find(leads).and_then(|link| example(&link.target))
+}
+
+/// Behind `#`, where a page reads it and no server counts it: a page of stolen logins fills in the name. Links to leave
+/// a list carry the address in the query.
+fn carries_recipient(look: &Look<'_>) -> Sight {
+    let carries = |link: &&&Link| {
+        let (_, fragment) = link.target.split_once('#')?;
+        let decoded = fragment.replace("%40", "@").to_lowercase();
+        let mut to = look.message.to.iter().map(|mailbox| mailbox.address.to_lowercase());
+        let named = to.any(|address| address.contains('@') && decoded.contains(&address));
+        Some(named && !look.is_own(&link.host))
+    };
+    let link = look.clicks.iter().find(|link| carries(link).unwrap_or(false))?;
+    example(&link.target)
+}
+
+/// A well-known host that sends anybody on to anywhere: `google.com/url?q=https://…`.
+fn over_redirector(look: &Look<'_>) -> Sight {
+    let redirects = |link: &&&Link| {
+        let target = link.target.to_lowercase();
+        look.lists.of("redirectors").within(&target).is_some() && target.rfind("http").is_some_and(|at| at > 8)
+    };
+    look.clicks.iter().find(redirects).and_then(|link| example(&link.target))
+}
+
+/// What is typed into the mail goes to a stranger.
+fn form_elsewhere(look: &Look<'_>) -> Sight {
+    let form = look.clicks.iter().find(|link| link.kind == LinkKind::Form && !look.is_own(&link.host))?;
+    if form.target.is_empty() { seen(false) } else { example(&form.host) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{check, hit, mail, miss};
+    use super::*;
+
+    #[test]
+    fn hits_and_near_misses() {
+        let click = |target: &str, visible: &str| mail().click(target, visible);
+        let to = |target: &str| mail().click(target, "more");
+        check(
+            RULES,
+            vec![
+                hit("link-shows-other-host", "another host", click("https://evil.example/x", "www.example.com")),
+                hit(
+                    "link-shows-other-host",
+                    "another host, written as a link",
+                    click("https://evil.example/", "https://example.com/login"),
+                ),
+                miss(
+                    "link-shows-other-host",
+                    "another host of the same site",
+                    click("https://click.example.com/", "www.example.com"),
+                ),
+                miss("link-shows-other-host", "words", click("https://evil.example/x", "Click here")),
+                miss(
+                    "link-shows-other-host",
+                    "the sender's own counter",
+                    click("https://click.example.org/x", "www.example.com"),
+                ),
+                miss(
+                    "link-shows-other-host",
+                    "a newsletter service",
+                    click("https://x.list-manage.com/track", "www.example.com"),
+                ),
+                hit(
+                    "link-shows-https-leads-http",
+                    "less than it says",
+                    click("http://a.example/", "https://a.example/"),
+                ),
+                miss("link-shows-https-leads-http", "as it says", click("https://a.example/", "https://a.example/")),
+                miss(
+                    "link-shows-https-leads-http",
+                    "more than it says",
+                    click("https://a.example/", "http://a.example/"),
+                ),
+                hit("link-runs-script", "a script", to("javascript:alert(1)")),
+                hit("link-runs-script", "a page in the link", to("data:text/html;base64,PGh0bWw+")),
+                miss("link-runs-script", "a button of a copied page", to("javascript:void(0)")),
+                miss("link-runs-script", "a picture", mail().link(LinkKind::Loaded, "data:image/png;base64,iVBO", "")),
+                hit("link-with-name-before-host", "shows another host first", to("https://bank.example@evil.example/")),
+                miss("link-with-name-before-host", "an at in the path", to("https://social.example/@alice")),
+                hit("link-bare-address", "a public one", to("http://8.8.4.4/login")),
+                hit("link-bare-address", "IPv6", to("http://2001:4860::1/").with_host("2001:4860::1")),
+                miss("link-bare-address", "a machine in the house", to("http://192.168.1.1/")),
+                miss("link-bare-address", "a version in a host", to("http://1.2.3.4.example/")),
+                hit("link-odd-port", "not a web server's", to("http://evil.example:4444/x")),
+                miss("link-odd-port", "a panel", to("https://panel.example:8443/")),
+                miss("link-odd-port", "a machine in the house", to("http://printer:631/")),
+                hit("link-host-encoded", "a number", to("http://3232235777/")),
+                hit("link-host-encoded", "in hex", to("http://0xc0.0xa8.1.1/")),
+                hit("link-host-encoded", "in per cent", to("http://%65vil.example/")),
+                miss("link-host-encoded", "an address", to("http://8.8.4.4/")),
+                miss("link-host-encoded", "per cent in the path", to("http://a.example/%65")),
+                hit("link-to-program", "a program", to("https://evil.example/invoice.exe")),
+                hit("link-to-program", "with a query", to("https://evil.example/a/invoice.scr?x=1")),
+                miss("link-to-program", "a page", to("https://evil.example/exe")),
+                miss("link-to-program", "the sender's own", to("https://www.example.org/setup.exe")),
+                hit(
+                    "link-carries-recipient",
+                    "for a page that asks the password",
+                    to("https://evil.example/#bob@example.net"),
+                ),
+                hit("link-carries-recipient", "encoded", to("https://evil.example/#bob%40example.net")),
+                miss("link-carries-recipient", "to leave a list", to("https://evil.example/leave?a=bob@example.net")),
+                miss("link-carries-recipient", "somebody else's", to("https://evil.example/#carol@example.net")),
+                hit("link-over-redirector", "to anywhere", to("https://www.google.com/url?q=https://evil.example/")),
+                miss("link-over-redirector", "a search", to("https://www.google.com/search?q=minutes")),
+                miss("link-over-redirector", "to nowhere", to("https://www.google.com/url?q=x")),
+                hit(
+                    "link-form-elsewhere",
+                    "a stranger's",
+                    mail().link(LinkKind::Form, "https://evil.example/post", ""),
+                ),
+                miss(
+                    "link-form-elsewhere",
+                    "the sender's own",
+                    mail().link(LinkKind::Form, "https://www.example.org/s", ""),
+                ),
+                miss("link-form-elsewhere", "only a link", to("https://evil.example/post")),
+            ],
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! Lists that rules look into: domains, extensions, names.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::data::List;
+
+/// All lists, with the operator's changes made.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    lists: BTreeMap<String, HashSet<String>>,
+}
+
+/// One list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entries<'l>(Option<&'l HashSet<String>>);
+
+impl Lists {
+    /// The built-in lists, changed.
+    pub(super) fn new(lists: &[List], changes: &BTreeMap<String, Vec<String>>) -> Self {
+        let with_changes = |list: &List| {
+            let changes = changes.get(&list.name).map_or(&[][..], Vec::as_slice);
+            (list.name.clone(), changed(list.entries.clone(), changes).into_iter().collect())
+        };
+        Self { lists: lists.iter().map(with_changes).collect() }
+    }
+
+    /// The list of that name; a test reads every name that a rule asks for.
+    pub(super) fn of(&self, name: &str) -> Entries<'_> {
+        debug_assert!(self.lists.contains_key(name), "no list {name}");
+        Entries(self.lists.get(name))
+    }
+}
+
+impl<'l> Entries<'l> {
+    /// Whether exactly this stands in it. In lower case.
+    pub(super) fn has(self, entry: &str) -> bool {
+        self.0.is_some_and(|list| list.contains(entry))
+    }
+
+    /// The entry that is this domain, or one that it is below.
+    pub(super) fn domain(self, host: &str) -> Option<&'l str> {
+        let list = self.0?;
+        if let Some(entry) = list.get(host) {
+            return Some(entry);
+        }
+        let parents = host.match_indices('.').map(|(dot, _)| &host[dot + 1..]);
+        parents.into_iter().find_map(|parent| list.get(parent)).map(String::as_str)
+    }
+
+    /// The first entry that stands in the text.
+    pub(super) fn within(self, text: &str) -> Option<&'l str> {
+        self.0?.iter().filter(|entry| text.contains(entry.as_str())).min().map(String::as_str)
+    }
+}
+
+/// A list after the operator's changes, which are made in order: `-entry` takes one out, `-*` all, others are added.
+pub(super) fn changed(mut entries: Vec<String>, changes: &[String]) -> Vec<String> {
+    for change in changes {
+        match change.strip_prefix('-') {
+            Some("*") => entries.clear(),
+            Some(out) => entries.retain(|entry| entry != out),
+            None => entries.push(change.clone()),
+        }
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_made_in_order() {
+        let built_in = || vec!["a".to_owned(), "b".to_owned()];
+        let cases: [(&[&str], &[&str]); 4] = [
+            (&[], &["a", "b"]),
+            (&["-a", "c"], &["b", "c"]),
+            (&["-*", "c"], &["c"]),
+            (&["-x"], &["a", "b"]), // what is not there is out already
+        ];
+        for (changes, expected) in cases {
+            let changes: Vec<String> = changes.iter().map(|c| (*c).to_owned()).collect();
+            assert_eq!(changed(built_in(), &changes), expected, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn domains_are_found_with_what_is_below_them() {
+        let list = List {
+            name: "l".to_owned(),
+            sentence: String::new(),
+            origin: String::new(),
+            entries: vec!["bit.ly".to_owned(), "pages.dev".to_owned()],
+        };
+        let lists = Lists::new(&[list], &BTreeMap::new());
+        let list = lists.of("l");
+        let cases = [
+            ("bit.ly", Some("bit.ly")),
+            ("x.y.pages.dev", Some("pages.dev")),
+            ("rabbit.ly", None), // another domain that ends alike
+            ("ly", None),
+            ("", None),
+        ];
+        for (host, expected) in cases {
+            assert_eq!(list.domain(host), expected, "{host}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What a rule looks at: the submission, and what several rules want to know about it, worked out once.
+
+use crate::account::AccountSource;
+use crate::mail::{ReversePath, Visible};
+use crate::message::{Link, LinkKind, Mailbox, Message};
+use crate::score::Submission;
+
+use super::fold::{Count, Folded};
+use super::hosts::{Brands, same_site, site};
+use super::lists::Lists;
+use super::words::{Found, WordFinder};
+
+/// The most links that rules look at: a thousandth one says nothing that the first hundred did not.
+const LINKS_MAX: usize = 100;
+/// The longest piece of a message that a sentence shows, in characters.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// One message in front of the rules.
+pub(super) struct Look<'a> {
+    /// The message.
+    pub(super) message: &'a Message,
+    /// What is known of its submission.
+    pub(super) submission: &'a Submission<'a>,
+    /// Lists as data.
+    pub(super) lists: &'a Lists,
+    /// Brands as data.
+    pub(super) brands: &'a Brands,
+    /// The first From.
+    pub(super) from: Option<&'a Mailbox>,
+    /// Its domain; empty where there is none.
+    pub(super) from_domain: String,
+    /// Its display name, folded.
+    pub(super) from_name: Folded,
+    /// The links that a click follows, or a form, with a host; at most [`LINKS_MAX`].
+    pub(super) clicks: Vec<&'a Link>,
+    /// Of the subject.
+    pub(super) subject: Folded,
+    /// Of the text that a reader shows: what was counted.
+    pub(super) body: Count,
+    /// Words of the subject.
+    pub(super) subject_words: Found,
+    /// Words of subject and text.
+    pub(super) words: Found,
+}
+
+/// What a rule saw.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Evidence {
+    /// A piece of the message that shows it, fit to be read.
+    pub(super) example: Option<String>,
+}
+
+/// Whether a rule sees what it looks for.
+pub(super) type Sight = Option<Evidence>;
+
+/// It does, if this holds.
+pub(super) fn seen(holds: bool) -> Sight {
+    holds.then(Evidence::default)
+}
+
+/// It does, and this shows it.
+#[expect(clippy::unnecessary_wraps, reason = "every rule ends in a sight")]
+pub(super) fn example(piece: &str) -> Sight {
+    let mut short: String = piece.chars().take(SHOWN_CHARS_MAX).collect();
+    if short.len() < piece.len() {
+        short.push('…');
+    }
+    Some(Evidence { example: Some(Visible(&short).to_string()) })
+}
+
+impl<'a> Look<'a> {
+    /// Works out what rules want to know.
+    pub(super) fn new(
+        submission: &'a Submission<'a>,
+        lists: &'a Lists,
+        brands: &'a Brands,
+        finder: &WordFinder,
+    ) -> Self {
+        let message = submission.message;
+        let from = message.from.first();
+        let subject = Folded::new(&message.subject);
+        let text = Folded::new(&message.text);
+        let subject_words = finder.find(&subject);
+        let words = finder.find(&text).with(&subject_words);
+        let clicks = message.links.iter().filter(|link| link.kind != LinkKind::Loaded && !link.host.is_empty());
+        Self {
+            message,
+            submission,
+            lists,
+            brands,
+            from,
+            from_domain: from.and_then(Mailbox::domain).unwrap_or_default(),
+            from_name: Folded::new(from.map_or("", |from| &from.name)),
+            clicks: clicks.take(LINKS_MAX).collect(),
+            subject,
+            body: text.count,
+            subject_words,
+            words,
+        }
+    }
+
+    /// The domain of the reverse-path, where there is one.
+    pub(super) fn reverse_path_domain(&self) -> Option<String> {
+        Some(self.submission.envelope?.reverse_path.address()?.domain().to_string())
+    }
+
+    /// Whether the reverse-path is null; a file has none.
+    pub(super) fn is_report_path(&self) -> bool {
+        self.submission.envelope.is_some_and(|envelope| envelope.reverse_path == ReversePath::Null)
+    }
+
+    /// The account, where it was proven and not merely claimed by the sender.
+    pub(super) fn proven_account(&self) -> Option<&'a str> {
+        let source = self.submission.source.filter(|source| source.is_proven())?;
+        debug_assert!(source != AccountSource::Client, "a client proves nothing");
+        self.submission.account.map(crate::account::Account::as_str)
+    }
+
+    /// The local user that a script runs as, where the account is one.
+    pub(super) fn local_user(&self) -> Option<&'a str> {
+        let account = self.submission.account?.as_str();
+        let (local, _) = account.split_once('@').unwrap_or((account, ""));
+        account.strip_prefix("uid:").or(Some(local))
+    }
+
+    /// Whether a host belongs to the sender: to the domain of From, of the reverse-path or of the account.
+    pub(super) fn is_own(&self, host: &str) -> bool {
+        let account = self.submission.account.and_then(crate::account::Account::domain);
+        same_site(host, &self.from_domain)
+            || account.is_some_and(|domain| same_site(host, domain))
+            || self.reverse_path_domain().is_some_and(|domain| same_site(host, &domain))
+    }
+
+    /// Whether the message answers another.
+    pub(super) fn is_reply(&self) -> bool {
+        self.message.field("In-Reply-To").is_some_and(|ids| ids.contains('<'))
+            || self.message.field("References").is_some_and(|ids| ids.contains('<'))
+    }
+
+    /// Whether it says of itself that it goes to many.
+    pub(super) fn is_bulk(&self) -> bool {
+        let precedence = self.message.field("Precedence").unwrap_or_default().trim();
+        ["bulk", "list", "junk"].iter().any(|word| precedence.eq_ignore_ascii_case(word))
+            || self.message.field("List-Id").is_some()
+            || self.submission.envelope.is_some_and(|envelope| envelope.recipients.len() >= BULK_RECIPIENTS)
+    }
+
+    /// The different registered domains that clicks lead to.
+    pub(super) fn sites(&self) -> impl Iterator<Item = &'a str> {
+        let mut sites: Vec<&str> = self.clicks.iter().map(|link| site(&link.host)).collect();
+        sites.sort_unstable();
+        sites.dedup();
+        sites.into_iter()
+    }
+}
+
+/// A message to so many is sent to a list, whatever it says.
+const BULK_RECIPIENTS: usize = 20;

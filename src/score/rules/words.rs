@@ -1,0 +1,158 @@
+//! Words of all topics, found in one pass.
+
+use std::collections::BTreeMap;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
+
+use super::data::Topic;
+use super::fold::Folded;
+
+/// A topic's place in the list of topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TopicIndex(usize);
+
+/// Finds words of topics in folded text.
+#[derive(Debug)]
+pub(super) struct WordFinder {
+    automaton: AhoCorasick,
+    /// For each word, the topics that it belongs to.
+    topics_of: Vec<Vec<TopicIndex>>,
+    /// The words as written, for the sentence.
+    words: Vec<String>,
+    topics: BTreeMap<String, TopicIndex>,
+}
+
+/// The words that stand in a text, each once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    /// By topic; sorted.
+    words: Vec<(TopicIndex, usize)>,
+}
+
+impl WordFinder {
+    /// Makes the finder of these topics, with what the operator adds and takes out.
+    pub(super) fn new(topics: &[Topic], changes: &BTreeMap<String, Vec<String>>) -> Result<Self, BuildError> {
+        let mut by_word: BTreeMap<String, Vec<TopicIndex>> = BTreeMap::new();
+        let mut indices = BTreeMap::new();
+        for (index, topic) in topics.iter().enumerate() {
+            indices.insert(topic.name.clone(), TopicIndex(index));
+            let built_in = topic.by_language.values().flatten().cloned().collect();
+            let changes = changes.get(&topic.name).map_or(&[][..], Vec::as_slice);
+            for word in super::lists::changed(built_in, changes) {
+                let topics = by_word.entry(word).or_default();
+                topics.push(TopicIndex(index));
+                topics.dedup();
+            }
+        }
+        let patterns: Vec<String> = by_word.keys().map(|word| pattern(word)).collect();
+        // The contiguous form: a table for each state would take tens of megabytes.
+        let automaton = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .match_kind(MatchKind::Standard)
+            .build(&patterns)?;
+        let (words, topics_of) = by_word.into_iter().unzip();
+        Ok(Self { automaton, topics_of, words, topics: indices })
+    }
+
+    /// The topic of that name.
+    pub(super) fn topic(&self, name: &str) -> Option<TopicIndex> {
+        self.topics.get(name).copied()
+    }
+
+    /// All words of all topics in a text.
+    pub(super) fn find(&self, folded: &Folded) -> Found {
+        let mut found = Found::default();
+        for hit in self.automaton.find_overlapping_iter(&folded.text) {
+            let word = hit.pattern().as_usize();
+            found.words.extend(self.topics_of[word].iter().map(|topic| (*topic, word)));
+        }
+        found.words.sort_unstable();
+        found.words.dedup();
+        found
+    }
+
+    /// The words as the data writes them.
+    pub(super) fn written(&self, words: &[usize]) -> Vec<&str> {
+        words.iter().map(|word| self.words[*word].as_str()).collect()
+    }
+}
+
+impl Found {
+    /// These and those, each once.
+    pub(super) fn with(mut self, others: &Self) -> Self {
+        self.words.extend(&others.words);
+        self.words.sort_unstable();
+        self.words.dedup();
+        self
+    }
+
+    /// The words of one topic.
+    pub(super) fn of(&self, topic: TopicIndex) -> impl Iterator<Item = usize> {
+        self.words.iter().filter(move |(of, _)| *of == topic).map(|(_, word)| *word)
+    }
+}
+
+/// A word as it stands in folded text: between spaces, but for an end that is open (`*`).
+fn pattern(word: &str) -> String {
+    let folded = Folded::new(word.trim_matches('*')).text;
+    let mut pattern = folded.as_str();
+    if word.starts_with('*') {
+        pattern = pattern.strip_prefix(' ').unwrap_or(pattern);
+    }
+    if word.ends_with('*') {
+        pattern = pattern.strip_suffix(' ').unwrap_or(pattern);
+    }
+    pattern.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(name: &str, words: &[&str]) -> Topic {
+        Topic {
+            name: name.to_owned(),
+            sentence: String::new(),
+            origin: String::new(),
+            by_language: [("en".to_owned(), words.iter().map(|w| (*w).to_owned()).collect())].into(),
+        }
+    }
+
+    #[test]
+    fn whole_words_are_found_wherever_they_stand() {
+        let topics = [
+            topic("buy", &["buy now", "last chance", "now", "% off", "*% rabatt"]),
+            topic("stem", &["gratis*", "now"]),
+        ];
+        let finder = WordFinder::new(&topics, &BTreeMap::new()).unwrap();
+        let cases: [(&str, &[&str]); 8] = [
+            ("BUY-NOW!", &["buy now", "now"]),    // one word inside another counts, both whole
+            ("last\r\nchance", &["last chance"]), // over a line's end
+            ("nowhere", &[]),                     // only the beginning of a word
+            ("know", &[]),                        // only its end
+            ("50% rabatt", &["*% rabatt"]),       // an open beginning
+            ("50% off", &[]),                     // a closed one
+            ("gratisangebot", &["gratis*"]),      // an open end
+            ("last chance, last chance", &["last chance"]), // each once
+        ];
+        for (text, expected) in cases {
+            let found = finder.find(&Folded::new(text));
+            let mut words: Vec<usize> = found.words.iter().map(|(_, word)| *word).collect();
+            words.sort_unstable();
+            words.dedup();
+            assert_eq!(finder.written(&words), expected, "{text}");
+        }
+        let found = finder.find(&Folded::new("now"));
+        assert_eq!(found.of(finder.topic("buy").unwrap()).count(), 1);
+        assert_eq!(found.of(finder.topic("stem").unwrap()).count(), 1, "a word of two topics counts for both");
+    }
+
+    #[test]
+    fn the_operator_adds_and_takes_out() {
+        let changes = [("buy".to_owned(), vec!["-now".to_owned(), "later".to_owned()])].into();
+        let finder = WordFinder::new(&[topic("buy", &["now"])], &changes).unwrap();
+        let buy = finder.topic("buy").unwrap();
+        assert_eq!(finder.find(&Folded::new("now")).of(buy).count(), 0);
+        assert_eq!(finder.find(&Folded::new("later")).of(buy).count(), 1);
+    }
+}
