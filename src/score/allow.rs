@@ -20,7 +20,8 @@ const RULES_MAX: usize = 10_000;
 /// The longest List-Id, name of a person and reason kept, in characters.
 const TEXT_CHARS_MAX: usize = 255;
 /// Reasons that no rule and no habit speaks against: test strings and programs that harm.
-const UNFORGIVABLE: [&str; 5] = ["gtube", "malware", "virus", "clamav", "executable-attachment"];
+const UNFORGIVABLE: [&str; 7] =
+    ["gtube", "malware", "virus", "clamav", "attachment-program", "attachment-disguised", "attachment-two-endings"];
 
 /// Whether a reason holds whatever speaks for the message.
 pub fn is_unforgivable(reason: &Reason) -> bool {
