@@ -8,6 +8,7 @@
 pub mod allow;
 pub mod behaviour;
 pub mod combine;
+pub mod model;
 pub mod other;
 pub mod rules;
 pub mod settings;

@@ -1,0 +1,235 @@
+//! What the model sees of a message: hashed words and pieces of words of subject and text, and named marks of its form.
+//!
+//! No field of the header but the subject is looked at: From, Message-ID, Date and the rest name the sender's software
+//! and place, which in training mail is the source. Rules judge those. Everything here is bounded: at most
+//! [`TEXT_FEATURES_MAX`] features, from at most 20 KiB of text.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::marks::{self, Mark};
+use super::text::{self, Tally, Token};
+use crate::message::Message;
+
+/// Features of a text that are kept; what comes later in a long text adds none.
+pub const TEXT_FEATURES_MAX: usize = 12_000;
+/// The bit that tells a pair of words from all else: pairs say most about which text this is.
+pub(super) const PAIR: u32 = 1 << 31;
+/// Letters of a piece of a word.
+const PIECE: usize = 4;
+
+/// The features of one message, each once.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Features {
+    /// Hashes of words, pairs of words and pieces of words.
+    pub text: Vec<u32>,
+    /// Marks of its form.
+    pub marks: Vec<Mark>,
+    /// Where each word's features end in `text`, with the word; only if asked for.
+    pub words: Vec<(u32, String)>,
+}
+
+/// Whether the words are kept beside their hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// For an explanation.
+    Kept,
+    /// The hashes are enough.
+    Dropped,
+}
+
+impl Features {
+    /// Reads a message.
+    pub fn of(message: &Message, words: Words) -> Self {
+        let mut reader = Reader::new(message.text.len() + message.subject.len(), words);
+        let mut subject = Tally::default();
+        let mark = text::read_subject(&message.subject, &mut subject, |token| reader.token(token, Place::Subject));
+        reader.token(Token::Break, Place::Subject);
+        let mut body = Tally::default();
+        text::read_body(&message.text, &mut body, |token| reader.token(token, Place::Text));
+        let mut features = reader.features;
+        features.marks = marks::of(message, mark, &subject, &body);
+        features
+    }
+}
+
+/// Where a word stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Subject,
+    Text,
+}
+
+/// What a hash is of; its seed, so that a word and a piece with the same letters differ.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    Word = 1,
+    Pair = 2,
+    Piece = 3,
+    SubjectWord = 4,
+    Kind = 5,
+    Run = 6,
+}
+
+struct Reader {
+    features: Features,
+    seen: Seen,
+    words: Words,
+    /// The hash of the word before, 0 at a beginning.
+    before: u64,
+    empty_lines: u32,
+}
+
+impl Reader {
+    fn new(bytes: usize, words: Words) -> Self {
+        let expected = bytes.clamp(64, text::HEAD_BYTES_MAX + text::TAIL_BYTES_MAX) * 3 / 2;
+        Self {
+            features: Features { text: Vec::with_capacity(expected.min(TEXT_FEATURES_MAX)), ..Features::default() },
+            seen: Seen::new(expected.min(TEXT_FEATURES_MAX)),
+            words,
+            before: 0,
+            empty_lines: 0,
+        }
+    }
+
+    fn token(&mut self, token: Token<'_>, place: Place) {
+        if token == Token::Break {
+            self.empty_lines += 1;
+            if self.empty_lines > 1 || place == Place::Subject {
+                self.before = 0;
+            }
+            return;
+        }
+        self.empty_lines = 0;
+        let from = self.features.text.len();
+        match token {
+            Token::Word(word) => self.word(word, place),
+            Token::Run(run) => self.run(run, place),
+            Token::Kind(kind) => {
+                let hash = mix(kind as u64, Of::Kind);
+                self.add(hash);
+                self.pair(u64::from(hash));
+            }
+            Token::Break => {}
+        }
+        if self.words == Words::Kept && self.features.text.len() > from {
+            let end = u32::try_from(self.features.text.len()).unwrap_or(u32::MAX);
+            let shown = match token {
+                Token::Word(letters) | Token::Run(letters) => letters.iter().collect(),
+                Token::Kind(kind) => format!("({kind:?})"),
+                Token::Break => String::new(),
+            };
+            self.features.words.push((end, shown));
+        }
+    }
+
+    fn word(&mut self, word: &[char], place: Place) {
+        let hash = hash_of(word);
+        self.add(mix(hash, Of::Word));
+        if place == Place::Subject {
+            self.add(mix(hash, Of::SubjectWord));
+        }
+        self.pair(hash);
+        if word.len() < PIECE {
+            return;
+        }
+        let at = |i: usize| u64::from(u32::from(word[i])) & 0xffff;
+        let mut piece = u64::from(b'_') << 32 | at(0) << 16 | at(1);
+        for i in 2..=word.len() {
+            piece = piece << 16 | if i < word.len() { at(i) } else { u64::from(b'_') };
+            self.add(mix(piece, Of::Piece));
+        }
+    }
+
+    /// Pairs and triples of characters stand in for words where no spaces are written.
+    fn run(&mut self, run: &[char], place: Place) {
+        for length in 1..=3 {
+            for window in run.windows(length) {
+                let hash = hash_of(window);
+                self.add(mix(hash, Of::Run));
+                if place == Place::Subject && length == 2 {
+                    self.add(mix(hash, Of::SubjectWord));
+                }
+            }
+        }
+        self.before = 0;
+    }
+
+    fn pair(&mut self, hash: u64) {
+        if self.before != 0 {
+            self.add(mix(self.before.rotate_left(21) ^ hash, Of::Pair));
+        }
+        self.before = hash | 1;
+    }
+
+    fn add(&mut self, hash: u32) {
+        if self.features.text.len() < TEXT_FEATURES_MAX && self.seen.insert(hash) {
+            self.features.text.push(hash);
+        }
+    }
+}
+
+/// The hash of some letters, the same on every machine.
+fn hash_of(letters: &[char]) -> u64 {
+    let mut hash = 0x9e37_79b9_7f4a_7c15_u64 ^ letters.len() as u64;
+    for letter in letters {
+        hash = (hash ^ u64::from(u32::from(*letter))).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    }
+    hash
+}
+
+/// Spreads a key over 31 bits (the finalizer of splitmix64); the highest bit is that of [`PAIR`].
+fn mix(key: u64, of: Of) -> u32 {
+    let mut z = key.wrapping_add((of as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let hash = ((z ^ (z >> 31)) >> 33) as u32;
+    if matches!(of, Of::Pair) { hash | PAIR } else { hash }
+}
+
+/// The hash of a named thing.
+pub(super) fn named(name: &str, seed: u64) -> u32 {
+    (xxh3_64_with_seed(name.as_bytes(), seed) >> 32) as u32
+}
+
+/// A set of hashes: open addressing in a table of a power of two, at most two thirds full.
+struct Seen {
+    slots: Vec<u32>,
+    mask: usize,
+    has_zero: bool,
+    len: usize,
+}
+
+impl Seen {
+    fn new(expected: usize) -> Self {
+        let slots = (expected * 3 / 2).next_power_of_two().max(256);
+        Self { slots: vec![0; slots], mask: slots - 1, has_zero: false, len: 0 }
+    }
+
+    fn insert(&mut self, hash: u32) -> bool {
+        if hash == 0 {
+            return !std::mem::replace(&mut self.has_zero, true);
+        }
+        let mut slot = hash as usize & self.mask;
+        while self.slots[slot] != 0 {
+            if self.slots[slot] == hash {
+                return false;
+            }
+            slot = (slot + 1) & self.mask;
+        }
+        self.slots[slot] = hash;
+        self.len += 1;
+        if self.len * 3 > self.slots.len() * 2 {
+            self.grow();
+        }
+        true
+    }
+
+    fn grow(&mut self) {
+        let mut larger = Self::new(self.slots.len() * 4 / 3 + 1);
+        for hash in self.slots.iter().filter(|h| **h != 0) {
+            larger.insert(*hash);
+        }
+        larger.has_zero = self.has_zero;
+        *self = larger;
+    }
+}

@@ -1,0 +1,421 @@
+//! What operators and the network teach, in a layer of its own over the shipped model.
+//!
+//! A released message was not spam, a rejected one or one that a provider flagged was. Each such decision is a
+//! [`Lesson`]: who said it, when, of which message, and a [`Sketch`] of what the message was made of. The layer is the sum
+//! of its lessons and nothing else, in whole millionths, so that taking one back leaves exactly what would be there without
+//! it. A lesson moves messages much like its own by at most [`Teaching::step`], fades with age, and all lessons together
+//! move none by more than [`Teaching::sum_max`]. Pure state: the store keeps each lesson under [`Lesson::key`].
+
+use std::collections::{HashMap, VecDeque};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::features::{Features, PAIR};
+use super::train::Label;
+use crate::clock::WallMs;
+
+/// Pairs of words in a sketch at most.
+const PAIRS_MAX: usize = 160;
+/// Other features in a sketch at most.
+const OTHERS_MAX: usize = 64;
+/// Features that a lesson is shared over at least: a message of three words is like very many others.
+const SHARE_MIN: i64 = 48;
+/// Lengths in bytes of who taught, and of what.
+const WHO_BYTES_MAX: usize = 256;
+
+/// What a message was made of, short enough to keep for days: those of its features whose hashes are least, so that
+/// messages much alike have much of it in common. At most 900 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sketch(Vec<u32>);
+
+impl Sketch {
+    /// The longest sketch in bytes.
+    pub const BYTES_MAX: usize = (PAIRS_MAX + OTHERS_MAX) * 4;
+
+    /// Draws one.
+    pub fn of(features: &Features) -> Self {
+        let mut sorted = features.text.clone();
+        // The order of hashes would be that of pieces before pairs; multiplying by an odd number mixes them anew.
+        sorted.sort_unstable_by_key(|hash| hash.wrapping_mul(0x85eb_ca6b));
+        let pairs = sorted.iter().filter(|hash| *hash & PAIR != 0).take(PAIRS_MAX);
+        let others = sorted.iter().filter(|hash| *hash & PAIR == 0).take(OTHERS_MAX);
+        let mut kept: Vec<u32> = pairs.chain(others).copied().collect();
+        kept.sort_unstable();
+        Self(kept)
+    }
+
+    /// For the store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|hash| hash.to_le_bytes()).collect()
+    }
+
+    /// From the store.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, LessonError> {
+        if bytes.len() > Self::BYTES_MAX || !bytes.len().is_multiple_of(4) {
+            return Err(LessonError::Sketch);
+        }
+        let hashes: Vec<u32> = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        if hashes.is_sorted_by(|a, b| a < b) { Ok(Self(hashes)) } else { Err(LessonError::Sketch) }
+    }
+
+    /// Whether there is nothing to learn from it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// One decision that teaches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lesson {
+    /// The queue id or Message-ID of the message: one lesson for each.
+    pub about: String,
+    /// Who decided: an operator's name, or the provider.
+    pub by: String,
+    /// When.
+    pub at: WallMs,
+    /// What it was.
+    pub label: Label,
+    /// What it was made of.
+    pub sketch: Sketch,
+}
+
+/// Why bytes are not a lesson.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LessonError {
+    /// A line is not JSON of this form.
+    #[error("not a lesson: {0}; nothing was taken over from it")]
+    Line(String),
+    /// Its sketch is broken.
+    #[error("a lesson's sketch is damaged; nothing was taken over from it")]
+    Sketch,
+    /// A name in it is too long.
+    #[error("a lesson names its message and its teacher in 1 to 256 bytes each; nothing was taken over from it")]
+    Names,
+}
+
+/// A lesson as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    about: String,
+    by: String,
+    at_ms: WallMs,
+    label: String,
+    sketch: String,
+}
+
+impl Lesson {
+    /// The key under which the store keeps it.
+    pub fn key(&self) -> &str {
+        &self.about
+    }
+
+    /// One line of JSON, without its end.
+    ///
+    /// # Panics
+    /// Never: strings and numbers are JSON.
+    pub fn to_line(&self) -> String {
+        let label = match self.label {
+            Label::Ham => "ham",
+            Label::Spam => "spam",
+        };
+        let line = Line {
+            about: self.about.clone(),
+            by: self.by.clone(),
+            at_ms: self.at,
+            label: label.to_owned(),
+            sketch: BASE64.encode(self.sketch.to_bytes()),
+        };
+        serde_json::to_string(&line).expect("strings and numbers are JSON")
+    }
+
+    /// Reads such a line.
+    pub fn from_line(line: &str) -> Result<Self, LessonError> {
+        let line: Line = serde_json::from_str(line).map_err(|error| LessonError::Line(error.to_string()))?;
+        let label = match line.label.as_str() {
+            "ham" => Label::Ham,
+            "spam" => Label::Spam,
+            _ => return Err(LessonError::Line("its label is neither ham nor spam".to_owned())),
+        };
+        let bytes = BASE64.decode(&line.sketch).map_err(|_| LessonError::Sketch)?;
+        let named = |name: &str| (1..=WHO_BYTES_MAX).contains(&name.len());
+        if !named(&line.about) || !named(&line.by) {
+            return Err(LessonError::Names);
+        }
+        Ok(Self { about: line.about, by: line.by, at: line.at_ms, label, sketch: Sketch::from_bytes(&bytes)? })
+    }
+}
+
+/// How much a lesson does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Teaching {
+    /// What a fresh lesson adds to the log-odds of a message like its own, either way.
+    pub step: f64,
+    /// What all lessons add to one message's log-odds at most, either way.
+    pub sum_max: f64,
+    /// After so many days a lesson counts half.
+    pub half_life_days: u64,
+    /// Lessons that are kept at most; a further one drops the oldest.
+    pub lessons_max: usize,
+}
+
+impl Default for Teaching {
+    fn default() -> Self {
+        Self { step: 3.0, sum_max: 6.0, half_life_days: 90, lessons_max: 2_000 }
+    }
+}
+
+/// What changed by a lesson: what the store has to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changed {
+    /// Lessons that are gone, by key.
+    pub forgotten: Vec<String>,
+    /// Whether the lesson is kept: it is not if it says what is known, or has nothing in it.
+    pub kept: bool,
+}
+
+/// All lessons, and what they add up to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taught {
+    teaching: Teaching,
+    /// The oldest first, each with what it adds to a feature, in millionths.
+    lessons: VecDeque<(Lesson, i64)>,
+    adds: HashMap<u32, i64, foldhash::fast::FixedState>,
+    /// The time that ages are told from.
+    now: WallMs,
+}
+
+impl Taught {
+    /// Nothing taught yet.
+    pub fn new(teaching: Teaching) -> Self {
+        Self { teaching, lessons: VecDeque::new(), adds: HashMap::default(), now: WallMs(0) }
+    }
+
+    /// Takes a lesson. The same word on the same message changes nothing; the opposite word replaces it.
+    pub fn teach(&mut self, lesson: Lesson) -> Changed {
+        let mut changed = Changed::default();
+        let known = self.lessons.iter().find(|(l, _)| l.about == lesson.about);
+        if lesson.sketch.is_empty() || known.is_some_and(|(l, _)| l.label == lesson.label) {
+            return changed;
+        }
+        if let Some(undone) = self.undo(&lesson.about) {
+            changed.forgotten.push(undone.about);
+        }
+        while self.lessons.len() >= self.teaching.lessons_max.max(1) {
+            let Some((oldest, each)) = self.lessons.pop_front() else { break };
+            self.apply(&oldest.sketch, -each);
+            changed.forgotten.push(oldest.about);
+        }
+        changed.forgotten.retain(|key| *key != lesson.about);
+        let each = self.weight(&lesson);
+        self.apply(&lesson.sketch, each);
+        let place = self.lessons.partition_point(|(l, _)| l.at <= lesson.at);
+        self.lessons.insert(place, (lesson, each));
+        changed.kept = true;
+        changed
+    }
+
+    /// Takes a lesson back, exactly.
+    pub fn undo(&mut self, about: &str) -> Option<Lesson> {
+        let at = self.lessons.iter().position(|(lesson, _)| lesson.about == about)?;
+        let (lesson, each) = self.lessons.remove(at)?;
+        self.apply(&lesson.sketch, -each);
+        Some(lesson)
+    }
+
+    /// Lets lessons fade to what they count now. Call it now and then; a clock that steps back changes nothing.
+    pub fn fade(&mut self, now: WallMs) {
+        self.now = self.now.max(now);
+        let mut lessons = std::mem::take(&mut self.lessons);
+        for (lesson, each) in &mut lessons {
+            let faded = self.weight(lesson);
+            self.apply(&lesson.sketch, faded - *each);
+            *each = faded;
+        }
+        self.lessons = lessons;
+    }
+
+    /// All lessons, the oldest first.
+    pub fn lessons(&self) -> impl ExactSizeIterator<Item = &Lesson> {
+        self.lessons.iter().map(|(lesson, _)| lesson)
+    }
+
+    /// All lessons, one a line.
+    pub fn export(&self) -> String {
+        self.lessons().map(|lesson| lesson.to_line() + "\n").collect()
+    }
+
+    /// Takes the lessons of an export; empty lines are passed over.
+    pub fn import(&mut self, lines: &str) -> Result<Vec<Changed>, LessonError> {
+        // All are read before one is taken: half an import would be hard to see.
+        let lessons: Vec<Lesson> =
+            lines.lines().filter(|line| !line.trim().is_empty()).map(Lesson::from_line).collect::<Result<_, _>>()?;
+        Ok(lessons.into_iter().map(|lesson| self.teach(lesson)).collect())
+    }
+
+    /// What the lessons add to a message's log-odds.
+    pub fn adds(&self, features: &Features) -> f64 {
+        if self.adds.is_empty() {
+            return 0.0;
+        }
+        let millionths: i64 = features.text.iter().filter_map(|hash| self.adds.get(hash)).sum();
+        #[expect(clippy::cast_precision_loss, reason = "2,000 lessons of 3,000,000 millionths")]
+        let adds = millionths as f64 / 1e6;
+        adds.clamp(-self.teaching.sum_max, self.teaching.sum_max)
+    }
+
+    /// What a lesson adds to each feature of its sketch now, in millionths.
+    #[expect(clippy::cast_possible_truncation, reason = "a step is a small number")]
+    fn weight(&self, lesson: &Lesson) -> i64 {
+        const DAY_MS: u64 = 24 * 3_600 * 1_000;
+        let age_days = self.now.0.saturating_sub(lesson.at.0) / DAY_MS;
+        let halves = u32::try_from(age_days / self.teaching.half_life_days.max(1)).unwrap_or(u32::MAX).min(40);
+        let step = (self.teaching.step * 1e6) as i64 >> halves;
+        let share = i64::try_from(lesson.sketch.0.len()).unwrap_or(i64::MAX).max(SHARE_MIN);
+        match lesson.label {
+            Label::Ham => -(step / share),
+            Label::Spam => step / share,
+        }
+    }
+
+    fn apply(&mut self, sketch: &Sketch, each: i64) {
+        if each == 0 {
+            return;
+        }
+        for hash in &sketch.0 {
+            let sum = self.adds.entry(*hash).or_insert(0);
+            *sum += each;
+            if *sum == 0 {
+                self.adds.remove(hash);
+            }
+        }
+    }
+}
+
+impl Default for Taught {
+    fn default() -> Self {
+        Self::new(Teaching::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn features(words: &[u32]) -> Features {
+        Features { text: words.to_vec(), ..Features::default() }
+    }
+
+    fn lesson(about: &str, at_days: u64, label: Label, words: &[u32]) -> Lesson {
+        Lesson {
+            about: about.into(),
+            by: "ada".into(),
+            at: WallMs(at_days * 86_400_000),
+            label,
+            sketch: Sketch::of(&features(words)),
+        }
+    }
+
+    fn newsletter() -> Vec<u32> {
+        (1..=400).map(|i| (i * 7_919) | if i % 2 == 0 { PAIR } else { 0 }).collect()
+    }
+
+    #[test]
+    fn a_lesson_moves_what_is_like_it() {
+        let mut taught = Taught::default();
+        let words = newsletter();
+        assert!(taught.teach(lesson("1", 1, Label::Ham, &words)).kept);
+        let same = taught.adds(&features(&words));
+        assert!((-3.01..=-2.98).contains(&same), "{same}");
+        let half: Vec<u32> = words.iter().enumerate().filter(|(i, _)| i % 4 < 2).map(|(_, w)| *w).collect();
+        assert!((-2.0..=-1.0).contains(&taught.adds(&features(&half))));
+        assert!(taught.adds(&features(&[1, 2, 3])).abs() < 1e-9, "another message");
+    }
+
+    #[test]
+    fn bounds() {
+        let mut taught = Taught::new(Teaching { lessons_max: 3, ..Teaching::default() });
+        let words = newsletter();
+        for i in 0..5 {
+            let changed = taught.teach(lesson(&i.to_string(), i, Label::Spam, &words));
+            let dropped: Vec<String> = i.checked_sub(3).map(|i| i.to_string()).into_iter().collect();
+            assert_eq!(changed, Changed { forgotten: dropped, kept: true }, "lesson {i}");
+        }
+        assert!((taught.adds(&features(&words)) - 6.0).abs() < 1e-9, "three steps of 3 are cut to 6");
+        assert!(Sketch::of(&features(&(0..20_000).collect::<Vec<_>>())).to_bytes().len() <= Sketch::BYTES_MAX);
+        const { assert!(Sketch::BYTES_MAX <= 1_024) };
+    }
+
+    #[test]
+    fn the_last_word_counts() {
+        let (mut taught, words) = (Taught::default(), newsletter());
+        taught.teach(lesson("1", 1, Label::Spam, &words));
+        assert_eq!(taught.teach(lesson("1", 2, Label::Spam, &words)), Changed::default(), "known");
+        assert!(taught.teach(lesson("1", 3, Label::Ham, &words)).kept);
+        assert_eq!(taught.lessons().count(), 1);
+        assert!(taught.adds(&features(&words)) < 0.0);
+    }
+
+    #[test]
+    fn lessons_fade() {
+        let (mut taught, words) = (Taught::default(), newsletter());
+        taught.teach(lesson("1", 0, Label::Spam, &words));
+        let fresh = taught.adds(&features(&words));
+        taught.fade(WallMs(91 * 86_400_000));
+        let faded = taught.adds(&features(&words));
+        assert!((faded / fresh - 0.5).abs() < 0.01, "{faded} of {fresh}");
+        taught.fade(WallMs(0));
+        assert!((taught.adds(&features(&words)) - faded).abs() < 1e-12, "a clock that steps back gives nothing back");
+        taught.undo("1");
+        assert!(taught.adds.is_empty());
+    }
+
+    #[test]
+    fn lines_that_are_no_lessons() {
+        let good = lesson("1", 1, Label::Ham, &newsletter()).to_line();
+        assert_eq!(Lesson::from_line(&good).unwrap().to_line(), good);
+        let long = good.replace("\"ada\"", &format!("\"{}\"", "a".repeat(300)));
+        let cases = [
+            ("", "nothing"),
+            (&good.replace("ham", "eggs"), "another label"),
+            (&good.replace("\"by\"", "\"buy\""), "another name"),
+            (&good.replace("\"sketch\":\"", "\"sketch\":\"A"), "a sketch of odd length"),
+            (&long, "a long name"),
+        ];
+        for (line, why) in cases {
+            assert!(Lesson::from_line(line).is_err(), "{why}");
+            assert!(Taught::default().import(&format!("{good}\n{line}!\n")).is_err(), "{why}");
+        }
+    }
+
+    proptest! {
+        /// Whatever was taught and undone in whatever order, the layer is what its lessons alone would make.
+        #[test]
+        fn undo_is_exact(deeds in prop::collection::vec((0_u8..12, prop::bool::ANY, prop::bool::ANY, 0_u64..400), 0..40)) {
+            let mut taught = Taught::new(Teaching { lessons_max: 6, ..Teaching::default() });
+            for (i, undo, spam, day) in deeds {
+                if undo {
+                    taught.undo(&i.to_string());
+                } else {
+                    let words: Vec<u32> = (0..300).map(|w| (w * 31 + u32::from(i) * 500) ^ (w << 24)).collect();
+                    let label = if spam { Label::Spam } else { Label::Ham };
+                    taught.teach(lesson(&i.to_string(), day, label, &words));
+                }
+                taught.fade(WallMs(day * 86_400_000));
+            }
+            let mut again = Taught::new(Teaching { lessons_max: 6, ..Teaching::default() });
+            again.fade(taught.now);
+            again.import(&taught.export()).unwrap();
+            prop_assert_eq!(&again, &taught);
+            let all: Vec<String> = taught.lessons().map(|l| l.about.clone()).collect();
+            for about in all {
+                taught.undo(&about);
+            }
+            prop_assert!(taught.adds.is_empty());
+        }
+    }
+}
