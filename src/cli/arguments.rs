@@ -65,6 +65,8 @@ pub enum Command {
     Trace(TraceArguments),
     /// Make a line of the password file for AUTH; the password is read from standard input.
     Password(PasswordArguments),
+    /// Make a model for the scoring of text from labelled mail, or measure one.
+    Train(Box<super::train::TrainArguments>),
     /// See it at work: a relay, three senders and a next hop in this process; nothing leaves the machine.
     Demo(DemoArguments),
 }

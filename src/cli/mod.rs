@@ -12,6 +12,7 @@ mod demo;
 pub mod exit;
 mod hold;
 mod limits;
+mod mailbox;
 mod moment;
 mod password;
 mod queue;
@@ -23,6 +24,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod trace;
+pub mod train;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -52,6 +54,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Run => run::run(arguments),
         Command::Check => check::run(arguments, out),
         Command::Demo(demo) => demo::run(demo, out),
+        Command::Train(asked) => train::run(asked, out),
         Command::Password(user) => password::run(user, &mut io::stdin().lock(), out),
         Command::Status
         | Command::Queue(_)
@@ -78,7 +81,7 @@ async fn asked(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed>
         Command::Resume(gate) => hold::resume(&place, gate, look, out).await,
         Command::Limits => limits::run(&place, look, out).await,
         Command::Trace(trace) => trace::run(&place, trace, look, out).await,
-        Command::Run | Command::Check | Command::Demo(_) | Command::Password(_) => Ok(()), // they ask nobody
+        Command::Run | Command::Check | Command::Demo(_) | Command::Password(_) | Command::Train(_) => Ok(()), // they ask nobody
     }
 }
 
