@@ -25,6 +25,8 @@ pub use footprint::{Footprint, Template};
 pub use habit::Judged;
 pub use settings::{BehaviourSettings, Suspend, Weigh};
 
+use std::borrow::Cow;
+
 use accounts::{Accounts, Bounds};
 use habit::{Habit, week_of};
 use peers::Peers;
@@ -132,13 +134,21 @@ impl Behaviour {
     /// What is unlike the account's habit in this message. Changes nothing.
     pub fn assess(&self, submission: &Submission<'_>) -> Assessment {
         let Some(seen) = Footprint::of(submission) else { return Assessment::default() };
-        let new = Habit::new(seen.day());
-        let habit = self.accounts.get(&seen.account).unwrap_or(&new);
+        // The first message of a day is seen with the day before as part of the habit, or as none if it was spoiled.
+        let habit = match self.accounts.get(&seen.account) {
+            Some(habit) if seen.day() <= habit.today.day => Cow::Borrowed(habit),
+            Some(habit) => {
+                let mut habit = habit.clone();
+                habit.turn(seen.day());
+                Cow::Owned(habit)
+            }
+            None => Cow::Owned(Habit::new(seen.day())),
+        };
         let text = seen
             .signature
             .map(|signature| self.texts.known(&signature, seen.account_hash(), seen.at.0).unwrap_or_default());
         let counts = habit.count(&seen);
-        let signs = Case { habit, peers: &self.peers, seen: &seen, text, counts }.signs();
+        let signs = Case { habit: &habit, peers: &self.peers, seen: &seen, text, counts }.signs();
         let reasons = signs.reasons.into_iter().map(|reason| self.weigh(reason, seen.at)).collect();
         Assessment { reasons, established: signs.established, footprint: Some(seen) }
     }
@@ -273,3 +283,6 @@ fn count_text(texts: &mut Texts, seen: &Footprint, counts: recent::Counts, judge
     texts.count(&signature, account, copies, seen.at.0);
     before.own.messages > 0 && counts.strangers > 0
 }
+
+#[cfg(test)]
+mod tests;

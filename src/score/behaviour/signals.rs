@@ -13,7 +13,7 @@ use crate::reason::Reason;
 use crate::score::similar::texts;
 
 /// Points of near-copies, strangers and new domains together, at most.
-const CAMPAIGN_MAX: f64 = 140.0;
+const CAMPAIGN_MAX: f64 = 130.0;
 /// Points of client, program, From, template, language and time of day together, at most.
 const IDENTITY_MAX: f64 = 90.0;
 /// Near-copies to so many strangers have so many points; more have the last.
@@ -133,6 +133,10 @@ impl Case<'_> {
     }
 
     fn strangers(&self) -> Option<Sign> {
+        // The owner's letters to known people do not pay for what a thief sends beside them.
+        if self.counts.strangers == 0 {
+            return None;
+        }
         let hour = self.hour();
         let usual = self.habit.usual.strangers.as_f64();
         let more = excess(hour.strangers, hour.recipients, usual)?;
@@ -149,6 +153,9 @@ impl Case<'_> {
     }
 
     fn domains(&self) -> Option<Sign> {
+        if self.counts.strangers == 0 {
+            return None;
+        }
         let hour = self.hour();
         let usual = self.habit.usual.domains_new.as_f64();
         let more = excess(hour.domains_new, hour.recipients, usual)?;
@@ -257,7 +264,7 @@ impl Case<'_> {
             return None;
         }
         // More mail to those it always writes to is a busy day.
-        let strangers = f64::from(hour.strangers) / f64::from(hour.recipients.max(1));
+        let strangers = f64::from(self.counts.strangers) / f64::from(self.counts.recipients.max(1));
         let points = (20.0 * ratio.log2()).min(60.0) * (0.4 + 0.6 * strangers);
         let own = usual.days > 0;
         let sentence = match (of_hour >= of_day, own) {
