@@ -21,6 +21,13 @@ pub enum Why {
         /// When it is expected to leave; `None` where attempts under way decide, or nothing may leave.
         expected: Option<WallMs>,
     },
+    /// The pace within the limits says not yet.
+    Paced {
+        /// How fast and whose: `5/s burst 50 of account a@shop.example`.
+        pace: Box<str>,
+        /// When the next may go.
+        until: WallMs,
+    },
     /// The last attempt failed.
     Retry {
         /// When the next is made.
@@ -74,6 +81,9 @@ impl fmt::Display for Why {
             }
             Self::WaitingForSlot { rule, expected: None } => {
                 write!(f, "waits for a slot: the limit {rule} is used up; when one is free cannot be said yet")
+            }
+            Self::Paced { pace, until } => {
+                write!(f, "waits for pace: {}; the next goes at {}", Shown(pace), At(*until))
             }
             Self::Retry { at, failed_attempts, last_reply } => {
                 write!(f, "waits to be tried again at {}, after {failed_attempts} failed ", At(*at))?;
@@ -237,6 +247,10 @@ mod tests {
             (
                 Why::Held(gate),
                 "held by a gate before account a@b.example, closed by eva: spam\\nrun; it stays until it is opened",
+            ),
+            (
+                Why::Paced { pace: "60/h burst 1 of egress 192.0.2.1".into(), until: at },
+                "waits for pace: 60/h burst 1 of egress 192.0.2.1; the next goes at 2025-11-21 10:00:00 UTC",
             ),
             (Why::Turn { ahead: 40 }, "waits for its turn; about 40 recipients go before it"),
             (

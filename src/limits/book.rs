@@ -8,7 +8,7 @@ use super::keys::{KeyId, Keys};
 use super::lease::{Charge, Counted, Granted, LeaseId, Spent};
 use super::past::PastState;
 use super::report::{Cause, Crossing, NextSlot, Reach, Refusal, Usage};
-use super::rule::{Charged, KINDS, KeyKind, LimitRule, RuleBook, SetId};
+use super::rule::{Charged, KINDS, KeyKind, LimitRule, RuleBook, RuleScope, SetId};
 use super::timeline::Moment;
 use super::unrecorded::{RecordId, Unrecorded};
 
@@ -135,6 +135,25 @@ impl Limits {
     /// socket. It goes on record as attempt `id`.
     pub fn unknown(&mut self, granted: Granted, id: RecordId, now: Moment) {
         self.end(granted.spend(), End::Unknown, Some(id), now);
+    }
+
+    /// The next hop calls a limit of a key used up whose window is at least `window_ms_min`: all slots of the shortest such
+    /// window are taken from now on, whatever was counted here. Returns until when; `None` where no such limit is kept.
+    ///
+    /// A restart forgets it, for nothing of it is on record: the next hop says it again.
+    pub fn fill(&mut self, kind: KeyKind, name: &str, route: &str, window_ms_min: u64, now: Moment) -> Option<Moment> {
+        let now = self.tick(now);
+        let set = self.book.set_for(kind, name, route);
+        let rules = self.book.set(set).rules.iter().enumerate();
+        let (i, rule) = rules.filter(|(_, rule)| rule.window_ms >= window_ms_min).min_by_key(|(_, r)| r.window_ms)?;
+        let id = self.keys.make(set, &name.into(), &self.book);
+        self.keys.key_mut(id).windows.all_mut()[i].fill(now, rule);
+        Some(now.plus_ms(rule.window_ms))
+    }
+
+    /// Which rules a key meets with mail of that route.
+    pub fn scope(&self, kind: KeyKind, name: &str, route: &str) -> RuleScope {
+        self.book.scope(kind, name, route)
     }
 
     /// The end of an attempt is on record: whoever reads it from now on finds it there.
@@ -406,6 +425,36 @@ mod tests {
         }
         limits.give_back(leased.granted, at(300));
         assert_eq!(limits.outlook(TO, 0, at(300)), NextSlot::At(at(300)));
+    }
+
+    #[test]
+    fn a_limit_that_the_next_hop_calls_used_up_is_full_for_its_hour() {
+        let rates = ["20/m", "5/h", "90/d"].map(|rate| rate.parse().unwrap()).to_vec();
+        let settings =
+            LimitSettings { egress: rates, account: vec!["9/m".parse().unwrap()], ..LimitSettings::default() };
+        let mut limits = Limits::new(RuleBook::new(&settings).unwrap());
+        let one = |limits: &mut Limits, ms| limits.lease(TO, NonZeroU32::MIN, at(ms));
+        let fill = |limits: &mut Limits, kind, name, ms| limits.fill(kind, name, TO.route, 3_600_000, at(ms));
+        let first = one(&mut limits, 0).unwrap().granted;
+        let under_way = one(&mut limits, 0).unwrap().granted;
+        limits.used(first, Spent { content: 1, refused: 0 }, RecordId(1), at(10));
+        assert_eq!(fill(&mut limits, KeyKind::Egress, TO.egress, 900), Some(at(3_604_500)));
+        assert_eq!(fill(&mut limits, KeyKind::Egress, TO.egress, 1_000), Some(at(3_604_600)));
+        let use_of = |limits: &Limits| limits.usage(at(1_000)).into_iter().find(|u| &*u.rule == "egress 5/h").unwrap();
+        assert_eq!((use_of(&limits).used, use_of(&limits).leased), (5, 1), "no slot is filled twice");
+        limits.give_back(under_way, at(2_000));
+        let refusal = one(&mut limits, 3_604_599).unwrap_err();
+        assert_eq!((&*refusal.rule, refusal.next), ("egress 5/h", NextSlot::At(at(3_604_600))));
+        // A reload that keeps the rule keeps it full.
+        let (same, reading) = (RuleBook::new(&settings).unwrap(), limits.reading());
+        limits.reload(same, [], Moment::BEGINNING, reading, at(3_604_599));
+        assert!(one(&mut limits, 3_604_599).is_err());
+        assert!(one(&mut limits, 3_604_600).is_ok());
+        assert_eq!(
+            fill(&mut limits, KeyKind::Account, TO.account, 1),
+            None,
+            "an hour's limit is not kept for accounts"
+        );
     }
 
     #[test]

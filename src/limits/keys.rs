@@ -108,6 +108,16 @@ impl Window {
         self.settle(account, used, used, outcome, rule);
     }
 
+    /// Takes every slot for W from `now` on, for nobody that is known. What was used until now ends sooner than that, and
+    /// makes room: a next hop may say it for each attempt under way.
+    pub(super) fn fill(&mut self, now: Moment, rule: &LimitRule) {
+        let until_now = self.ring.expire(now, 0);
+        if let Some(fair) = &mut self.fair {
+            fair.expire(until_now);
+        }
+        self.remember(&"".into(), rule.slots, now, rule);
+    }
+
     /// Takes over the outcomes of the same window under another book; leases are taken again one by one.
     pub(super) fn take_outcomes(&mut self, old: &Window, rule: &LimitRule) {
         let fair = self.fair.as_ref().map(|fair| Box::new(fair.anew()));

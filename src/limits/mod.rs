@@ -50,7 +50,7 @@ pub use rate::{Rate, RateError, SLOTS_MAX, Unit, WINDOW_MS_MAX, WINDOW_MS_MIN};
 pub use report::{Cause, Crossing, NextSlot, Reach, Refusal, Usage};
 pub use rule::{
     AppliesTo, Charged, CountRefused, FairReserve, KeyKind, LimitRule, LimitSettings, Override, RuleBook, RuleError,
-    RuleSet,
+    RuleScope, RuleSet,
 };
 pub use timeline::{Bridge, Moment, Stamp, Timeline, WallClock};
 pub use unrecorded::{Reading, RecordId};

@@ -237,6 +237,7 @@ const PACED_KEYS_MAX: usize = 100_000;
 /// The paces of egresses, accounts and domains together.
 #[derive(Debug)]
 pub struct Paces {
+    settings: PaceSettings,
     by_kind: [Option<Pacer<Box<str>>>; 3],
 }
 
@@ -275,7 +276,15 @@ impl Paces {
     /// Nothing has passed yet.
     pub fn new(settings: &PaceSettings) -> Self {
         let paces = [settings.egress, settings.account, settings.domain];
-        Self { by_kind: paces.map(|pace| pace.map(|pace| Pacer::new(pace, PACED_KEYS_MAX))) }
+        Self {
+            settings: settings.clone(),
+            by_kind: paces.map(|pace| pace.map(|pace| Pacer::new(pace, PACED_KEYS_MAX))),
+        }
+    }
+
+    /// How fast each kind goes.
+    pub fn settings(&self) -> &PaceSettings {
+        &self.settings
     }
 
     /// Lets so many recipients pass under all three paces, or under none.

@@ -221,6 +221,10 @@ pub struct RuleSet {
     pub rules: Vec<LimitRule>,
 }
 
+/// Which rules a key meets: keys of one kind, name and scope have the same slots. Good until the rules change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RuleScope(SetId);
+
 /// A rule set by its number in the book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct SetId(pub(super) u32);
@@ -282,6 +286,11 @@ impl RuleBook {
     /// The longest window in use, in milliseconds: how far back the record of attempts must reach.
     pub fn longest_window_ms(&self) -> u64 {
         self.sets.iter().flat_map(|set| &set.rules).map(|rule| rule.window_ms).max().unwrap_or(0)
+    }
+
+    /// The rules that a key meets with mail of that route.
+    pub(super) fn scope(&self, kind: KeyKind, name: &str, route: &str) -> RuleScope {
+        RuleScope(self.set_for(kind, name, route))
     }
 
     pub(super) fn set_for(&self, kind: KeyKind, name: &str, route: &str) -> SetId {

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::core::Core;
-use super::slots::Parked;
+use super::slots::{Parked, Waits};
 use crate::api::{LimitUse, WhyLine};
 use crate::clock::{Now, WallMs};
 use crate::dispatch::{Gate as WhyGate, HopId, Standing, Why};
@@ -127,11 +127,12 @@ impl Core {
             NextSlot::At(at) => Some(at.max(until).to_wall(now)).filter(|_| until != Moment::END),
             NextSlot::AfterLeases | NextSlot::Never => None,
         };
-        let why = match self.slots.refusal(parked) {
-            Some(refusal) => Why::WaitingForSlot {
+        let why = match self.slots.waits(parked) {
+            Some(Waits::Slot(refusal)) => Why::WaitingForSlot {
                 rule: format!("{} of {} {}", refusal.rule, refusal.kind, refusal.key).into(),
                 expected,
             },
+            Some(Waits::Pace(pace)) => Why::Paced { pace: pace.clone(), until: until.to_wall(now) },
             None => Why::NextHopBusy {
                 next_hop: plan.target.to_string().into(),
                 until: (until != Moment::END).then(|| until.to_wall(now)),

@@ -100,7 +100,8 @@ impl Core {
             let len = plan.egresses.len();
             let free = (0..len).map(|step| (state.next_egress + step) % len).find(|place| {
                 let egress = &plan.egresses[*place];
-                self.slots.egress_waits_until(egress) <= moment && self.gates.stops_egress(&egress.name).is_none()
+                self.slots.egress_waits_until(egress, &plan) <= moment
+                    && self.gates.stops_egress(&egress.name).is_none()
             });
             if let Some(place) = free {
                 state.next_egress = place + 1;
@@ -110,8 +111,10 @@ impl Core {
             }
             // Those behind a gate do not count: opening it ends the park.
             let open = plan.egresses.iter().filter(|egress| self.gates.stops_egress(&egress.name).is_none());
-            let until = open.map(|egress| self.slots.egress_waits_until(egress)).min().unwrap_or(Moment::END);
-            self.slots.hopes(Parked::Hop(hop));
+            let until = |egress: &Arc<Egress>| self.slots.egress_waits_until(egress, &plan);
+            let first = open.map(|egress| (until(egress), egress)).min_by_key(|(until, _)| *until);
+            let until = first.map_or(Moment::END, |(until, _)| until);
+            self.slots.hopes(Parked::Hop(hop), first.map(|(_, egress)| &**egress), &plan);
             self.dispatch.park_hop(hop, until);
         }
         None

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use crate::account::Account;
 use crate::delivery::{Egress, Plan};
 use crate::dispatch::{AccountId, Fit, HopId, Line, Offer};
-use crate::limits::{Cause, Charged, KeyKind, Leased, Limits, Moment, NextSlot, Paced, Paces, Refusal, TooFast};
+use crate::limits::{
+    Cause, Charged, KeyKind, Leased, Limits, Moment, NextSlot, Pace, Paced, Paces, Refusal, RuleScope, TooFast,
+};
 
 /// Limits and paces, and what they said.
 #[derive(Debug)]
@@ -15,13 +17,12 @@ pub(super) struct Slots {
     pub(super) limits: Limits,
     pub(super) paces: Paces,
     /// Why an account, a hop or a line is parked, for people to read; gone with the park's end.
-    refusals: HashMap<Parked, Refusal>,
-    /// Egresses without a free slot, by what they are counted as, and until when.
-    full_egresses: HashMap<Arc<str>, Moment>,
+    reasons: HashMap<Parked, Waits>,
+    /// Egresses without a free slot, by what they are counted as and under which rules, and until when. All routes that
+    /// are counted together know of it; one that is counted apart has slots of its own.
+    full_egresses: HashMap<(Arc<str>, RuleScope), (Moment, Refusal)>,
     /// Egresses whose pace says not yet, and until when.
     paced_egresses: HashMap<Arc<str>, Moment>,
-    /// Egresses whose limit the network calls used up, whatever we counted, and until when it is believed.
-    filled_egresses: HashMap<Arc<str>, Moment>,
     /// Parks that end when leased slots come back sooner than the park says.
     hoping: HashSet<Parked>,
 }
@@ -32,6 +33,15 @@ pub(super) enum Parked {
     Account(AccountId),
     Hop(HopId),
     Line(Line),
+}
+
+/// What it waits for.
+#[derive(Debug, Clone)]
+pub(super) enum Waits {
+    /// A slot.
+    Slot(Refusal),
+    /// The pace within the limits: how fast and of what, as people read it.
+    Pace(Box<str>),
 }
 
 /// Whose slots are asked for.
@@ -47,10 +57,9 @@ impl Slots {
         Self {
             limits,
             paces,
-            refusals: HashMap::new(),
+            reasons: HashMap::new(),
             full_egresses: HashMap::new(),
             paced_egresses: HashMap::new(),
-            filled_egresses: HashMap::new(),
             hoping: HashSet::new(),
         }
     }
@@ -61,7 +70,7 @@ impl Slots {
         let Some(most) = NonZeroU32::new(offer.recipients) else { return Err(Fit::Stop) };
         // A destination that is one server is paced as that server.
         let paced = Paced { egress: &egress.counted_as, account: account.as_str(), domain: &plan.destination.0 };
-        self.paces.would_pass(paced, most, now).map_err(|too_fast| self.too_fast(too_fast, asking, now))?;
+        self.paces.would_pass(paced, most, now).map_err(|too_fast| self.too_fast(offer, too_fast, asking, now))?;
         let login = plan.login.as_ref().map(|login| login.user.as_str());
         let to = Charged { account: account.as_str(), egress: &egress.counted_as, login, route: &plan.route };
         match self.limits.lease(to, most, now) {
@@ -69,22 +78,33 @@ impl Slots {
                 if let Some(recipients) = NonZeroU32::new(lease.granted.recipients()) {
                     let _ = self.paces.pass(paced, recipients, now); // as many as would have passed, or fewer
                 }
-                self.refusals.remove(&Parked::Account(offer.line.account));
+                self.reasons.remove(&Parked::Account(offer.line.account));
                 Ok(lease)
             }
             Err(refusal) => Err(self.refused(offer, refusal, asking, now)),
         }
     }
 
-    fn too_fast(&mut self, too_fast: TooFast, asking: Asking<'_>, now: Moment) -> Fit {
-        match too_fast {
+    fn too_fast(&mut self, offer: &Offer, too_fast: TooFast, asking: Asking<'_>, now: Moment) -> Fit {
+        let hop = Parked::Hop(offer.line.hop);
+        let paces = self.paces.settings();
+        let (parked, waits, fit) = match too_fast {
             TooFast::Egress(until) => {
+                let waits = self.pace_of_egress(asking.egress);
                 self.paced_egresses.insert(asking.egress.counted_as.clone(), until);
-                self.pool_until(asking.plan, now).map_or(Fit::Stop, Fit::ParkHop)
+                (hop, waits, self.pool_until(asking.plan, now).map_or(Fit::Stop, Fit::ParkHop))
             }
-            TooFast::Account(until) => Fit::ParkAccount(until),
-            TooFast::Domain(until) => Fit::ParkHop(until),
-        }
+            TooFast::Account(until) => {
+                let waits = paced(paces.account, format_args!("account {}", asking.account));
+                (Parked::Account(offer.line.account), waits, Fit::ParkAccount(until))
+            }
+            TooFast::Domain(until) => {
+                let waits = paced(paces.domain, format_args!("mail to {}", asking.plan.destination));
+                (hop, waits, Fit::ParkHop(until))
+            }
+        };
+        self.reasons.insert(parked, waits);
+        fit
     }
 
     fn refused(&mut self, offer: &Offer, refusal: Refusal, asking: Asking<'_>, now: Moment) -> Fit {
@@ -97,36 +117,68 @@ impl Slots {
             }
             (KeyKind::Login, _) => (hop, Fit::ParkHop(until)),
             (KeyKind::Egress, _) => {
-                self.full_egresses.insert(asking.egress.counted_as.clone(), until);
+                let key = self.key(asking.egress, asking.plan);
+                self.full_egresses.insert(key, (until, refusal.clone()));
                 (hop, self.pool_until(asking.plan, now).map_or(Fit::Stop, Fit::ParkHop))
             }
         };
-        self.refusals.insert(parked, refusal);
+        self.reasons.insert(parked, Waits::Slot(refusal));
         self.hoping.insert(parked);
         fit
     }
 
-    /// When an egress has a slot and its pace lets one go.
-    pub(super) fn egress_waits_until(&self, egress: &Egress) -> Moment {
-        let of = |map: &HashMap<Arc<str>, Moment>| map.get(&egress.counted_as).copied().unwrap_or(Moment::BEGINNING);
-        of(&self.full_egresses).max(of(&self.paced_egresses)).max(of(&self.filled_egresses))
+    /// When an egress has a slot for mail of that plan and its pace lets one go.
+    pub(super) fn egress_waits_until(&self, egress: &Egress, plan: &Plan) -> Moment {
+        let full = self.full_egresses.get(&self.key(egress, plan)).map(|(until, _)| *until);
+        let paced = self.paced_egresses.get(&egress.counted_as).copied();
+        full.max(paced).unwrap_or(Moment::BEGINNING)
     }
 
-    /// The network says that the egress's limit is used up: it is, until then.
-    pub(super) fn filled(&mut self, egress: &Egress, until: Moment) {
-        let known = self.filled_egresses.entry(Arc::clone(&egress.counted_as)).or_insert(until);
-        *known = (*known).max(until);
+    /// What an egress's fullness is remembered under.
+    fn key(&self, egress: &Egress, plan: &Plan) -> (Arc<str>, RuleScope) {
+        (Arc::clone(&egress.counted_as), self.limits.scope(KeyKind::Egress, &egress.counted_as, &plan.route))
+    }
+
+    /// The next hop says that the limit of the login, or without one of the egress, is used up whose window is at least
+    /// `window_ms_min`: it is, whatever was counted here. `None`: no such limit is kept for it.
+    ///
+    /// Its words do not tell whether it means login or address. If it was the address, the next login hears it too.
+    pub(super) fn fill(&mut self, egress: &Egress, plan: &Plan, window_ms_min: u64, now: Moment) -> Option<Moment> {
+        let (kind, name) = match &plan.login {
+            Some(login) => (KeyKind::Login, login.user.as_str()),
+            None => (KeyKind::Egress, &*egress.counted_as),
+        };
+        self.limits.fill(kind, name, &plan.route, window_ms_min, now)
     }
 
     /// Until when no egress of a pool may go on; `None` if one may.
     pub(super) fn pool_until(&self, plan: &Plan, now: Moment) -> Option<Moment> {
-        let until = |egress: &Arc<Egress>| Some(self.egress_waits_until(egress)).filter(|until| *until > now);
+        let until = |egress: &Arc<Egress>| Some(self.egress_waits_until(egress, plan)).filter(|until| *until > now);
         plan.egresses.iter().map(until).try_fold(Moment::END, |first, until| until.map(|until| first.min(until)))
     }
 
-    /// A hop is parked until one of its egresses has a slot: slots that come back end that sooner.
-    pub(super) fn hopes(&mut self, parked: Parked) {
+    /// A hop is parked until `first` of its egresses has a slot, and its pace lets one go: slots that come back end that
+    /// sooner. What it waits for is what the egress was refused for, by whichever hop it was asked.
+    pub(super) fn hopes(&mut self, parked: Parked, first: Option<&Egress>, plan: &Plan) {
+        let waits = first.and_then(|egress| {
+            let full = self.full_egresses.get(&self.key(egress, plan));
+            let paced = self.paced_egresses.get(&egress.counted_as);
+            match (full, paced) {
+                (Some((until, refusal)), paced) if paced.is_none_or(|paced| paced <= until) => {
+                    Some(Waits::Slot(refusal.clone()))
+                }
+                (_, Some(_)) => Some(self.pace_of_egress(egress)),
+                (_, None) => None,
+            }
+        });
+        if let Some(waits) = waits {
+            self.reasons.insert(parked, waits);
+        }
         self.hoping.insert(parked);
+    }
+
+    fn pace_of_egress(&self, egress: &Egress) -> Waits {
+        paced(self.paces.settings().egress, format_args!("egress {}", egress.counted_as))
     }
 
     /// What was parked for want of slots that came back: the caller ends those parks.
@@ -134,27 +186,30 @@ impl Slots {
         self.full_egresses.clear();
         let hoping = std::mem::take(&mut self.hoping);
         for parked in &hoping {
-            self.refusals.remove(parked);
+            self.reasons.remove(parked);
         }
         hoping
     }
 
     /// Whether something is parked until leases under way end, with no time to name.
     pub(super) fn waits_for_leases(&self) -> bool {
-        self.refusals.values().any(|refusal| refusal.next == NextSlot::AfterLeases)
-            || self.full_egresses.values().any(|until| *until == Moment::END)
+        let for_leases = |waits: &Waits| match waits {
+            Waits::Slot(refusal) => refusal.next == NextSlot::AfterLeases,
+            Waits::Pace(_) => false,
+        };
+        self.reasons.values().any(for_leases) || self.full_egresses.values().any(|(until, _)| *until == Moment::END)
     }
 
-    /// Why something is parked for want of slots.
-    pub(super) fn refusal(&self, parked: Parked) -> Option<&Refusal> {
-        self.refusals.get(&parked)
+    /// Why something is parked for want of slots or pace.
+    pub(super) fn waits(&self, parked: Parked) -> Option<&Waits> {
+        self.reasons.get(&parked)
     }
 
     /// Rules or routes changed: what was said does not hold any more.
     pub(super) fn forget_refusals(&mut self) {
         self.full_egresses.clear();
         self.paced_egresses.clear();
-        self.refusals.clear();
+        self.reasons.clear();
         self.hoping.clear();
     }
 
@@ -162,12 +217,19 @@ impl Slots {
     pub(super) fn sweep(&mut self, known: impl Fn(&Parked) -> bool, now: Moment) {
         self.limits.sweep(usize::MAX, now);
         self.paces.sweep(now);
-        self.refusals.retain(|parked, _| known(parked));
+        self.reasons.retain(|parked, _| known(parked));
         self.hoping.retain(known);
-        self.full_egresses.retain(|_, until| *until > now);
+        self.full_egresses.retain(|_, (until, _)| *until > now);
         self.paced_egresses.retain(|_, until| *until > now);
-        self.filled_egresses.retain(|_, until| *until > now);
     }
+}
+
+/// A pace that says not yet, as people read it.
+fn paced(pace: Option<Pace>, whose: std::fmt::Arguments<'_>) -> Waits {
+    Waits::Pace(match pace {
+        Some(pace) => format!("{pace} of {whose}").into(),
+        None => whose.to_string().into(),
+    })
 }
 
 /// When asking again is not in vain. Leases under way tell their end ([`Slots::waits_for_leases`]).

@@ -18,7 +18,7 @@ mod truth;
 
 use std::num::NonZeroU32;
 
-use self::truth::settings;
+use self::truth::{Truth, settings};
 use super::*;
 use crate::clock::{BootId, BootMs, Now, WallMs};
 
@@ -93,6 +93,8 @@ struct World {
     under_way: Vec<(usize, Granted)>,
     /// The record as it was read a while ago, for a reload or a retime that comes.
     read: Option<(Reading, Vec<PastAttempt<'static>>)>,
+    /// What next hops called used up: of a rule and window, until when.
+    filled: Vec<(Truth, u64, u64)>,
     /// The wall clock is right and nobody has called it synchronised yet, so moments of before are placed too late.
     to_retime: bool,
     rebooted_or_reloaded: bool,
@@ -118,6 +120,7 @@ impl World {
             attempts: Vec::new(),
             under_way: Vec::new(),
             read: None,
+            filled: Vec::new(),
             to_retime: false,
             rebooted_or_reloaded: false,
         }
@@ -148,6 +151,7 @@ impl World {
                 2 => self.retime(),
                 _ => self.read(),
             },
+            19 if self.dice.roll(3) == 0 => self.fill(),
             19 => {
                 self.limits.sweep(10, self.moment());
             }
@@ -155,12 +159,16 @@ impl World {
         }
     }
 
-    fn lease(&mut self, step: u64, seed: u64) {
+    fn to(&mut self) -> Charged<'static> {
         let account = self.dice.pick(&ACCOUNTS);
         let egress = self.dice.pick(&["192.0.2.1", "192.0.2.1", "192.0.2.2"]);
         let login = self.dice.pick(&[None, Some("box")]);
         let route = self.dice.pick(&["mx", "relay"]);
-        let to = Charged { account, egress, login, route };
+        Charged { account, egress, login, route }
+    }
+
+    fn lease(&mut self, step: u64, seed: u64) {
+        let to = self.to();
         let most = self.dice.pick(&[6, 6, 40]);
         let want = 1 + self.dice.small(most);
         let fits = (1..=want).rev().find(|k| self.fits_slowly(to, *k, self.now)).unwrap_or(0);
@@ -188,6 +196,24 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The next hop says that the limit of one key is used up.
+    fn fill(&mut self) {
+        let (to, window_ms_min) = (self.to(), self.dice.pick(&[1, 2_000, 9_000]));
+        let truths = self.truths(to);
+        let truth = self.dice.pick(&truths);
+        let windows = truth.rates.iter().map(|rate| rate.window_ms).filter(|window_ms| *window_ms >= window_ms_min);
+        let filled = windows.min().map(|window_ms| (window_ms, self.now + window_ms + window_ms.div_ceil(1_000)));
+        let (name, moment) = (to.name(truth.kind).unwrap(), self.moment());
+        let until = self.limits.fill(truth.kind, name, to.route, window_ms_min, moment);
+        assert_eq!(until.map(|until| self.now + until.since_ms(moment)), filled.map(|(_, until)| until));
+        self.filled.extend(filled.map(|(window_ms, until)| (truth, window_ms, until)));
+    }
+
+    /// Whether what a next hop said is to be forgotten or carried over at a change of rules: that is asked elsewhere.
+    fn is_filled(&self) -> bool {
+        self.filled.iter().any(|(.., until)| *until > self.now)
     }
 
     /// The refusal's time is the first at which one fits, if nothing else happens.
@@ -292,6 +318,7 @@ impl World {
     fn restart(&mut self) {
         self.rebooted_or_reloaded = true;
         self.under_way.clear();
+        self.filled.clear(); // it is not on record
         self.read = None;
         for attempt in self.attempts.iter_mut().filter(|attempt| !attempt.recorded) {
             // Whatever its end was, nobody knows it any more.
@@ -336,6 +363,9 @@ impl World {
     }
 
     fn reload(&mut self) {
+        if self.is_filled() {
+            return;
+        }
         self.rebooted_or_reloaded = true;
         let grace = self.settings.unknown_grace_ms;
         // The grace of outcomes that were unknown before stays what it was.
@@ -350,7 +380,7 @@ impl World {
 
     /// The wall clock is called synchronised, and it is right.
     fn retime(&mut self) {
-        if self.wall_off != 0 || self.late && !self.to_retime {
+        if self.wall_off != 0 || self.late && !self.to_retime || self.is_filled() {
             return;
         }
         (self.late, self.to_retime) = (false, false);

@@ -111,7 +111,12 @@ impl World {
                     Some(own) => fair && all - of(own) + wanted <= rate.slots - fiftieth,
                     None => fair,
                 };
-                all + wanted <= rate.slots && (allowed || !kept)
+                let filled = self.filled.iter().any(|(filled, window_ms, until)| {
+                    (filled.kind, filled.key, filled.route) == (truth.kind, truth.key, truth.route)
+                        && *window_ms == rate.window_ms
+                        && now < *until
+                });
+                !filled && all + wanted <= rate.slots && (allowed || !kept)
             })
         })
     }
