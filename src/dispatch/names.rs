@@ -49,6 +49,11 @@ impl<N: Eq + Hash> Names<N> {
         self.by_number.get(number as usize)?.as_deref()
     }
 
+    /// All names with their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &N)> {
+        (0u32..).zip(&self.by_number).filter_map(|(number, name)| Some((number, name.as_deref()?)))
+    }
+
     /// Forgets the names whose number is not in use; their numbers are given again.
     pub fn keep(&mut self, mut in_use: impl FnMut(u32) -> bool) {
         for (number, place) in (0u32..).zip(&mut self.by_number) {

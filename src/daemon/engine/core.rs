@@ -12,7 +12,7 @@ use crate::account::Account;
 use crate::clock::{Now, WallMs};
 use crate::delivery::{Egress, Plan, Router};
 use crate::dispatch::{
-    AccountId, Class, Dispatch, DispatchSettings, Fit, GateState, HopId, Item, Line, Names, Turn, TurnId,
+    AccountId, Class, Dispatch, DispatchSettings, Fit, GateState, HopId, Item, Line, Names, Turn, TurnId, Weight,
 };
 use crate::guard::Decision;
 use crate::limits::{Crossing, Granted, Moment};
@@ -106,9 +106,7 @@ impl Core {
             self.hops.insert(hop, Hop::new(plan));
         }
         if !self.dispatch.knows_account(account_id) {
-            let own = account == &self.load.own_account;
-            let weight = self.settings.weights.iter().find(|(name, _)| **name == *account.as_str()).map(|(_, w)| *w);
-            if let Some(weight) = weight.or(own.then_some(self.settings.own_weight)) {
+            if let Some(weight) = self.weight_of(account) {
                 self.dispatch.set_weight(account_id, weight);
             }
             if self.gates.stops_account_alone(account).is_some() {
@@ -116,6 +114,24 @@ impl Core {
             }
         }
         Line { account: account_id, class: Class::from_number(class), hop }
+    }
+
+    /// The weight that an account was given; `None` is the ordinary one.
+    fn weight_of(&self, account: &Account) -> Option<Weight> {
+        let own = account == &self.load.own_account;
+        let given =
+            self.settings.weights.iter().find(|(name, _)| **name == *account.as_str()).map(|(_, weight)| *weight);
+        given.or(own.then_some(self.settings.own_weight))
+    }
+
+    /// Weights changed: accounts whose mail is here have theirs anew.
+    pub(super) fn reweigh(&mut self) {
+        let known = self.accounts.iter().filter(|(number, _)| self.dispatch.knows_account(AccountId(*number)));
+        let weights: Vec<(AccountId, Weight)> =
+            known.map(|(number, name)| (AccountId(number), self.weight_of(name).unwrap_or_default())).collect();
+        for (account, weight) in weights {
+            self.dispatch.set_weight(account, weight);
+        }
     }
 
     /// Mail that may leave: accepted, due again, released.
@@ -133,7 +149,8 @@ impl Core {
     pub(super) fn is_of_use(&self, hop: HopId, plan: &Arc<Plan>, egress: &Egress, now: Now) -> bool {
         let Some(Ok(present)) = self.hops.get(&hop).map(|state| &state.plan) else { return false };
         let waits = || {
-            self.slots.egress_waits_until(egress) > Moment::from(now) || self.gates.stops_egress(&egress.name).is_some()
+            self.slots.egress_waits_until(egress, plan) > Moment::from(now)
+                || self.gates.stops_egress(&egress.name).is_some()
         };
         Arc::ptr_eq(present, plan) && (plan.egresses.len() == 1 || !waits())
     }
@@ -144,7 +161,7 @@ impl Core {
             return None;
         }
         let moment = Moment::from(now);
-        if self.slots.egress_waits_until(egress) > moment {
+        if self.slots.egress_waits_until(egress, plan) > moment {
             return None;
         }
         let state = self.hops.get(&hop)?;

@@ -170,6 +170,7 @@ impl Engine {
             core.dispatch.reload(&settings.dispatch);
             core.settings = settings.dispatch;
             core.load.own_account = settings.delivery.dsn.account.clone();
+            core.reweigh();
             core.reroute(Arc::clone(&settings.router));
         }
         self.set_edges(edges);
