@@ -128,6 +128,17 @@ pub enum Event {
         /// What happened.
         reason: String,
     },
+    /// Content with bytes over 127 was sent as it is to a next hop that does not offer 8BITMIME; told at a message's first
+    /// attempt alone.
+    #[serde(rename = "message.eightbit-as-is")]
+    EightBitAsIs {
+        /// Queue id.
+        id: String,
+        /// Whom it counts against.
+        account: Account,
+        /// Host and address of the next hop.
+        next_hop: String,
+    },
     /// A report (RFC 3464) was queued.
     #[serde(rename = "dsn.queued")]
     DsnQueued {
@@ -253,6 +264,7 @@ impl Event {
             Self::Removed { .. } => "message.removed",
             Self::Released { .. } => "message.released",
             Self::AttemptUnknown { .. } => "attempt.unknown",
+            Self::EightBitAsIs { .. } => "message.eightbit-as-is",
             Self::DsnQueued { .. } => "dsn.queued",
             Self::DsnToOperator { .. } => "dsn.to-operator",
             Self::LimitNearlyReached { .. } => "limit.nearly-reached",
@@ -276,7 +288,8 @@ impl Event {
             | Self::Bounced { id, .. }
             | Self::Removed { id, .. }
             | Self::Released { id, .. }
-            | Self::AttemptUnknown { id, .. } => Some(id),
+            | Self::AttemptUnknown { id, .. }
+            | Self::EightBitAsIs { id, .. } => Some(id),
             Self::DsnQueued { of, .. } | Self::DsnToOperator { of, .. } => Some(of),
             Self::LimitNearlyReached { .. }
             | Self::GateClosed { .. }

@@ -202,6 +202,7 @@ fn level_of(event: &Event) -> Level {
         | Event::Bounced { .. }
         | Event::Removed { .. }
         | Event::Released { .. }
+        | Event::EightBitAsIs { .. }
         | Event::DsnQueued { .. }
         | Event::GateOpened { .. }
         | Event::Started { .. }

@@ -60,6 +60,8 @@ pub struct AttemptEnd {
     pub egress: Arc<str>,
     /// Host and address: `mx.example[192.0.2.1]:25`.
     pub next_hop: String,
+    /// Whether content with bytes over 127 went as it is to a next hop that does not offer 8BITMIME.
+    pub eightbit_as_is: bool,
     /// The connection, if it can take another message.
     pub connection: Option<NextHop>,
 }
@@ -168,15 +170,60 @@ pub struct Abandoned {
     pub next_hop: String,
 }
 
+/// Between the next hop's name and what it answered, in [`RecipientEnd::words`].
+const SAID: &str = " said in reply to ";
+
 impl RecipientEnd {
     /// An end that the next hop's reply decided.
     pub(super) fn replied(index: Index, fate: Fate, next_hop: &str, stage: Stage, reply: &PeerReply) -> Self {
-        let words = format!("{next_hop} said in reply to {stage}: {reply}");
+        let words = format!("{next_hop}{SAID}{stage}: {reply}");
         Self { index, fate, words, status: reply.status(), diagnostic: Some(reply.to_string()) }
+    }
+
+    /// The reply within words that were stored, such as `450 4.2.1 mailbox busy`; `None` where the next hop said nothing.
+    pub fn reply_in(words: &str) -> Option<&str> {
+        let (_, said) = words.split_once(SAID)?;
+        let (_, reply) = said.split_once(": ")?;
+        reply.get(..3)?.bytes().all(|b| b.is_ascii_digit()).then_some(reply)
+    }
+
+    /// Status of a delivery that is late or given up after such words. RFC 3463 3.5 (X.4.7) wants the actual problem where
+    /// one is known: what the next hop said, or X.4.1 where it gave no answer. 4.4.7, "too old", is for what was never
+    /// tried.
+    pub fn status_of_late(last_words: Option<&str>) -> String {
+        let Some(words) = last_words else { return "4.4.7".to_owned() };
+        let Some(reply) = Self::reply_in(words) else { return "4.4.1".to_owned() };
+        let status = reply.split(' ').nth(1).unwrap_or_default();
+        match status.split('.').map(str::parse::<u16>).collect::<Result<Vec<u16>, _>>().as_deref() {
+            // Whatever it said, the delivery went on after it: the class is that of what is not for good.
+            Ok([_, subject, detail]) => format!("4.{subject}.{detail}"),
+            Ok(_) | Err(_) => "4.0.0".to_owned(),
+        }
     }
 
     /// An end that we decided.
     pub(super) fn ours(index: Index, fate: Fate, status: &str, words: String) -> Self {
         Self { index, fate, words, status: status.to_owned(), diagnostic: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_late_has_the_status_of_what_went_wrong() {
+        let cases = [
+            (None, "4.4.7"), // never tried: all there is to say is that it is old
+            (Some("mx.example: not reached in 30 s (timed out)"), "4.4.1"),
+            (Some("mx.example[192.0.2.1]:25 said in reply to RCPT: 450 4.2.1 busy: later"), "4.2.1"),
+            (Some("mx.example[192.0.2.1]:25 said in reply to MAIL: 451 later"), "4.0.0"), // no enhanced code
+            (Some("mx.example[192.0.2.1]:25 said in reply to the content: 554 5.7.1 not now"), "4.7.1"), // waits all the same
+            (Some("mx.example[192.0.2.1]:25 said in reply to RCPT: 450 4.2 x"), "4.0.0"),
+            (Some("mx.example[192.0.2.1]:25 said in reply to RCPT: ä"), "4.4.1"), // no reply at all
+        ];
+        for (words, expected) in cases {
+            assert_eq!(RecipientEnd::status_of_late(words), expected, "{words:?}");
+        }
     }
 }

@@ -108,6 +108,7 @@ impl UnderWay {
             recipients.extend(ends);
             signals = said;
         }
+        let eightbit_as_is = screened.eightbit && !self.hop.offered.eightbitmime && content != ContentBegan::No;
         drop(screened);
         let lease = self.held.lease.take().expect("taken out here alone, and self is gone after it");
         AttemptEnd {
@@ -117,6 +118,7 @@ impl UnderWay {
             signals,
             egress: self.hop.egress.name.clone(),
             next_hop: self.hop.peer.to_string(),
+            eightbit_as_is,
             connection: usable.then_some(self.hop),
         }
     }

@@ -1,6 +1,7 @@
 //! A next hop that cannot be used: its mail is put off as a whole, with growing intervals, and nothing bounces for it.
 
 use super::Engine;
+use super::reports::Why;
 use crate::clock::WallMs;
 use crate::delivery::{ConnectFate, DeliveryError, Plan};
 use crate::dispatch::{DelayNotice, HopId, Life, NextTry};
@@ -126,7 +127,8 @@ impl Engine {
                     if self.draining.is_cancelled() {
                         return Whole::No;
                     }
-                    if !self.bounce_unattempted(message.id, &message.deliveries, status, words, now).await {
+                    if !self.bounce_unattempted(message.id, &message.deliveries, Why::Refused(status), words, now).await
+                    {
                         return Whole::No;
                     }
                 }

@@ -14,6 +14,15 @@ use crate::store::{
     Acceptance, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, DueDelivery, Index, MessageRow,
 };
 
+/// Why a delivery ends without a further attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Its time is over.
+    TooOld,
+    /// The domain takes no mail: the status that says so.
+    Refused(&'static str),
+}
+
 impl Engine {
     /// Ends what was free to leave for as long as it may be.
     pub(super) async fn expire(&self, due: &DueDelivery, end: NextTry, now: Now) {
@@ -22,7 +31,7 @@ impl Engine {
             NextTry::TooOld | NextTry::After { .. } => "not delivered within the age that mail may reach",
         };
         let id = due.message.id;
-        self.bounce_unattempted(id, &due.message.deliveries, "4.4.7", words, now).await;
+        self.bounce_unattempted(id, &due.message.deliveries, Why::TooOld, words, now).await;
     }
 
     /// Ends waiting deliveries without an attempt, and reports it; `false` if it could not be stored.
@@ -30,7 +39,7 @@ impl Engine {
         &self,
         id: QueueId,
         indices: &[Index],
-        status: &str,
+        why: Why,
         words: &str,
         now: Now,
     ) -> bool {
@@ -57,8 +66,11 @@ impl Engine {
                 index: delivery.index,
                 fate: Fate::Bounced,
                 words,
-                status: status.to_owned(),
-                diagnostic: delivery.last_reply.clone(),
+                status: match why {
+                    Why::Refused(status) => status.to_owned(),
+                    Why::TooOld => RecipientEnd::status_of_late(delivery.last_reply.as_deref()),
+                },
+                diagnostic: delivery.last_reply.as_deref().and_then(RecipientEnd::reply_in).map(str::to_owned),
             };
             (delivery, end)
         };
@@ -117,9 +129,9 @@ impl Engine {
             let end = RecipientEnd {
                 index: delivery.index,
                 fate: Fate::Deferred,
-                diagnostic: delivery.last_reply.clone(),
+                diagnostic: RecipientEnd::reply_in(&words).map(str::to_owned),
+                status: RecipientEnd::status_of_late(Some(&words)),
                 words,
-                status: "4.4.7".to_owned(),
             };
             (delivery.clone(), end)
         };

@@ -21,6 +21,8 @@ pub(super) struct Sent {
     /// Those of the lease.
     pub(super) deliveries: HashMap<Index, DeliveryRow>,
     pub(super) content: Content,
+    /// Whether nothing of it was tried before.
+    first_attempt: bool,
 }
 
 /// What an attempt leaves to be stored, and to be done once it is.
@@ -78,6 +80,7 @@ impl Sent {
             row: loaded.row.clone(),
             deliveries: leased.map(|delivery| (delivery.index, delivery.clone())).collect(),
             content: loaded.content.clone(),
+            first_attempt: loaded.deliveries.iter().all(|delivery| delivery.attempts == 0),
         }
     }
 }
@@ -85,7 +88,7 @@ impl Sent {
 impl Engine {
     /// Decides what becomes of each recipient, spends the slots, and makes the reports.
     pub(super) fn settle(&self, end: AttemptEnd, sent: &Sent, hop: HopId, plan: &Plan) -> Settled {
-        let AttemptEnd { mut lease, content, recipients, signals, egress, next_hop, .. } = end;
+        let AttemptEnd { mut lease, content, recipients, signals, egress, next_hop, eightbit_as_is, .. } = end;
         let (now, slots) = self.spend(&mut lease, content, &recipients);
         let mut after = After { ended: None, again: 0, deferred: None, reports: Vec::new(), egress, signals };
         let mut outcomes = Vec::with_capacity(recipients.len());
@@ -126,6 +129,10 @@ impl Engine {
                 recipients: u32::try_from(lease.deliveries().len()).unwrap_or(u32::MAX),
                 reason: format!("{next_hop} did not answer the content; a second copy is possible"),
             });
+        }
+        if eightbit_as_is && sent.first_attempt {
+            let (id, account) = (sent.row.id.to_string(), sent.row.account.clone());
+            events.push(Event::EightBitAsIs { id, account, next_hop: next_hop.clone() });
         }
         let mut reports = Vec::new();
         for (action, recipients) in [(Action::Failed, failed), (Action::Relayed, relayed)] {
@@ -342,11 +349,11 @@ impl Engine {
         }
         let until = Moment::from(now).plus_ms(pause_ms);
         let plan = core.hop(hop).and_then(|hop| hop.plan.as_ref().ok()).cloned();
-        // Where we log in, it is the login's limit, and the hop's pause is enough.
-        if let Some(plan) = plan.filter(|plan| signal.kind == SignalKind::LimitFull && plan.login.is_none())
+        if let Some(plan) = plan.filter(|_| signal.kind == SignalKind::LimitFull)
             && let Some(egress) = plan.egresses.iter().find(|of_pool| of_pool.name == *egress)
+            && core.slots.fill(egress, &plan, HOUR_MS, now.into()).is_some()
         {
-            core.slots.filled(egress, until);
+            return; // its mail waits for slots; other egresses and logins go on
         }
         core.pause_hop(hop, until, format!("{}: {}", signal.sentence, signal.reply));
     }
