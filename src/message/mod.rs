@@ -12,8 +12,10 @@ mod fields;
 pub mod html;
 pub mod link;
 mod links;
+mod listing;
 pub mod mailbox;
 mod mime;
+mod packed;
 mod parse;
 mod prescan;
 pub mod shape;
@@ -24,6 +26,7 @@ mod text;
 mod transfer;
 mod words;
 mod written;
+mod zip;
 
 pub use attachment::{Attachment, Content};
 pub use html::Html;

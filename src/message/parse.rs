@@ -162,7 +162,8 @@ impl Reader<'_> {
             // Past the bound of depth, or without a boundary.
             self.plain(raw, place);
         } else {
-            let shown = body == Body::Shown && entity.disposition != Disposition::Attachment;
+            let shown =
+                body == Body::Shown && entity.disposition != Disposition::Attachment && !sniff::is_no_text(entity, raw);
             match text_kind(&entity.media) {
                 Some(TextKind::Html) if shown => self.html(raw, place),
                 Some(TextKind::Plain) if shown => self.plain(raw, place),

@@ -107,3 +107,32 @@ fn named(text: &str, place: Place) -> (Characters, usize) {
     }
     best
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_in_text_and_attributes() {
+        let cases = [
+            ("a &amp; b &lt;", "a & b <", "a & b <"),
+            ("&copy=1 &copy2 &copy;", "©=1 ©2 ©", "&copy=1 &copy2 ©"), // a query in a link is none
+            ("&notit; &notin;", "¬it; ∉", "&notit; ∉"),
+            ("&#65;&#x42;&#67", "ABC", "ABC"),
+            ("&#128;&#x9f;", "€Ÿ", "€Ÿ"),
+            (
+                "&#0;&#xd800;&#x110000;&#99999999999;",
+                "\u{fffd}\u{fffd}\u{fffd}\u{fffd}",
+                "\u{fffd}\u{fffd}\u{fffd}\u{fffd}",
+            ),
+            ("&NotEqualTilde;", "\u{2242}\u{338}", "\u{2242}\u{338}"),
+            ("&; & &x; &#; &#x;", "&; & &x; &#; &#x;", "&; & &x; &#; &#x;"),
+            ("&&amp;", "&&", "&&"),
+        ];
+        for (source, text, attribute) in cases {
+            assert_eq!(decoded(source, Place::Text, 100), text, "{source}");
+            assert_eq!(decoded(source, Place::Attribute, 100), attribute, "{source}");
+        }
+        assert_eq!(decoded("é&eacute;é", Place::Text, 5), "éé");
+    }
+}

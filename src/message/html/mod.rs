@@ -6,6 +6,7 @@
 mod colour;
 mod entities;
 mod flow;
+mod given;
 mod level;
 pub(super) mod reader;
 mod style;

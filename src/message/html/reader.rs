@@ -2,11 +2,11 @@
 //! elements for what they inherit; no tree.
 
 use super::Html;
-use super::colour;
 use super::entities::{self, Place};
 use super::flow::{Flow, Gap};
+use super::given::{self, Given};
 use super::level::{Level, Seen};
-use super::style::{self, Rules, Style};
+use super::style::{Rules, Style};
 use super::tokens::{Attribute, Name, Text, Token, Tokens};
 use crate::message::link::LinkKind;
 use crate::message::links::{Links, TARGET_BYTES_MAX};
@@ -222,7 +222,7 @@ impl Reader<'_> {
             "object" => given.data,
             _ => "",
         };
-        for target in [target, given.background, url_of(given.style)] {
+        for target in [target, given.background, given::url_of(given.style)] {
             if !target.is_empty() {
                 let alt = if tag == "img" { given.alt } else { "" };
                 let loaded = self.link(LinkKind::Loaded, target, alt);
@@ -285,99 +285,6 @@ impl Reader<'_> {
         self.html.hidden = self.hidden.finish();
         cut
     }
-}
-
-/// The attributes that matter, as written; empty where there is none.
-#[derive(Default)]
-struct Given<'a> {
-    href: &'a str,
-    src: &'a str,
-    data: &'a str,
-    action: &'a str,
-    alt: &'a str,
-    style: &'a str,
-    class: &'a str,
-    id: &'a str,
-    background: &'a str,
-    bgcolor: &'a str,
-    colour: &'a str,
-    size: &'a str,
-    width: &'a str,
-    height: &'a str,
-    hidden: bool,
-    handlers: u32,
-}
-
-impl<'a> Given<'a> {
-    fn read(attributes: &[Attribute<'a>]) -> Self {
-        let mut given = Self::default();
-        for attribute in attributes {
-            let mut buffer = [0_u8; 10];
-            let Some(name) = buffer.get_mut(..attribute.name.len()) else { continue };
-            name.copy_from_slice(attribute.name.as_bytes());
-            name.make_ascii_lowercase();
-            let place = match &*name {
-                b"href" | b"xlink:href" => &mut given.href,
-                b"src" => &mut given.src,
-                b"data" => &mut given.data,
-                b"action" | b"formaction" => &mut given.action,
-                b"alt" => &mut given.alt,
-                b"style" => &mut given.style,
-                b"class" => &mut given.class,
-                b"id" => &mut given.id,
-                b"background" => &mut given.background,
-                b"bgcolor" => &mut given.bgcolor,
-                b"color" | b"text" => &mut given.colour,
-                b"size" => &mut given.size,
-                b"width" => &mut given.width,
-                b"height" => &mut given.height,
-                b"hidden" => {
-                    given.hidden = true;
-                    continue;
-                }
-                [b'o', b'n', b'a'..=b'z', ..] => {
-                    given.handlers += 1;
-                    continue;
-                }
-                _ => continue,
-            };
-            if place.is_empty() {
-                *place = attribute.value.trim();
-            }
-        }
-        given
-    }
-
-    /// What the attributes of old say of looks.
-    fn presentation(&self, tag: &str) -> Style {
-        let mut style = Style::default();
-        if !self.bgcolor.is_empty() {
-            style.background = colour::paint(self.bgcolor);
-        }
-        if !self.background.is_empty() {
-            style.background = Some(style::Paint::Unknown);
-        }
-        if !self.colour.is_empty() && matches!(tag, "font" | "body" | "basefont") {
-            style.colour = colour::paint(self.colour);
-        }
-        if !self.size.is_empty() && tag == "font" {
-            style.font = style::font_attribute(self.size);
-        }
-        style
-    }
-
-    fn is_pixel(&self, style: &Style) -> bool {
-        let is_dot =
-            |attribute: &str, css: Option<f32>| css.or_else(|| style::px(attribute)).is_some_and(|px| px <= 1.0);
-        (is_dot(self.width, style.width_px) && is_dot(self.height, style.height_px)) || style.gone == Some(true)
-    }
-}
-
-/// The first address that a style loads.
-fn url_of(style: &str) -> &str {
-    let Some(at) = style.find("url(") else { return "" };
-    let inside = &style[at + 4..];
-    inside[..inside.find(')').unwrap_or(inside.len())].trim_matches([' ', '\'', '"'])
 }
 
 fn is_void(tag: &str) -> bool {
@@ -444,4 +351,125 @@ fn is_block(tag: &str) -> bool {
             | "title"
             | "xmp"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(source: &str) -> (Html, Vec<crate::message::Link>) {
+        let mut html = Html::default();
+        let mut links = Links::new(100);
+        assert!(!read(source, 10_000, &mut html, &mut links));
+        (html, links.finish())
+    }
+
+    #[test]
+    fn what_is_seen_and_what_is_not() {
+        let cases = [
+            // HTML, visible, hidden
+            ("<p>a <b>b</b>\n c</p><div>d<br>e</div>f", "a b c\nd\ne\nf", ""),
+            ("a&nbsp;&nbsp;b &lt;c&gt; &eacute;", "a b <c> é", ""),
+            ("<table><tr><td>a<td>b<tr><td>c</table>", "a b\nc", ""),
+            ("<pre>a\n b</pre>", "a\nb", ""),
+            ("<p style='display:none'>x</p>y", "y", "x"),
+            ("<p style='DISPLAY : None !important'>x<p>y", "y", "x"), // the second paragraph ends the first
+            ("<div style='display:none'><div style='display:block'>x</div></div>y", "y", "x"),
+            ("<div style='visibility:hidden'>x<b style='visibility:visible'>y</b></div>", "y", "x"),
+            ("<span style='font-size:0'>x<b style='font-size:14px'>y</b></span>", "y", "x"),
+            ("<span style='font-size:1px'>x</span>y", "y", "x"),
+            ("<span style='font:0/0 a'>x</span>y", "y", "x"),
+            ("<i style='opacity:0'>x</i>y", "y", "x"),
+            ("<i style='opacity:0.9'>x</i>y", "xy", ""),
+            ("<i style='max-height:0;overflow:hidden'>x</i>y", "y", "x"),
+            ("<i style='max-height:0'>x</i>y", "xy", ""), // flows over
+            ("<i style='position:absolute;left:-9999px'>x</i>y", "y", "x"),
+            ("<i style='text-indent:-9999px'>x</i>y", "y", "x"),
+            ("<i style='mso-hide:all'>x</i>y", "y", "x"),
+            ("<i hidden>x</i>y", "y", "x"),
+            ("<template>x</template>y", "y", "x"),
+            ("<i style='color:#fff'>x</i>y", "y", "x"),
+            ("<i style='color:#fefefe;background:#fff'>x</i>y", "y", "x"),
+            ("<font color=white>x</font>y", "y", "x"),
+            ("<td bgcolor=#003366><font color=white>x</font></td>y", "x y", ""), // white on blue
+            ("<body bgcolor=black text=white>x", "x", ""),
+            ("<td background='a.png'><font color=white>x</font></td>y", "x y", ""), // what is behind is not known
+            ("<i style='color:transparent'>x</i>y", "y", "x"),
+            ("<i style='color:rgba(0,0,0,0)'>x</i>y", "y", "x"),
+            ("<style>.h{display:none} p{color:red}</style><p class='a h'>x</p>y", "y", "x"),
+            ("<style>#h, .g { font-size:0 }</style><p id=h>x</p><p class=g>z</p>y", "y", "x\nz"),
+            ("<style>/* a */ span.h{display:none}</style><span class=h>x</span>y", "y", "x"),
+            (
+                "<style>@media print{.h{display:none}} .i{display:none}</style><p class=h>x</p><p class=i>z</p>y",
+                "x\ny",
+                "z",
+            ),
+            ("<style>.a .h{display:none}</style><p class=h>x</p>y", "x\ny", ""), // where it stands is not known
+            ("<style>.h{display:none}</style><p class=h style='display:block'>x</p>", "x", ""),
+            ("<title>t</title>x<script>s</script><!-- c -->y", "xy", ""),
+            ("x<style>p{}", "x", ""), // a style sheet that does not end
+            ("zero\u{200b}width", "zero\u{200b}width", ""),
+            ("<select><option>a<option>b</select>", "a b", ""),
+            ("1 < 2 && 3", "1 < 2 && 3", ""),
+        ];
+        for (source, visible, hidden) in cases {
+            let (html, _) = seen(source);
+            assert_eq!((html.visible.as_str(), html.hidden.as_str()), (visible, hidden), "{source}");
+        }
+    }
+
+    /// HTML, and the links in it: kind, host, visible text.
+    type LinkCase = (&'static str, &'static [(LinkKind, &'static str, &'static str)]);
+
+    #[test]
+    fn links_and_what_is_loaded() {
+        use LinkKind::{Anchor, Form, Loaded, Written};
+        let cases: [LinkCase; 15] = [
+            ("<a href='http://evil.example/'>bank.example</a>", &[(Anchor, "evil.example", "bank.example")]),
+            (
+                "<a href=http://a.example><img src=http://b.example/i.png alt='Click &amp; go'></a>",
+                &[(Loaded, "b.example", "Click & go"), (Anchor, "a.example", "Click & go")],
+            ),
+            (
+                "<a href='http://a.example'>x<a href='http://b.example'>y",
+                &[(Anchor, "a.example", "x"), (Anchor, "b.example", "y")],
+            ),
+            ("<map><area href='https://a.example' alt=z></map>", &[(Anchor, "a.example", "z")]),
+            ("<form action='https://a.example/login'>", &[(Form, "a.example", "")]),
+            ("<img src='cid:1'><img src='data:image/png;base64,x'>", &[]),
+            ("<td background='http://a.example/b.png'>", &[(Loaded, "a.example", "")]),
+            ("<p style=\"background:url('//a.example/b.png')\">", &[(Loaded, "a.example", "")]),
+            ("<link rel=stylesheet href=http://a.example/c.css>", &[(Loaded, "a.example", "")]),
+            (
+                "see http://a.example/ and <a href='http://b.example'>http://c.example</a> www.d.example.com",
+                &[
+                    (Written, "a.example", "http://a.example/"),
+                    (Anchor, "b.example", "http://c.example"),
+                    (Written, "www.d.example.com", "www.d.example.com"),
+                ],
+            ),
+            ("<a href='mailto:a@b.example'>x</a>", &[(Anchor, "", "x")]),
+            ("<a href='#top'>x</a><a>y</a>", &[]),
+            ("<base href='http://a.example/'><a href='b'>x</a>", &[(Anchor, "a.example", "x")]),
+            ("<a href='ht&#116;p://a.example'>x</a>", &[(Anchor, "a.example", "x")]),
+            ("<a href=http://a.example>x</a> <a href=http://a.example>x</a>", &[(Anchor, "a.example", "x")]),
+        ];
+        for (source, expected) in cases {
+            let (_, links) = seen(source);
+            let links: Vec<_> = links.iter().map(|l| (l.kind, l.host.as_str(), l.visible.as_str())).collect();
+            assert_eq!(links, expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn counts() {
+        let (html, _) = seen(
+            "<img src=http://a.example/1 width=1 height=1><img src=http://a.example/2 style='width:1px;height:1px'>\
+             <img src=cid:x width=1 height=1><img src=http://a.example/3 width=600><script></script><p onmouseover=x()>a</p>\
+             <a href=' javascript:x'>b</a><form></form><!--1234--><font size=7 color=white>cde</font><b style='font-size:18pt'>f</b>",
+        );
+        assert_eq!((html.images, html.remote_images, html.pixels), (4, 3, 2));
+        assert_eq!((html.scripts, html.forms, html.comment_bytes, html.camouflaged_chars), (3, 1, 4, 3));
+        assert_eq!((html.elements, html.font_px_max), (10, 24.0));
+    }
 }
