@@ -19,4 +19,5 @@ mod sendmail;
 mod smuggling;
 mod starttls;
 mod submitters;
+mod systemd;
 mod throng;

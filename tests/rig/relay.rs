@@ -182,7 +182,7 @@ impl Drop for Relay {
 }
 
 /// `OUTGUARD_BINARY` names another build, such as an installed one.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     std::env::var_os("OUTGUARD_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_outguard").into(), PathBuf::from)
 }
 
