@@ -1,13 +1,18 @@
 //! `[limits]`: how much may leave, of whom.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::item::{Fault, Item, Place, Setting, nearest};
 use super::reader::{Reading, TableReader, key};
 use super::values::{quoted, text_of, words};
+use crate::account::{LocalPart, normal};
 use crate::delivery::route::DEFAULT_ROUTE;
-use crate::delivery::settings::{DeliverySettings, EgressSettings};
+use crate::delivery::settings::{DeliverySettings, EgressSettings, RouteKind};
 use crate::limits::{AppliesTo, CountRefused, FairReserve, KeyKind, LimitSettings, Override, Rate, RuleBook, Unit};
+
+/// Names that are listed where one is not among them; of more, only how many.
+const NAMES_LISTED_MAX: usize = 10;
 
 impl Setting for Rate {
     const EXPECTED: &'static str = "a rate such as \"200/h\", \"20/m\" or \"50 messages/h\"";
@@ -137,22 +142,35 @@ pub(super) fn read(root: &mut TableReader<'_>, attempts_keep: Duration) -> (Limi
     (settings, places)
 }
 
-/// An override of a route or an egress that is not there is of no use, and most likely meant for one that is.
+/// An override of a route, an egress or a login that is not there is of no use, and most likely meant for one that is; and so
+/// is one of an account whose name is written as no account is ever called.
 pub(super) fn check_names(
     reading: &Reading<'_>,
     overrides: &[Override],
     places: &[Place],
     delivery: &DeliverySettings,
+    case: LocalPart,
 ) {
     let default = [EgressSettings::default()];
     let egresses = if delivery.egresses.is_empty() { &default[..] } else { &delivery.egresses };
     let addresses: Vec<String> = egresses.iter().map(EgressSettings::counted_as).collect();
     let routes: Vec<&str> = delivery.routes.iter().map(|route| route.name.as_str()).chain([DEFAULT_ROUTE]).collect();
+    let logins = logins(delivery);
     for (one, place) in overrides.iter().zip(places) {
         let (what, name, known) = match &one.applies_to {
             AppliesTo::Egress(name) => ("egress is counted as", name, addresses.iter().map(String::as_str).collect()),
             AppliesTo::Route { route, .. } => ("route is named", route, routes.clone()),
-            AppliesTo::Account(_) | AppliesTo::Domain(_) | AppliesTo::Login(_) => continue,
+            AppliesTo::Login(name) => ("route has the login", name, logins.clone()),
+            AppliesTo::Account(name) => {
+                // `uid:…` and the like are names of our own making.
+                let normal = normal::identity(name, case).filter(|_| !name.contains(':'));
+                if let Some(normal) = normal.filter(|normal| *normal != **name) {
+                    let sentence = format!("that account is counted as {normal}, so this changes nothing; write it so");
+                    reading.warning(place, sentence);
+                }
+                continue;
+            }
+            AppliesTo::Domain(_) => continue,
         };
         if known.contains(&&**name) {
             continue;
@@ -161,10 +179,22 @@ pub(super) fn check_names(
         let meant = egresses.iter().position(|egress| egress.name == **name).filter(|_| what.starts_with("egress"));
         let advice = match meant.map(|at| addresses[at].as_str()).or_else(|| nearest(name, &known)) {
             Some(near) => format!("did you mean {near}?"),
+            None if known.is_empty() => "there are none; for the mail of an account write account = …".to_owned(),
+            None if known.len() > NAMES_LISTED_MAX => format!("there are {} others", known.len()),
             None => format!("there are: {}", known.join(", ")),
         };
         reading.warning(place, format!("no {what} {name}, so this changes nothing; {advice}"));
     }
+}
+
+/// The users of all smarthosts, each once.
+fn logins(delivery: &DeliverySettings) -> Vec<&str> {
+    let users = delivery.routes.iter().filter_map(|route| match &route.kind {
+        RouteKind::Smarthost(smarthost) => Some(smarthost.credentials.users()),
+        RouteKind::Mx(_) => None,
+    });
+    let users: BTreeSet<&str> = users.flatten().collect();
+    users.into_iter().collect()
 }
 
 fn read_overrides(limits: &mut TableReader<'_>) -> Vec<(Override, Place)> {

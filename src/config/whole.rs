@@ -120,8 +120,7 @@ impl Config {
         let pace = dispatch::read_pace(&mut root);
         let dispatch = dispatch::read(&mut root);
         let delivery = delivery::read(&mut root);
-        limits::check_names(reading, &limits.overrides, &overrides, &delivery);
-        Self {
+        let config = Self {
             user,
             intake,
             limits,
@@ -133,7 +132,10 @@ impl Config {
             api: api::read(&mut root),
             log: log::read(&mut root),
             store,
-        }
+        };
+        let (limits, case) = (&config.limits.overrides, config.account.local_part);
+        limits::check_names(reading, limits, &overrides, &config.delivery, case);
+        config
     }
 }
 

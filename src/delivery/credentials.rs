@@ -129,6 +129,11 @@ impl Credentials {
         found.map_or(Choice::NoneFits, |login| Choice::Login(login.clone()))
     }
 
+    /// The users, one as often as there are lines with it.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        self.by_key.values().map(|login| login.user.as_str())
+    }
+
     /// Every login, by user.
     pub(in crate::delivery) fn by_user(&self) -> HashMap<String, Arc<Login>> {
         self.by_key.values().map(|login| (login.user.clone(), login.clone())).collect()
