@@ -10,6 +10,11 @@ pub(super) fn local(at: WallMs) -> String {
     in_zone(at, TimeZone::system())
 }
 
+/// `2026-11-21 10:00:05 UTC`, as sentences of the daemon have it.
+pub(super) fn utc(at: WallMs) -> String {
+    in_zone(at, TimeZone::UTC) + " UTC"
+}
+
 fn in_zone(at: WallMs, zone: TimeZone) -> String {
     let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
     match Timestamp::from_millisecond(ms) {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::moment::{local, local_or_dash, size};
+use super::moment::{local, local_or_dash, size, utc};
 use super::table::Table;
 use crate::api::WhyLine;
 use crate::api::view::{EventView, MessageDetail, MessageView};
@@ -33,10 +33,10 @@ pub(super) fn detail(detail: &MessageDetail, out: &mut dyn Write) -> io::Result<
     Ok(())
 }
 
-/// Why something has not left, with the time in this machine's zone unless the sentence names one.
+/// Why something has not left, with the time in this machine's zone unless the sentence names it.
 pub(super) fn reason(line: &WhyLine) -> String {
     match line.expected {
-        Some(at) if !line.sentence.contains("expected to leave") => {
+        Some(at) if !line.sentence.contains(&utc(at)) => {
             format!("{}; expected to leave at {}", Visible(&line.sentence), local(at))
         }
         Some(_) | None => Visible(&line.sentence).to_string(),
@@ -114,4 +114,26 @@ fn event_line(event: &EventView) -> String {
         let _ = write!(line, "  {key}: {text}"); // writing to a String cannot fail
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::WallMs;
+    use crate::dispatch::Why;
+
+    /// "waits to be tried again at 10:00:05 UTC …; expected to leave at 11:00:05" was one time said twice.
+    #[test]
+    fn a_time_is_said_once() {
+        let at = WallMs(1_795_255_205_999);
+        let line = |why: &Why| WhyLine { deliveries: Vec::new(), sentence: why.to_string(), expected: Some(at) };
+        let retry = Why::Retry { at, failed_attempts: 1, last_reply: "450 later".into() };
+        let busy = Why::NextHopBusy { next_hop: "mx.example".into(), until: Some(at) };
+        let slot = Why::WaitingForSlot { rule: "account 200/h of a@b.example".into(), expected: Some(at) };
+        for why in [&retry, &busy, &slot] {
+            assert_eq!(reason(&line(why)), why.to_string());
+        }
+        let turn = reason(&line(&Why::Turn { ahead: 3 }));
+        assert!(turn.ends_with(&format!("; expected to leave at {}", local(at))), "{turn}");
+    }
 }
