@@ -49,7 +49,7 @@ pub enum Command {
     /// Run the daemon in the foreground, until SIGTERM. SIGHUP reads the configuration again.
     Run,
     /// Read the configuration, say what is wrong with it, and print what holds.
-    Check,
+    Check(CheckArguments),
     /// What the daemon does, how much waits, what is held.
     Status,
     /// Look at waiting and held mail, and change it.
@@ -69,6 +69,14 @@ pub enum Command {
     Train(Box<super::train::TrainArguments>),
     /// See it at work: a relay, three senders and a next hop in this process; nothing leaves the machine.
     Demo(DemoArguments),
+}
+
+/// `outguard check`.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CheckArguments {
+    /// Say only what is wrong.
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 /// `outguard queue`.

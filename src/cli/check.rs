@@ -3,19 +3,22 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::arguments::{Arguments, CONFIG_PATH};
+use super::arguments::{Arguments, CONFIG_PATH, CheckArguments};
 use super::exit::Failed;
 use crate::config::{Config, Loaded, effective};
 use crate::daemon::privileges::drop_to;
 use crate::mail::Visible;
 
 /// Says everything that is wrong with the configuration at once; where nothing is, prints what holds, as TOML.
-pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed> {
+pub(super) fn run(arguments: &Arguments, asked: CheckArguments, out: &mut dyn Write) -> Result<(), Failed> {
     let file = arguments.config.as_deref().unwrap_or(Path::new(CONFIG_PATH));
     let loaded = load(file)?;
     let mut err = io::stderr().lock();
     for warning in &loaded.warnings {
         let _ = writeln!(err, "outguard: {}", Visible(&warning.to_string())); // nobody is left to tell
+    }
+    if asked.quiet {
+        return Ok(());
     }
     write!(out, "{}", effective::print(&loaded.record, &file.display().to_string()).trim_start())?;
     Ok(())

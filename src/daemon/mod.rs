@@ -103,8 +103,12 @@ pub fn run(config_file: &Path, ready: impl FnOnce(&[SocketAddr])) -> Result<(), 
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    if runs_as == RunsAs::Root {
-        tracing::warn!("running as root: name a `user` in the configuration, or start outguard as its own user");
+    match runs_as {
+        RunsAs::Root => {
+            tracing::warn!("running as root: name a `user` in the configuration, or start outguard as its own user");
+        }
+        RunsAs::Dropped => reload::warn_of_unreadable(config_file),
+        RunsAs::User => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(system("threads"))?;
     runtime.block_on(async {

@@ -34,14 +34,16 @@ pub enum PrivilegeError {
 /// As whom the process goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunsAs {
-    /// An ordinary user.
+    /// An ordinary user from the start.
     User,
+    /// The service user, after it was root.
+    Dropped,
     /// Root, since no user was configured: to be warned of.
     Root,
 }
 
-/// Becomes the service user, with its own groups; `None` leaves the process as it is. Must run while the process has one thread: on Linux these calls change one thread each, and
-/// glibc passes them on only to threads that it knows.
+/// Becomes the service user, with its own groups; `None` leaves the process as it is. Must run while the process has one
+/// thread: on Linux these calls change one thread each, and glibc passes them on only to threads that it knows.
 ///
 /// # Errors
 /// The user is unknown, a step is refused, or root could still be had afterwards.
@@ -61,7 +63,10 @@ pub fn drop_to(user: Option<&str>) -> Result<RunsAs, PrivilegeError> {
     setgid(gid).map_err(refused("setgid"))?;
     setuid(uid).map_err(refused("setuid"))?;
     let still_root = !uid.is_root() && (setuid(Uid::from_raw(0)).is_ok() || geteuid().is_root());
-    if still_root || geteuid() != uid || getegid() != gid { Err(PrivilegeError::NotProven) } else { Ok(now_as()) }
+    if still_root || geteuid() != uid || getegid() != gid {
+        return Err(PrivilegeError::NotProven);
+    }
+    Ok(if uid.is_root() { RunsAs::Root } else { RunsAs::Dropped })
 }
 
 fn ids(user: &str) -> Result<(Uid, Gid), PrivilegeError> {

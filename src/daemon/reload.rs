@@ -1,6 +1,7 @@
 //! From a configuration to what the parts take, at start and at each reload.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -91,6 +92,15 @@ fn random() -> u64 {
         Ok(()) => u64::from_le_bytes(bytes),
         Err(_) => std::ptr::from_ref(&bytes) as u64,
     }
+}
+
+/// What root has read, the service user reads at a reload: told at the start, not on the day of the reload.
+pub(super) fn warn_of_unreadable(file: &Path) {
+    let Err(faults) = Config::load(file) else { return };
+    for fault in &faults {
+        tracing::warn!("{fault}");
+    }
+    tracing::warn!("read by root, but not by the user of the configuration: a reload would be refused");
 }
 
 impl Daemon {

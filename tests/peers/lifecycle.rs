@@ -8,6 +8,7 @@ use crate::rig::client::Client;
 use crate::rig::process::{is_root, run, wait_for};
 use crate::rig::relay::{Site, smarthost};
 use crate::rig::sink::{Answer, Said, Sink};
+use crate::rig::tls::set_mode;
 use crate::{need, skip};
 
 const CONTENT: &[u8] = b"Subject: x\r\n\r\nx\r\n";
@@ -146,6 +147,57 @@ fn a_second_daemon_is_refused() {
     assert!(other.log().contains(&site.store().display().to_string()), "it names the store: {}", other.log());
     submit(&site, "a@example.com");
     sink.wait_accepted(1);
+    relay.stop();
+}
+
+/// Root for a low port, then nobody. What only root can read is told at the start: it was the reload that failed, months later.
+#[test]
+fn root_is_given_up_for_good() {
+    let Ok(Some(nobody)) = nix::unistd::User::from_name("nobody") else {
+        skip!("there is no user nobody");
+    };
+    if !is_root() {
+        skip!("only root can give root up");
+    }
+    let sink = Sink::start();
+    let site = Site::new("");
+    let low = std::net::SocketAddr::from((crate::rig::loopback::own_address(), 25));
+    let secret = site.folder().join("logins");
+    std::fs::write(&secret, "* box pass-for-box\n").expect("ours");
+    set_mode(&secret, 0o600);
+    let login = format!(
+        "[[route]]\nname = \"box\"\nsender_domains = [\"other.example\"]\nsmarthost = \"{}\"\ntls = \"required\"\n",
+        sink.address()
+    );
+    let login = format!("{login}logins = {{ file = \"{}\" }}\n", secret.display());
+    site.configure(&format!("[[listen]]\naddress = \"{low}\"\n{}{login}", smarthost(sink.address())));
+    let text = std::fs::read_to_string(site.config()).expect("ours");
+    std::fs::write(site.config(), format!("user = \"nobody\"\n{text}")).expect("ours");
+    for folder in [site.folder(), site.store()] {
+        let ids = (Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw()));
+        std::os::unix::fs::chown(folder, ids.0, ids.1).expect("root may");
+    }
+    let check = site.command(&["check", "--quiet"]);
+    assert!(!check.status.success(), "it reads as the user too");
+
+    let relay = site.start();
+    relay.wait_log(&["WARN", "logins", "cannot be read"]);
+    relay.wait_log(&["WARN", "a reload would be refused"]);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", relay.pid())).expect("it runs");
+    for (line, id) in [("Uid:", nobody.uid.as_raw()), ("Gid:", nobody.gid.as_raw())] {
+        let ids = status.lines().find_map(|found| found.strip_prefix(line)).expect("it is there");
+        assert!(ids.split_whitespace().all(|found| found == id.to_string()), "{line}{ids}");
+    }
+    let heard = Client::greeted(low).deliver("a@example.com", &["b@example.net"], CONTENT).expect("an answer");
+    assert_eq!(heard.code, 250, "{heard:?}");
+    sink.wait_accepted(1);
+    relay.signal(Signal::HUP);
+    relay.wait_log(&["not reloaded"]);
+    std::os::unix::fs::chown(&secret, Some(nobody.uid.as_raw()), None).expect("root may");
+    relay.signal(Signal::HUP);
+    relay.wait_log(&["reloaded; nothing is different"]);
+    assert!(site.command(&["check", "--quiet"]).stdout.is_empty());
+    assert!(!site.log().contains("pass-for-box"));
     relay.stop();
 }
 
