@@ -52,10 +52,10 @@ pub fn main() -> ExitCode {
 fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed> {
     match &arguments.command {
         Command::Run => run::run(arguments),
-        Command::Check => check::run(arguments, out),
+        Command::Check(asked) => check::run(arguments, *asked, out),
         Command::Demo(demo) => demo::run(demo, out),
         Command::Train(asked) => train::run(asked, out),
-        Command::Password(user) => password::run(user, &mut io::stdin().lock(), out),
+        Command::Password(user) => password::run(user, out),
         Command::Status
         | Command::Queue(_)
         | Command::Hold(_)
@@ -81,7 +81,8 @@ async fn asked(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed>
         Command::Resume(gate) => hold::resume(&place, gate, look, out).await,
         Command::Limits => limits::run(&place, look, out).await,
         Command::Trace(trace) => trace::run(&place, trace, look, out).await,
-        Command::Run | Command::Check | Command::Demo(_) | Command::Password(_) | Command::Train(_) => Ok(()), // they ask nobody
+        // These ask nobody.
+        Command::Run | Command::Check(_) | Command::Demo(_) | Command::Password(_) | Command::Train(_) => Ok(()),
     }
 }
 
