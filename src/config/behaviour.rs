@@ -67,6 +67,7 @@ pub(super) fn read(score: &mut TableReader<'_>) -> BehaviourSettings {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the type that or_where asks for")]
 fn at_least_one(value: &usize) -> Result<(), String> {
     if *value == 0 { Err("at least 1".to_owned()) } else { Ok(()) }
 }

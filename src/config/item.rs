@@ -1,7 +1,7 @@
 //! One value of the file, and what it takes for a type to be read from it.
 
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeString, DeValue};
 
 use super::reader::Reading;
 use super::surroundings::Surroundings;
@@ -80,6 +80,16 @@ impl<'r> Item<'r> {
     pub fn member(&self, name: &str) -> Option<Item<'r>> {
         let (_, value) = self.value().as_table()?.iter().find(|(key, _)| key.get_ref() == name)?;
         Some(Item { value, ..*self })
+    }
+
+    /// Name, place and value of each member, where it is a table.
+    pub fn members(&self) -> Option<Vec<(&'r str, Place, Item<'r>)>> {
+        let named = |(name, value): (&'r Spanned<DeString<'r>>, &'r Spanned<DeValue<'r>>)| {
+            let item = Item { value, ..*self };
+            let shown: String = name.get_ref().chars().take(60).flat_map(visible).collect();
+            (name.get_ref().as_ref(), Place { key: format!("{}.{shown}", self.key), ..item.place() }, item)
+        };
+        Some(self.value().as_table()?.iter().map(named).collect())
     }
 
     /// Reads it, and notes the fault at its place.

@@ -10,6 +10,7 @@
 
 mod account;
 mod api;
+mod behaviour;
 mod delivery;
 pub mod diagnostic;
 mod dispatch;
@@ -22,6 +23,8 @@ pub mod reader;
 pub mod record;
 pub mod reference;
 pub mod reload;
+mod score;
+mod score_rules;
 mod scorers;
 pub mod secrets;
 pub mod source;

@@ -8,13 +8,15 @@ use super::reader::{Purpose, Reading, key};
 use super::record::Record;
 use super::source::{CONFIG_BYTES_MAX, Source};
 use super::surroundings::{Machine, Surroundings};
-use super::{account, api, delivery, dispatch, intake, limits, scorers, store};
+use super::{account, api, delivery, dispatch, intake, limits, score, scorers, store};
 use crate::account::AccountSettings;
 use crate::api::ApiSettings;
 use crate::delivery::settings::DeliverySettings;
 use crate::dispatch::DispatchSettings;
 use crate::intake::IntakeSettings;
 use crate::limits::{LimitSettings, PaceSettings};
+use crate::score::ScoreSettings;
+use crate::score::behaviour::BehaviourSettings;
 use crate::score::other::OtherSettings;
 use crate::store::settings::StoreSettings;
 
@@ -35,6 +37,10 @@ pub struct Config {
     pub pace: PaceSettings,
     /// `[dispatch]`, `[retry]`, `[waiting]`.
     pub dispatch: DispatchSettings,
+    /// `[score]`.
+    pub score: ScoreSettings,
+    /// `[score.behaviour]`.
+    pub behaviour: BehaviourSettings,
     /// `[scorers]`.
     pub scorers: OtherSettings,
     /// `[account]`.
@@ -120,6 +126,7 @@ impl Config {
         let pace = dispatch::read_pace(&mut root);
         let dispatch = dispatch::read(&mut root);
         let delivery = delivery::read(&mut root);
+        let (judging, behaviour) = score::read(&mut root);
         let config = Self {
             user,
             intake,
@@ -127,6 +134,8 @@ impl Config {
             pace,
             dispatch,
             delivery,
+            score: judging,
+            behaviour,
             scorers: scorers::read(&mut root),
             account: account::read(&mut root),
             api: api::read(&mut root),

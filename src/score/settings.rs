@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use crate::account::Account;
 
 /// How messages are scored and from which score on they are stopped.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScoreSettings {
+    /// Whether messages are judged at all.
+    pub enabled: bool,
+    /// Whether the next hop is told score and reasons in header fields.
+    pub header_fields: bool,
     /// From which score on a message is held or rejected.
     pub thresholds: Thresholds,
     /// Points of rules in place of the built-in ones, by the rule's name; 0 switches a rule off.
@@ -18,6 +22,20 @@ pub struct ScoreSettings {
     /// Other points and thresholds for some. The most particular holds (account, then domain, then egress), of equal
     /// ones the last.
     pub overrides: Vec<ScoreOverride>,
+}
+
+impl Default for ScoreSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            header_fields: false,
+            thresholds: Thresholds::default(),
+            points: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            rules: Vec::new(),
+            overrides: Vec::new(),
+        }
+    }
 }
 
 /// From which score on a message is stopped.
