@@ -208,7 +208,7 @@ impl Text<'_> {
             message_id: Some(format!("<{message_id}>")),
             header_from: from_domain.map(str::to_owned),
             prefix: Bytes::new(),
-            verdict: Verdict::from_reasons(Vec::new(), None),
+            verdict: Verdict::unjudged(),
             header_needs_utf8: !self.to.is_ascii(),
             body: Body::Inline(bytes),
             report_on: Some((self.message.id, event)),

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::reason::Reason;
+use crate::score::settings::{Threshold, Thresholds};
 
 /// What is to become of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,14 +31,42 @@ pub struct Verdict {
     pub reasons: Vec<Reason>,
 }
 
+/// Whether a refusal would reach the one who sent it: only then may a message be rejected, for any other MTA makes a
+/// bounce of it, which goes to whoever stands in its reverse-path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// A login or a local user stands behind it.
+    Proven,
+    /// It is known by what the message claims.
+    Claimed,
+}
+
 impl Verdict {
-    /// The verdict over these reasons: held from `hold_points` on, where a threshold is set.
-    pub fn from_reasons(mut reasons: Vec<Reason>, hold_points: Option<i32>) -> Self {
+    /// The verdict over these reasons: the score is their sum, and where it reaches a threshold the message is held or
+    /// rejected. `at_least` is what is done whatever the score: a scorer that failed may demand a hold.
+    pub fn from_reasons(mut reasons: Vec<Reason>, thresholds: Thresholds, sender: Sender, at_least: Decision) -> Self {
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.points));
         let score_points = reasons.iter().map(|r| r.points).fold(0, i32::saturating_add);
-        let decision =
-            if hold_points.is_some_and(|from| score_points >= from) { Decision::Hold } else { Decision::Send };
+        let reaches = |threshold: Threshold| threshold.points().is_some_and(|from| score_points >= from);
+        let decision = match sender {
+            Sender::Proven if reaches(thresholds.reject) => Decision::Reject,
+            // What would be rejected of a proven sender is held of a claimed one.
+            Sender::Proven | Sender::Claimed if reaches(thresholds.hold) || reaches(thresholds.reject) => {
+                Decision::Hold
+            }
+            Sender::Proven | Sender::Claimed => Decision::Send,
+        };
+        let decision = match (decision, at_least) {
+            (Decision::Reject, _) | (_, Decision::Reject) if sender == Sender::Proven => Decision::Reject,
+            (Decision::Send, Decision::Send) => Decision::Send,
+            _ => Decision::Hold,
+        };
         Self { decision, score_points, reasons }
+    }
+
+    /// The verdict where nothing was judged: it is sent.
+    pub fn unjudged() -> Self {
+        Self { decision: Decision::Send, score_points: 0, reasons: Vec::new() }
     }
 }
 
@@ -50,13 +79,39 @@ mod tests {
     }
 
     #[test]
-    fn the_threshold_is_included_and_reasons_are_in_order_of_weight() {
-        let reasons = || vec![reason("small", 50), reason("big", 100)];
-        let verdict = Verdict::from_reasons(reasons(), Some(150));
-        assert_eq!((verdict.decision, verdict.score_points), (Decision::Hold, 150));
-        assert_eq!(verdict.reasons[0].name, "big");
-        assert_eq!(Verdict::from_reasons(reasons(), Some(151)).decision, Decision::Send);
-        assert_eq!(Verdict::from_reasons(reasons(), None).decision, Decision::Send);
-        assert_eq!(Verdict::from_reasons(Vec::new(), Some(150)).decision, Decision::Send);
+    fn thresholds_are_included_and_a_claimed_sender_is_never_rejected() {
+        use Decision::{Hold, Reject, Send};
+        use Sender::{Claimed, Proven};
+        let cases = [
+            // score, hold, reject, sender, at least, decision
+            (149, Some(150), None, Proven, Send, Send),
+            (150, Some(150), None, Proven, Send, Hold),
+            (999, None, None, Proven, Send, Send),
+            (400, Some(150), Some(400), Proven, Send, Reject),
+            (400, Some(150), Some(400), Claimed, Send, Hold), // its bounce would go to somebody else
+            (400, None, Some(400), Claimed, Send, Hold),
+            (0, Some(150), None, Proven, Hold, Hold), // a scorer failed
+            (0, Some(150), None, Claimed, Reject, Hold),
+            (0, Some(150), None, Proven, Reject, Reject),
+            (400, Some(150), Some(400), Proven, Hold, Reject),
+        ];
+        for (score, hold, reject, sender, at_least, decision) in cases {
+            let of = |points: Option<i32>| points.map_or(Threshold::Off, Threshold::From);
+            let thresholds = Thresholds { hold: of(hold), reject: of(reject) };
+            let verdict = Verdict::from_reasons(vec![reason("all", score)], thresholds, sender, at_least);
+            assert_eq!(
+                (verdict.decision, verdict.score_points),
+                (decision, score),
+                "{thresholds:?} {sender:?} {at_least:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn reasons_are_in_order_of_weight() {
+        let reasons = vec![reason("small", 50), reason("against", -20), reason("big", 100)];
+        let verdict = Verdict::from_reasons(reasons, Thresholds::default(), Sender::Proven, Decision::Send);
+        let names: Vec<&str> = verdict.reasons.iter().map(|r| r.name.as_ref()).collect();
+        assert_eq!((names.as_slice(), verdict.score_points), (["big", "small", "against"].as_slice(), 130));
     }
 }

@@ -72,7 +72,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::guard::Verdict;
 
     fn reason(name: &'static str, points: i32) -> Reason {
         Reason { name: name.into(), points, sentence: "because".into() }
@@ -81,7 +80,7 @@ mod tests {
     fn score(content: i32, behaviour: i32, established: f64) -> i32 {
         let assessment =
             Assessment { reasons: vec![reason("behaviour", behaviour)], established, ..Assessment::default() };
-        Verdict::from_reasons(combine(vec![reason("content", content)], &assessment), None).score_points
+        sum(&combine(vec![reason("content", content)], &assessment))
     }
 
     #[test]

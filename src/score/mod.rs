@@ -11,6 +11,7 @@ pub mod combine;
 pub mod model;
 pub mod other;
 pub mod rules;
+pub mod scorer;
 pub mod settings;
 pub mod similar;
 pub mod submission;

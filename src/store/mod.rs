@@ -23,8 +23,8 @@ pub use error::StoreError;
 pub use memory::{Memory, MemoryKind, MemoryRow, MemoryTooLong};
 pub use proof::Stored;
 pub use query::{
-    AttemptRow, Content, DeliveryRow, DueDelivery, EventRow, Filter, Gate, GateKind, LineCount, MessageRow, Page,
-    SenderRow, Totals, WaitingMessage,
+    AttemptRow, Content, ContentBody, DeliveryRow, DueDelivery, EventRow, Filter, Gate, GateKind, LineCount,
+    MessageRow, Page, SenderRow, Totals, WaitingMessage,
 };
 pub use transaction::{
     Acceptance, AttemptId, Body, Concluded, Conclusion, DeliveryEnd, DeliveryOutcome, DeliveryState, Destination,
@@ -174,6 +174,9 @@ pub trait Reads: Send + Sync + 'static {
     /// What is remembered of a kind, in the order of the keys, after `after_key`, at most `limit` (a page of large values
     /// may be shorter; an empty one is the end).
     fn memories(&self, kind: MemoryKind, after_key: Option<Bytes>, limit: usize) -> StoreFuture<'_, Vec<MemoryRow>>;
+
+    /// What is remembered under one key.
+    fn memory(&self, kind: MemoryKind, key: Bytes) -> StoreFuture<'_, Option<Bytes>>;
 
     /// Counts over the whole queue.
     fn totals(&self) -> StoreFuture<'_, Totals>;

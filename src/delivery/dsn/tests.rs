@@ -30,7 +30,7 @@ fn message(from: &str) -> MessageRow {
         mta_id: None,
         message_id: None,
         header_from: None,
-        verdict: Verdict::from_reasons(Vec::new(), None),
+        verdict: Verdict::unjudged(),
         class: 0,
         size_bytes: 9,
         report_on: None,

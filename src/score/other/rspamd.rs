@@ -96,9 +96,12 @@ fn read(body: &[u8], points: i32) -> Result<Vec<Reason>, AskError> {
     if points == 0 {
         return Ok(Vec::new());
     }
+    // A symbol without points still tells why where it is the only one, as with Rspamd's own test string.
     let mut symbols: Vec<(&str, f32)> =
-        reply.symbols.iter().map(|(name, symbol)| (name.as_str(), symbol.score)).filter(|(_, s)| *s != 0.0).collect();
+        reply.symbols.iter().map(|(name, symbol)| (name.as_str(), symbol.score)).collect();
     symbols.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+    let weighty = symbols.iter().filter(|(_, score)| *score != 0.0).count();
+    symbols.truncate(if weighty == 0 { SYMBOLS_MAX } else { weighty });
     let named: Vec<String> =
         symbols.iter().take(SYMBOLS_MAX).map(|(name, score)| format!("{name} {score:+.1}")).collect();
     let sentence = format!(

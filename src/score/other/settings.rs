@@ -63,7 +63,7 @@ impl FromStr for Endpoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let expected = || "write \"host:port\", or \"unix:/path\"".to_owned();
+        let expected = || "neither host and port nor a socket's path".to_owned();
         if let Some(path) = text.strip_prefix("unix:") {
             return if path.starts_with('/') { Ok(Self::Unix(path.into())) } else { Err(expected()) };
         }

@@ -42,6 +42,13 @@ pub(super) fn forget((kind, before): &(MemoryKind, WallMs), tx: &mut Tx<'_>) -> 
 }
 
 impl Reader {
+    /// What is remembered under one key.
+    pub(super) fn memory(&self, kind: MemoryKind, key: &[u8]) -> Read<Option<Bytes>> {
+        let mut statement = self.sql("SELECT value FROM memory WHERE kind = ? AND key = ?")?;
+        let mut rows = statement.query(params![kind.as_str(), key])?;
+        Ok(rows.next()?.map(|row| row.get::<_, Vec<u8>>(0)).transpose()?.map(Bytes::from))
+    }
+
     /// A kind in the order of its keys.
     pub(super) fn memories(&self, kind: MemoryKind, after: Option<&[u8]>, limit: usize) -> Read<Vec<MemoryRow>> {
         let mut statement = self.sql(

@@ -111,6 +111,10 @@ macro_rules! reads {
                 Box::pin(Arc::clone(&self.$($way).+).read(read))
             }
 
+            fn memory(&self, kind: MemoryKind, key: Bytes) -> StoreFuture<'_, Option<Bytes>> {
+                Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.memory(kind, &key)))
+            }
+
             fn totals(&self) -> StoreFuture<'_, Totals> {
                 Box::pin(Arc::clone(&self.$($way).+).read(|reader| reader.totals()))
             }

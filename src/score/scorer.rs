@@ -1,0 +1,108 @@
+//! Everything that looks at one message, joined: rules and model, what other scorers said, behaviour, allow rules.
+//!
+//! ```text
+//! content   = rules + model + other scorers
+//! score     = content joined with behaviour (combine), less what an allow rule takes off
+//! ```
+//!
+//! Pure: what is remembered is passed in, and nothing of it changes here.
+
+use super::allow::Allow;
+use super::behaviour::Assessment;
+use super::combine::combine;
+use super::model::features::{Features, Words};
+use super::model::taught::{Sketch, Taught};
+use super::model::{Model, ModelScore};
+use super::rules::{Rules, RulesError};
+use super::settings::{ScoreSettings, Threshold, Thresholds};
+use super::submission::Submission;
+use crate::mail::Visible;
+use crate::reason::Reason;
+
+/// Words that the model's reason names.
+const WORDS_SHOWN_MAX: usize = 5;
+
+/// Rules, model and thresholds of one reading of the configuration.
+#[derive(Debug)]
+pub struct Scorer {
+    settings: ScoreSettings,
+    rules: Rules,
+    model: &'static Model,
+}
+
+/// What a message says, before it is known what its account usually does.
+#[derive(Debug, Clone)]
+pub struct ContentScore {
+    /// Of rules and model.
+    pub reasons: Vec<Reason>,
+    /// What the model said.
+    pub text: ModelScore,
+    /// What it was made of, for a later decision on it to teach.
+    pub sketch: Sketch,
+}
+
+impl Scorer {
+    /// With these settings.
+    ///
+    /// # Errors
+    /// A rule of the operator's own that cannot be used.
+    pub fn new(settings: ScoreSettings) -> Result<Self, RulesError> {
+        let rules = Rules::new(&settings)?;
+        Ok(Self { settings, rules, model: Model::shipped() })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &ScoreSettings {
+        &self.settings
+    }
+
+    /// What the message says. `taught` is what operators taught the model.
+    pub fn content(&self, submission: &Submission<'_>, taught: Option<&Taught>) -> ContentScore {
+        let mut reasons = self.rules.evaluate(submission);
+        let features = Features::of(submission.message, Words::Dropped);
+        let mut text = self.model.score_features(&features, taught);
+        if text.points() > 0 {
+            text.evidence = self.model.evidence(submission.message);
+        }
+        reasons.extend(text_reason(&text));
+        ContentScore { reasons, text, sketch: Sketch::of(&features) }
+    }
+
+    /// All reasons, heaviest first: content (of [`Scorer::content`] and other scorers) joined with behaviour, and what
+    /// an allow rule says.
+    pub fn joined(
+        &self,
+        submission: &Submission<'_>,
+        content: Vec<Reason>,
+        behaviour: &Assessment,
+        allow: &Allow,
+        thresholds: Thresholds,
+    ) -> Vec<Reason> {
+        let mut reasons = combine(content, behaviour);
+        let stops = [thresholds.hold, thresholds.reject].into_iter().filter_map(Threshold::points);
+        let hold_points = stops.min();
+        if let Some(hold_points) = hold_points {
+            reasons.extend(allow.reason(submission, &reasons, hold_points));
+        }
+        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.points));
+        reasons
+    }
+}
+
+/// The model's word as a reason; none where it has nothing to say.
+fn text_reason(text: &ModelScore) -> Option<Reason> {
+    let points = text.points();
+    if points == 0 {
+        return None;
+    }
+    let percent = text.probability * 100.0;
+    let sentence = if points < 0 {
+        format!("the text is like that of ordinary mail (spam with a probability of {percent:.1} %)")
+    } else {
+        let words: Vec<String> =
+            text.evidence.iter().take(WORDS_SHOWN_MAX).map(|one| Visible(&one.what).to_string()).collect();
+        let words = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
+        format!("the text is like that of spam (with a probability of {percent:.1} %){words}")
+    };
+    Some(Reason { name: "text".into(), points, sentence: sentence.into() })
+}
