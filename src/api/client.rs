@@ -14,6 +14,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use super::guardian::{
+    AllowRequest, AllowView, AllowedView, LessonRequest, LessonsView, ReleaseRequest, RemoveRequest,
+};
 use super::view::{
     Done, EventsPage, Failure, FlushRequest, GateRequest, HoldsView, LimitsView, MessageDetail, QueuePage, StatusView,
     TraceView,
@@ -172,13 +175,38 @@ impl Client {
     }
 
     /// Takes a message out of the queue.
-    pub async fn remove(&self, id: &str) -> Result<Done, ClientError> {
-        self.post(&format!("/v1/queue/{}/remove", percent(id)), &()).await
+    pub async fn remove(&self, id: &str, how: &RemoveRequest) -> Result<Done, ClientError> {
+        self.post(&format!("/v1/queue/{}/remove", percent(id)), how).await
     }
 
     /// Lets a held message go.
-    pub async fn release(&self, id: &str) -> Result<Done, ClientError> {
-        self.post(&format!("/v1/queue/{}/release", percent(id)), &()).await
+    pub async fn release(&self, id: &str, how: &ReleaseRequest) -> Result<Done, ClientError> {
+        self.post(&format!("/v1/queue/{}/release", percent(id)), how).await
+    }
+
+    /// What the model was taught.
+    pub async fn lessons(&self) -> Result<LessonsView, ClientError> {
+        self.get("/v1/lessons", &[]).await
+    }
+
+    /// Teaches the model, or takes a lesson back.
+    pub async fn teach(&self, asked: &LessonRequest) -> Result<Done, ClientError> {
+        self.post("/v1/lessons", asked).await
+    }
+
+    /// What may pass.
+    pub async fn allowed(&self) -> Result<AllowedView, ClientError> {
+        self.get("/v1/allow", &[]).await
+    }
+
+    /// Makes an allow rule.
+    pub async fn allow(&self, asked: &AllowRequest) -> Result<AllowView, ClientError> {
+        self.post("/v1/allow", asked).await
+    }
+
+    /// Removes one.
+    pub async fn disallow(&self, id: u64) -> Result<Done, ClientError> {
+        self.post(&format!("/v1/allow/{id}/remove"), &()).await
     }
 
     /// Reads the configuration again.

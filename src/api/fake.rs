@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use super::guardian::{AllowRequest, AllowView, Guardian, LessonView, MailLabel, ReleaseRequest, RemoveRequest};
 use super::operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
 use crate::account::{Account, AccountSource};
 use crate::clock::WallMs;
@@ -149,6 +150,10 @@ impl Reads for FakeStore {
         never()
     }
 
+    fn memory(&self, _: MemoryKind, _: bytes::Bytes) -> StoreFuture<'_, Option<bytes::Bytes>> {
+        never()
+    }
+
     fn waiting_by_account(&self) -> StoreFuture<'_, Vec<(Account, u64)>> {
         never()
     }
@@ -216,12 +221,14 @@ impl Operator for FakeOperator {
         self.tell(format!("flush account {account:?}"), 5)
     }
 
-    fn remove(&self, id: QueueId, _: String) -> OperatorFuture<'_, Option<u32>> {
-        self.tell(format!("remove {id}"), (id.number() == 1).then_some(2))
+    fn remove(&self, id: QueueId, how: RemoveRequest, _: String) -> OperatorFuture<'_, Option<u32>> {
+        let spam = if how.spam { " as spam" } else { "" };
+        self.tell(format!("remove {id}{spam}"), (id.number() == 1).then_some(2))
     }
 
-    fn release(&self, id: QueueId, _: String) -> OperatorFuture<'_, Option<u32>> {
-        self.tell(format!("release {id}"), Some(1))
+    fn release(&self, id: QueueId, how: ReleaseRequest, _: String) -> OperatorFuture<'_, Option<u32>> {
+        let allow = how.allow_ms.map_or_else(String::new, |ms| format!(" and allow for {ms} ms"));
+        self.tell(format!("release {id}{allow}"), Some(1))
     }
 
     fn reload(&self, _: String) -> OperatorFuture<'_, Vec<String>> {
@@ -230,5 +237,55 @@ impl Operator for FakeOperator {
             advice: "the daemon goes on with the old configuration".into(),
         };
         Box::pin(std::future::ready(Err(refused)))
+    }
+}
+
+impl Guardian for FakeOperator {
+    fn teach(&self, about: String, label: MailLabel, _: String) -> OperatorFuture<'_, u64> {
+        self.tell(format!("teach {about} {label:?}"), u64::from(about != "unknown"))
+    }
+
+    fn unteach(&self, about: String, _: String) -> OperatorFuture<'_, bool> {
+        self.tell(format!("unteach {about}"), true)
+    }
+
+    fn import_lessons(&self, lines: String, _: String) -> OperatorFuture<'_, u64> {
+        self.tell(format!("import {lines:?}"), lines.lines().count() as u64)
+    }
+
+    fn lessons(&self) -> OperatorFuture<'_, Vec<LessonView>> {
+        let lesson = LessonView {
+            about: "0000000001".into(),
+            label: MailLabel::Spam,
+            by: "ann".into(),
+            at_ms: THEN,
+            line: "{\"about\":\"0000000001\"}".into(),
+        };
+        Box::pin(std::future::ready(Ok(vec![lesson])))
+    }
+
+    fn allow(&self, asked: AllowRequest, by: String) -> OperatorFuture<'_, AllowView> {
+        let rule = AllowView {
+            id: 7,
+            account: asked.account.clone(),
+            list: asked.list.clone(),
+            template: None,
+            expires_ms: asked.for_ms.map(|ms| WallMs(THEN.0 + ms)),
+            by,
+            why: asked.why.clone(),
+        };
+        self.tell(format!("allow {:?} {:?}", asked.account, asked.list), rule)
+    }
+
+    fn allow_like(&self, id: QueueId, _: AllowRequest, _: String) -> OperatorFuture<'_, Option<AllowView>> {
+        self.tell(format!("allow like {id}"), None)
+    }
+
+    fn disallow(&self, id: u64, _: String) -> OperatorFuture<'_, bool> {
+        self.tell(format!("disallow {id}"), id == 7)
+    }
+
+    fn allowed(&self) -> OperatorFuture<'_, Vec<AllowView>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 }

@@ -9,6 +9,8 @@ pub mod caller;
 pub mod client;
 #[cfg(test)]
 pub(crate) mod fake;
+mod guard_routes;
+pub mod guardian;
 pub mod operator;
 pub mod refusal;
 pub mod routes;
@@ -19,6 +21,7 @@ mod tests;
 pub mod view;
 
 pub use client::{Client, ClientError};
+pub use guardian::Guardian;
 pub use operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
 pub use routes::Api;
 pub use settings::{ApiSettings, Role};

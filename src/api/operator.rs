@@ -8,6 +8,7 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
+use super::guardian::{ReleaseRequest, RemoveRequest};
 use crate::clock::WallMs;
 use crate::mail::QueueId;
 use crate::store::{Filter, GateKind, Index, StoreError};
@@ -37,10 +38,10 @@ pub trait Operator: Send + Sync + 'static {
     fn flush(&self, which: Filter, by: String) -> OperatorFuture<'_, u64>;
 
     /// Takes what waits or is held of a message out of the queue. Returns how many deliveries; `None`: no such message.
-    fn remove(&self, id: QueueId, by: String) -> OperatorFuture<'_, Option<u32>>;
+    fn remove(&self, id: QueueId, how: RemoveRequest, by: String) -> OperatorFuture<'_, Option<u32>>;
 
     /// Lets a message that its verdict held go. Returns how many deliveries; `None`: no such message.
-    fn release(&self, id: QueueId, by: String) -> OperatorFuture<'_, Option<u32>>;
+    fn release(&self, id: QueueId, how: ReleaseRequest, by: String) -> OperatorFuture<'_, Option<u32>>;
 
     /// Reads the configuration again. Returns what is different, one short phrase a section; a configuration that cannot
     /// be used is refused whole ([`OperatorError::Refused`]), and the daemon goes on with the old one.

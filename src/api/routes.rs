@@ -12,6 +12,8 @@ use axum::{Json, Router};
 use serde::Deserialize;
 
 use super::caller::{Admin, Reader};
+use super::guard_routes;
+use super::guardian::Guardian;
 use super::operator::Operator;
 use super::refusal::Refused;
 use super::view::{
@@ -22,8 +24,8 @@ use crate::account::{Account, LocalPart, normal};
 use crate::mail::QueueId;
 use crate::store::{DeliveryRow, DeliveryState, Filter, GateKind, MessageRow, Page, Reads};
 
-/// The longest body of a request, in bytes.
-const REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// The longest body of a request, in bytes: exported lessons are imported by one.
+const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// How long an answer may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// Messages on a page of the queue.
@@ -33,23 +35,29 @@ const TRACE_MESSAGES_MAX: usize = 50;
 /// Events on a page.
 const PAGE_EVENTS_MAX: usize = 1_000;
 /// The longest reason that an operator can give, in bytes.
-const REASON_BYTES_MAX: usize = 500;
+pub(super) const REASON_BYTES_MAX: usize = 500;
 
 /// What stands behind the routes.
 #[derive(Clone)]
 pub struct Api {
     store: Arc<dyn Reads>,
-    operator: Arc<dyn Operator>,
+    pub(super) operator: Arc<dyn Operator>,
+    pub(super) guardian: Arc<dyn Guardian>,
     local_part: LocalPart,
 }
 
-type Answer<T> = Result<Json<T>, Refused>;
+pub(super) type Answer<T> = Result<Json<T>, Refused>;
 
 impl Api {
     /// Routes over this store and this daemon. `local_part` is how accounts are named, so that a hold for
     /// `Alice@Example.org` stops `alice@example.org`.
-    pub fn new(store: Arc<dyn Reads>, operator: Arc<dyn Operator>, local_part: LocalPart) -> Self {
-        Self { store, operator, local_part }
+    pub fn new(
+        store: Arc<dyn Reads>,
+        operator: Arc<dyn Operator>,
+        guardian: Arc<dyn Guardian>,
+        local_part: LocalPart,
+    ) -> Self {
+        Self { store, operator, guardian, local_part }
     }
 
     /// The routes. A request must carry its [`Caller`](super::caller::Caller) as an extension, else nothing is allowed.
@@ -59,14 +67,17 @@ impl Api {
             .route("/v1/queue", get(queue))
             .route("/v1/queue/flush", post(flush))
             .route("/v1/queue/{id}", get(message))
-            .route("/v1/queue/{id}/remove", post(remove))
-            .route("/v1/queue/{id}/release", post(release))
+            .route("/v1/queue/{id}/remove", post(guard_routes::remove))
+            .route("/v1/queue/{id}/release", post(guard_routes::release))
             .route("/v1/hold", post(hold))
             .route("/v1/resume", post(resume))
             .route("/v1/holds", get(holds))
             .route("/v1/limits", get(limits))
             .route("/v1/trace", get(trace))
             .route("/v1/events", get(events))
+            .route("/v1/lessons", get(guard_routes::lessons).post(guard_routes::teach))
+            .route("/v1/allow", get(guard_routes::allowed).post(guard_routes::allow))
+            .route("/v1/allow/{id}/remove", post(guard_routes::disallow))
             .route("/v1/reload", post(reload))
             .fallback(async || Refused::NoSuchPath)
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
@@ -87,7 +98,7 @@ impl Api {
         }
     }
 
-    fn account(&self, name: &str) -> Account {
+    pub(super) fn account(&self, name: &str) -> Account {
         Account::named(&normal::identity(name, self.local_part).unwrap_or_default())
     }
 
@@ -107,11 +118,11 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-fn queue_id(text: &str) -> Result<QueueId, Refused> {
+pub(super) fn queue_id(text: &str) -> Result<QueueId, Refused> {
     text.parse().map_err(|fault| Refused::Bad { fault: format!("{fault}") })
 }
 
-fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refused> {
+pub(super) fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Refused> {
     body.map(|Json(value)| value).map_err(|fault| Refused::Bad { fault: fault.body_text() })
 }
 
@@ -162,17 +173,7 @@ async fn message(_: Reader, State(api): State<Api>, Path(id): Path<String>) -> A
     Ok(Json(api.detail(row, deliveries).await?))
 }
 
-async fn remove(admin: Admin, State(api): State<Api>, Path(id): Path<String>) -> Answer<Done> {
-    let ended = api.operator.remove(queue_id(&id)?, admin.name()).await?;
-    of_message(ended, id)
-}
-
-async fn release(admin: Admin, State(api): State<Api>, Path(id): Path<String>) -> Answer<Done> {
-    let released = api.operator.release(queue_id(&id)?, admin.name()).await?;
-    of_message(released, id)
-}
-
-fn of_message(deliveries: Option<u32>, id: String) -> Answer<Done> {
+pub(super) fn of_message(deliveries: Option<u32>, id: String) -> Answer<Done> {
     let deliveries = deliveries.ok_or(Refused::NoSuchMessage { id })?;
     Ok(Json(Done { deliveries: deliveries.into(), changed: deliveries > 0, changes: Vec::new() }))
 }

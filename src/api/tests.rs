@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::QueueQuery;
 use super::fake::{FakeOperator, FakeStore, message};
+use super::guardian::{ReleaseRequest, RemoveRequest};
 use super::view::{FlushRequest, GateRequest};
 use super::{Api, ApiSettings, Client, ClientError, ControlSocket, Role, SocketError};
 use crate::account::LocalPart;
@@ -32,7 +33,7 @@ fn rig() -> Rig {
     let operator = Arc::new(FakeOperator::default());
     let stop = CancellationToken::new();
     let socket = ControlSocket::bind(&settings).unwrap();
-    let api = Api::new(Arc::new(store), operator.clone(), LocalPart::Lower);
+    let api = Api::new(Arc::new(store), operator.clone(), operator.clone(), LocalPart::Lower);
     let serving = tokio::spawn(socket.serve(api, stop.clone()));
     Rig { client: Client::new(&settings.socket), operator, settings, stop, serving, _folder: folder }
 }
@@ -77,19 +78,19 @@ async fn deeds_and_refusals() {
     assert_eq!(held.deliveries, 1);
     assert!(!rig.client.resume(&gate(GateKind::All, "")).await.unwrap().changed);
     assert_eq!(rig.client.flush(&FlushRequest::default()).await.unwrap().deliveries, 5);
-    assert_eq!(rig.client.remove("0000000001").await.unwrap().deliveries, 2);
-    assert_eq!(rig.client.release("0000000001").await.unwrap().deliveries, 1);
+    assert_eq!(rig.client.remove("0000000001", &RemoveRequest { spam: true }).await.unwrap().deliveries, 2);
+    assert_eq!(rig.client.release("0000000001", &ReleaseRequest { allow_ms: Some(5) }).await.unwrap().deliveries, 1);
     let told = rig.operator.told.lock().unwrap().clone();
     let expected = [
         "hold account shop@example.org: spam", // by the name that mail is counted under
         "resume all ",
         "flush account \"\"",
-        "remove 0000000001",
-        "release 0000000001",
+        "remove 0000000001 as spam",
+        "release 0000000001 and allow for 5 ms",
     ];
     assert_eq!(told, expected);
 
-    assert_eq!(status_of(rig.client.remove("0000000009").await), 404);
+    assert_eq!(status_of(rig.client.remove("0000000009", &RemoveRequest::default()).await), 404);
     assert_eq!(status_of(rig.client.message("0000000009").await), 404);
     assert_eq!(status_of(rig.client.message("../../etc").await), 400);
     assert_eq!(status_of(rig.client.hold(&gate(GateKind::Account, " ")).await), 400);
@@ -128,7 +129,10 @@ async fn without_a_role_nothing_is_told() {
     use hyper::service::Service as _;
     use hyper_util::service::TowerToHyperService;
 
-    let api = || Api::new(Arc::new(FakeStore::default()), Arc::new(FakeOperator::default()), LocalPart::Lower);
+    let api = || {
+        let operator = Arc::new(FakeOperator::default());
+        Api::new(Arc::new(FakeStore::default()), operator.clone(), operator, LocalPart::Lower)
+    };
     let cases = [
         (None, "/v1/status", "GET", 403), // came by no socket of ours
         (Some(Role::None), "/v1/status", "GET", 403),
