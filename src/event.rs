@@ -228,6 +228,18 @@ pub enum Event {
         /// Whether it only reports (the first seven days).
         report_only: bool,
     },
+    /// An account's mail is held message after message: it is perhaps in foreign hands.
+    #[serde(rename = "account.suspect")]
+    AccountSuspect {
+        /// Whom.
+        account: Account,
+        /// Messages of the last hour that were held.
+        held: u32,
+        /// All messages of the last hour.
+        messages: u32,
+        /// Whether all of its mail is held from now on.
+        gate_closed: bool,
+    },
     /// The daemon started.
     #[serde(rename = "daemon.started")]
     Started {
@@ -272,6 +284,7 @@ impl Event {
             Self::GateOpened { .. } => "gate.opened",
             Self::NextHopTrouble { .. } => "next-hop.trouble",
             Self::AccountMerged { .. } => "account.merged",
+            Self::AccountSuspect { .. } => "account.suspect",
             Self::Started { .. } => "daemon.started",
             Self::Reloaded { .. } => "daemon.reloaded",
             Self::Stopped { .. } => "daemon.stopped",
@@ -296,6 +309,7 @@ impl Event {
             | Self::GateOpened { .. }
             | Self::NextHopTrouble { .. }
             | Self::AccountMerged { .. }
+            | Self::AccountSuspect { .. }
             | Self::Started { .. }
             | Self::Reloaded { .. }
             | Self::Stopped { .. } => None,

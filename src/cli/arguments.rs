@@ -63,6 +63,14 @@ pub enum Command {
     Limits,
     /// What became of a message.
     Trace(TraceArguments),
+    /// Score messages as they would be at the final dot, without a daemon: no habit and no lesson is known.
+    Score(ScoreArguments),
+    /// Say what messages were, for the model to learn.
+    #[command(subcommand)]
+    Teach(TeachCommand),
+    /// Let mail pass whatever its score.
+    #[command(subcommand)]
+    Allow(AllowCommand),
     /// Make a line of the password file for AUTH; the password is read from standard input.
     Password(PasswordArguments),
     /// Make a model for the scoring of text from labelled mail, or measure one.
@@ -96,13 +104,87 @@ pub enum QueueCommand {
         /// Queue ids.
         #[arg(required = true)]
         ids: Vec<String>,
+        /// They were spam: the model learns it.
+        #[arg(long)]
+        spam: bool,
     },
-    /// Let messages go that the guard held.
+    /// Let messages go that the guard held. It learns that they were wanted.
     Release {
         /// Queue ids.
         #[arg(required = true)]
         ids: Vec<String>,
+        /// For so long, let more pass of the same account and list (or template).
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        allow: Option<std::time::Duration>,
     },
+}
+
+/// `outguard allow`.
+#[derive(Debug, Subcommand)]
+pub enum AllowCommand {
+    /// Let mail pass that would be held. What has a virus or is a test string never passes.
+    Add {
+        /// Mail of this account.
+        #[arg(long, required_unless_present_any = ["list", "like"])]
+        account: Option<String>,
+        /// Mail with this List-Id. Anybody can write one: better together with an account.
+        #[arg(long)]
+        list: Option<String>,
+        /// More mail like this message of the queue: of its account and its list or template.
+        #[arg(long, value_name = "QUEUE ID", conflicts_with_all = ["account", "list"])]
+        like: Option<String>,
+        /// For so long.
+        #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30d")]
+        duration: std::time::Duration,
+        /// Why, for colleagues.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        why: String,
+    },
+    /// What passes, until when and why.
+    List,
+    /// End a rule.
+    Remove {
+        /// Its number.
+        id: u64,
+    },
+}
+
+/// `outguard teach`.
+#[derive(Debug, Subcommand)]
+pub enum TeachCommand {
+    /// These messages were wanted.
+    Ham {
+        /// Queue ids or Message-IDs of mail of the last days.
+        #[arg(required = true)]
+        messages: Vec<String>,
+    },
+    /// These were spam: as an operator saw it, or the provider's notice says.
+    Spam {
+        /// Queue ids or Message-IDs of mail of the last days.
+        #[arg(required = true)]
+        messages: Vec<String>,
+    },
+    /// What was taught, by whom and when.
+    List,
+    /// Take a lesson back.
+    Undo {
+        /// The queue id that the list shows.
+        message: String,
+    },
+    /// Write all lessons to standard output, one a line.
+    Export,
+    /// Take lessons from standard input, as exported.
+    Import,
+}
+
+/// `outguard score`.
+#[derive(Debug, Args)]
+pub struct ScoreArguments {
+    /// Messages, mbox files or Maildirs; none or - is standard input.
+    pub files: Vec<PathBuf>,
+    /// Judge as a message of this account.
+    #[arg(long)]
+    pub account: Option<String>,
 }
 
 /// `outguard queue list`.

@@ -6,6 +6,7 @@
 //!
 //! `--json` prints the types of [`crate::api::view`]: one object a line for what is many, one object for what is one.
 
+mod allow;
 pub mod arguments;
 mod check;
 mod demo;
@@ -17,10 +18,12 @@ mod moment;
 mod password;
 mod queue;
 mod run;
+mod score;
 mod show;
 mod source;
 mod status;
 mod table;
+mod teach;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -55,12 +58,15 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Check(asked) => check::run(arguments, *asked, out),
         Command::Demo(demo) => demo::run(demo, out),
         Command::Train(asked) => train::run(asked, out),
+        Command::Score(asked) => score::run(arguments, asked, out),
         Command::Password(user) => password::run(user, out),
         Command::Status
         | Command::Queue(_)
         | Command::Hold(_)
         | Command::Resume(_)
         | Command::Limits
+        | Command::Teach(_)
+        | Command::Allow(_)
         | Command::Trace(_) => ask(arguments, out),
     }
 }
@@ -81,8 +87,15 @@ async fn asked(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed>
         Command::Resume(gate) => hold::resume(&place, gate, look, out).await,
         Command::Limits => limits::run(&place, look, out).await,
         Command::Trace(trace) => trace::run(&place, trace, look, out).await,
+        Command::Teach(command) => teach::run(&place, command, look, out).await,
+        Command::Allow(command) => allow::run(&place, command, look, out).await,
         // These ask nobody.
-        Command::Run | Command::Check(_) | Command::Demo(_) | Command::Password(_) | Command::Train(_) => Ok(()),
+        Command::Run
+        | Command::Check(_)
+        | Command::Demo(_)
+        | Command::Password(_)
+        | Command::Train(_)
+        | Command::Score(_) => Ok(()),
     }
 }
 

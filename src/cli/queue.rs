@@ -10,6 +10,7 @@ use super::table::Table;
 use super::{json_line, show};
 use crate::account::{Account, LocalPart, normal};
 use crate::api::client::QueueQuery;
+use crate::api::guardian::{ReleaseRequest, RemoveRequest};
 use crate::api::view::{Done, FlushRequest, MessageView, QueuePage};
 use crate::mail::QueueId;
 use crate::store::{DeliveryState, Filter, Page, Reads};
@@ -25,16 +26,18 @@ pub(super) async fn run(place: &Place, command: &QueueCommand, look: Look, out: 
         QueueCommand::List(which) => list(place, which, look, out).await,
         QueueCommand::Show { id } => show_one(place, id, look, out).await,
         QueueCommand::Flush(which) => flush(place, which, look, out).await,
-        QueueCommand::Remove { ids } => {
+        QueueCommand::Remove { ids, spam } => {
+            let how = RemoveRequest { spam: *spam };
             for id in ids {
-                let done = Place::needs_daemon(place.client.remove(id).await, START_IT)?;
+                let done = Place::needs_daemon(place.client.remove(id, &how).await, START_IT)?;
                 tell(look, out, &done, &format!("{id}: {} removed", deliveries(done.deliveries)))?;
             }
             Ok(())
         }
-        QueueCommand::Release { ids } => {
+        QueueCommand::Release { ids, allow } => {
+            let how = ReleaseRequest { allow_ms: allow.map(super::allow::milliseconds) };
             for id in ids {
-                let done = Place::needs_daemon(place.client.release(id).await, START_IT)?;
+                let done = Place::needs_daemon(place.client.release(id, &how).await, START_IT)?;
                 tell(look, out, &done, &format!("{id}: {} released", deliveries(done.deliveries)))?;
             }
             Ok(())

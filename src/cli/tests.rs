@@ -46,7 +46,9 @@ fn rig() -> Rig {
     let operator = Arc::new(FakeOperator::default());
     let stop = CancellationToken::new();
     let socket = ControlSocket::bind(&settings).unwrap();
-    tokio::spawn(socket.serve(Api::new(Arc::new(store), operator.clone(), LocalPart::Lower), stop.clone()));
+    tokio::spawn(
+        socket.serve(Api::new(Arc::new(store), operator.clone(), operator.clone(), LocalPart::Lower), stop.clone()),
+    );
     Rig { folder, operator, stop }
 }
 

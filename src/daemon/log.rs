@@ -194,7 +194,8 @@ fn level_of(event: &Event) -> Level {
         | Event::LimitNearlyReached { .. }
         | Event::GateClosed { .. }
         | Event::NextHopTrouble { .. }
-        | Event::AccountMerged { .. } => Level::WARN,
+        | Event::AccountMerged { .. }
+        | Event::AccountSuspect { .. } => Level::WARN,
         Event::Accepted { .. }
         | Event::Held { .. }
         | Event::Delivered { .. }

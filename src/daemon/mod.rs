@@ -4,7 +4,9 @@
 //! about mail.
 
 pub mod engine;
+mod guardian;
 mod judge;
+mod learning;
 pub mod log;
 mod operator;
 pub mod privileges;
@@ -133,6 +135,7 @@ pub struct Daemon {
     config: Mutex<Config>,
     config_file: Option<PathBuf>,
     started: WallMs,
+    judging: Arc<Judging>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
     /// Where attempts tell that they were broken off; a reload passes it on.
@@ -165,9 +168,16 @@ impl Daemon {
         let (abandoned, abandoned_receiver) = tokio::sync::mpsc::unbounded_channel();
         let edges = reload::edges(&config, &addresses, abandoned.clone())?;
         let settings = reload::engine_settings(&config)?;
+        let live = reload::judge(&config, &edges, Arc::clone(&settings.router))?;
         let any_store: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let engine = Engine::start(settings, any_store, Arc::clone(&clock), edges, abandoned_receiver).await?;
-        let judging = Arc::new(Judging::new(&config.store.path, clock.now().wall));
+        let (advice, advised) = tokio::sync::mpsc::unbounded_channel();
+        let folder = config.store.path.clone();
+        let judging = Judging::new(&folder, clock.now().wall, live, config.behaviour.clone(), advice);
+        let judging = Arc::new(judging);
+        if let Err(error) = judging.recall(store.as_ref(), clock.as_ref()).await {
+            tracing::warn!(%error, advice = error.advice(), "habits and lessons of earlier runs are not known");
+        }
         let intake = Intake::new(Parts {
             settings: config.intake.clone(),
             accounts: config.account.clone(),
@@ -183,6 +193,7 @@ impl Daemon {
             engine,
             store,
             intake,
+            judging,
             started: clock.now().wall,
             clock,
             config: Mutex::new(config),
@@ -193,9 +204,10 @@ impl Daemon {
             stop: CancellationToken::new(),
         });
         let reads = Arc::clone(&daemon.store) as Arc<dyn crate::store::Reads>;
-        let api = Api::new(reads, Arc::clone(&daemon) as Arc<dyn crate::api::Operator>, local_part);
+        let api = Api::new(reads, Arc::clone(&daemon) as _, Arc::clone(&daemon) as _, local_part);
         daemon.tasks.spawn(control.serve(api, daemon.stop.clone()));
         daemon.begin_upkeep(log);
+        daemon.begin_learning(advised);
         daemon
             .note(Event::Started {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -232,6 +244,9 @@ impl Daemon {
     /// Ends in order: no new mail, no new attempts, everything on record.
     pub async fn shutdown(&self) {
         tokio::join!(self.intake.drain(DRAIN_PATIENCE), self.engine.drain(DRAIN_PATIENCE));
+        if let Err(error) = self.judging.write(self.store.as_ref(), self.clock.as_ref()).await {
+            tracing::warn!(%error, "what was learned in the last seconds is lost");
+        }
         let waiting = self.store.totals().await.map_or(0, |totals| totals.waiting);
         self.note(Event::Stopped { waiting }).await;
         self.stop.cancel();

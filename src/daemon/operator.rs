@@ -2,6 +2,7 @@
 
 use super::Daemon;
 use super::reload::Reloaded;
+use crate::api::guardian::{AllowRequest, ReleaseRequest, RemoveRequest};
 use crate::api::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
 use crate::mail::QueueId;
 use crate::store::{Filter, GateKind};
@@ -53,12 +54,38 @@ impl Operator for Daemon {
         })
     }
 
-    fn remove(&self, id: QueueId, by: String) -> OperatorFuture<'_, Option<u32>> {
-        Box::pin(async move { Ok(self.engine.remove(id, by).await?) })
+    fn remove(&self, id: QueueId, how: RemoveRequest, by: String) -> OperatorFuture<'_, Option<u32>> {
+        Box::pin(async move {
+            // Read first: its body goes with its last delivery.
+            let stored = if how.spam { self.judging.stored(self.store.as_ref(), id).await? } else { None };
+            let removed = self.engine.remove(id, by.clone()).await?;
+            if let Some(stored) = stored {
+                self.judging.rejected(&stored, &by, self.clock.now().wall);
+                self.keep_memory().await?;
+            }
+            Ok(removed)
+        })
     }
 
-    fn release(&self, id: QueueId, by: String) -> OperatorFuture<'_, Option<u32>> {
-        Box::pin(async move { Ok(self.engine.release(id, by).await?) })
+    fn release(&self, id: QueueId, how: ReleaseRequest, by: String) -> OperatorFuture<'_, Option<u32>> {
+        Box::pin(async move {
+            let stored = self.judging.stored(self.store.as_ref(), id).await?;
+            let released = self.engine.release(id, by.clone()).await?;
+            if released.is_some_and(|deliveries| deliveries > 0)
+                && let Some(stored) = stored
+            {
+                self.judging.released(&stored, &by, self.clock.now().wall);
+                match how.allow_ms {
+                    Some(ms) => {
+                        let why = format!("more like {id}, which was released");
+                        let asked = AllowRequest { for_ms: Some(ms), why, ..AllowRequest::default() };
+                        self.allowed_scope(stored.scope(), &asked, &by).await?;
+                    }
+                    None => self.keep_memory().await?,
+                }
+            }
+            Ok(released)
+        })
     }
 
     fn reload(&self, by: String) -> OperatorFuture<'_, Vec<String>> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::engine::EngineSettings;
+use super::judge::{JudgeSettings, Live};
 use super::{Daemon, RunError, readiness};
 use crate::config::{Config, Diagnostics};
 use crate::delivery::{Abandoned, Dns, Edges, ReplyTable, Router, Tls};
@@ -85,6 +86,16 @@ pub(super) fn edges(
     }))
 }
 
+/// Scoring of a configuration, over the resolver and the routes of now.
+pub(super) fn judge(config: &Config, edges: &Edges, router: Arc<Router>) -> Result<Live, RunError> {
+    let settings = JudgeSettings { score: config.score.clone(), others: config.scorers.clone() };
+    Live::new(&settings, Arc::clone(&edges.resolver), router).map_err(|error| RunError::Delivery {
+        what: "scoring",
+        detail: error.to_string(),
+        advice: "correct [score]",
+    })
+}
+
 /// A number that nobody else knows; of the system, and of the address space if that has none to give.
 fn random() -> u64 {
     let mut bytes = [0; 8];
@@ -146,11 +157,15 @@ impl Daemon {
         };
         let prepared = engine_settings(&new).and_then(|settings| {
             let edges = edges(&new, &self.intake.addresses(&intake), self.abandoned.clone())?;
-            Ok((settings, edges))
+            let live = judge(&new, &edges, Arc::clone(&settings.router))?;
+            Ok((settings, edges, live))
         });
         let refused = match prepared {
-            Ok((settings, edges)) => match self.engine.reload(settings, edges).await {
-                Ok(()) => None,
+            Ok((settings, edges, live)) => match self.engine.reload(settings, edges).await {
+                Ok(()) => {
+                    self.judging.take_over(live, new.behaviour.clone());
+                    None
+                }
                 Err(error) => Some(format!("{error}; {}", error.advice())),
             },
             Err(error) => Some(error.to_string()),
@@ -177,6 +192,7 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
         ("listeners, trust, TLS or session limits", old.intake != new.intake),
         ("accounts", old.account != new.account),
         ("limits", old.limits != new.limits),
+        ("scoring", old.score != new.score || old.behaviour != new.behaviour),
         ("other scorers", old.scorers != new.scorers),
         ("pace", old.pace != new.pace),
         ("dispatch", old.dispatch != new.dispatch),

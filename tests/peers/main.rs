@@ -15,6 +15,7 @@ mod postfix_client;
 mod reports;
 mod rig_itself;
 mod routes;
+mod scorers;
 mod sendmail;
 mod smuggling;
 mod starttls;

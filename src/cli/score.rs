@@ -1,0 +1,110 @@
+//! `outguard score`: the verdict on messages of files, without a daemon.
+
+use std::io::{Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::arguments::{Arguments, CONFIG_PATH, Look, ScoreArguments};
+use super::exit::Failed;
+use super::{json_line, mailbox};
+use crate::account::{Account, AccountSource};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::guard::{Decision, Sender, Verdict};
+use crate::mail::Visible;
+use crate::message::{Bounds, Message};
+use crate::score::behaviour::Assessment;
+use crate::score::scorer::Scorer;
+use crate::score::{Submission, allow::Allow};
+
+/// One message judged, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Judged<'a> {
+    file: &'a str,
+    /// Which of the file, from 1.
+    number: usize,
+    #[serde(flatten)]
+    verdict: &'a Verdict,
+    /// The probability that its text is spam.
+    probability: f64,
+}
+
+pub(super) fn run(arguments: &Arguments, asked: &ScoreArguments, out: &mut dyn Write) -> Result<(), Failed> {
+    let config = settings(arguments)?;
+    let scorer = Scorer::new(config.score).map_err(|error| Failed::Config(error.to_string()))?;
+    let mut files = Vec::new();
+    for path in &asked.files {
+        if path != Path::new("-") && !path.exists() {
+            return Err(Failed::NotFound { what: path.display().to_string() });
+        }
+        mailbox::files_under(path, &mut files)?;
+    }
+    if files.is_empty() && asked.files.is_empty() {
+        files.push(PathBuf::from("-"));
+    }
+    let clock = SystemClock::new()?;
+    let account = asked.account.as_deref().map(Account::named);
+    for path in &files {
+        let name = path.display().to_string();
+        let bytes = if path == Path::new("-") { standard_input()? } else { std::fs::read(path)? };
+        for (index, message) in mailbox::messages(&bytes).into_iter().enumerate() {
+            let message = Message::parse(message, &Bounds::default());
+            let submission = Submission {
+                message: &message,
+                envelope: None,
+                account: account.as_ref(),
+                source: account.as_ref().map(|_| AccountSource::Login),
+                client: None,
+                at: clock.now().wall,
+            };
+            let (verdict, probability) = judge(&scorer, &submission);
+            let judged = Judged { file: &name, number: index + 1, verdict: &verdict, probability };
+            match arguments.look() {
+                Look::Json => json_line(out, &judged)?,
+                Look::People => print(&judged, out)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn judge(scorer: &Scorer, submission: &Submission<'_>) -> (Verdict, f64) {
+    let content = scorer.content(submission, None);
+    let thresholds = scorer.settings().thresholds(submission.account, &[]);
+    let reasons = scorer.joined(submission, content.reasons, &Assessment::default(), &Allow::default(), thresholds);
+    // Without an account nobody is proven, and a rejection is shown as the hold that it would be.
+    let sender = if submission.account.is_some() { Sender::Proven } else { Sender::Claimed };
+    (Verdict::from_reasons(reasons, thresholds, sender, Decision::Send), content.text.probability)
+}
+
+fn print(judged: &Judged<'_>, out: &mut dyn Write) -> Result<(), Failed> {
+    let decision = match judged.verdict.decision {
+        Decision::Send => "send",
+        Decision::Hold => "hold",
+        Decision::Reject => "reject",
+    };
+    let file = Visible(judged.file);
+    let number = if judged.number > 1 { format!(" ({})", judged.number) } else { String::new() };
+    writeln!(out, "{file}{number}: {} points, {decision}", judged.verdict.score_points)?;
+    for reason in &judged.verdict.reasons {
+        writeln!(out, "  {:>+5}  {}  {}", reason.points, reason.name, Visible(&reason.sentence))?;
+    }
+    Ok(())
+}
+
+/// The configuration that is named, or the usual one where there is one, or the defaults.
+fn settings(arguments: &Arguments) -> Result<Config, Failed> {
+    let path = match &arguments.config {
+        Some(path) => path.as_path(),
+        None if Path::new(CONFIG_PATH).exists() => Path::new(CONFIG_PATH),
+        None => return Ok(Config::default()),
+    };
+    Ok(Config::load(path).map_err(|faults| Failed::Config(faults.to_string()))?.config)
+}
+
+fn standard_input() -> Result<Vec<u8>, Failed> {
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

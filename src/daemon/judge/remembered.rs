@@ -1,0 +1,157 @@
+//! What judging knows, across restarts: written every few seconds, read at the start. A crash loses the last seconds.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::{Judging, Memory};
+use crate::clock::{Clock, WallMs};
+use crate::mail::QueueId;
+use crate::score::behaviour::RowKind;
+use crate::score::model::taught::{Lesson, Sketch};
+use crate::store::{self, MemoryKind, Store, StoreError};
+
+/// Rows of behaviour that are written at once.
+const ROWS_MAX: usize = 1_000;
+/// Rows that are read at once.
+const PAGE: usize = 500;
+/// How long sketches and texts are kept, in milliseconds: a provider's notice comes within hours.
+const SKETCH_KEEP_MS: u64 = 4 * 86_400_000;
+/// How long texts are kept; behaviour looks back two days.
+const SIGHTING_KEEP_MS: u64 = 3 * 86_400_000;
+
+impl Judging {
+    /// Reads what an earlier run left. What cannot be read is forgotten, and said.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(in crate::daemon) async fn recall(&self, store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
+        let mut broken = Vec::new();
+        for kind in [MemoryKind::Habit, MemoryKind::Sighting, MemoryKind::Taught, MemoryKind::Allow] {
+            let mut after: Option<Bytes> = None;
+            loop {
+                let rows = store.memories(kind, after.clone(), PAGE).await?;
+                let Some(last) = rows.last() else { break };
+                after = Some(last.key.clone());
+                for row in &rows {
+                    let is_read = match kind {
+                        MemoryKind::Taught => self.restore_lesson(&row.value),
+                        _ => self.memory().restore(kind, &row.key, &row.value),
+                    };
+                    if !is_read {
+                        broken.extend(store::Memory::forget(kind, row.key.clone()));
+                    }
+                }
+            }
+        }
+        let now = clock.now();
+        self.teaching().fade(now.wall);
+        if !broken.is_empty() {
+            tracing::warn!(rows = broken.len(), "memories of behaviour or teaching cannot be read and are forgotten");
+            store.remember(broken, now).await?.into_inner();
+        }
+        Ok(())
+    }
+
+    /// Writes what changed since the last time.
+    ///
+    /// # Errors
+    /// The store refused it: it is learned again, or written when the same account sends again. Lessons and allow rules
+    /// are kept for the next time.
+    pub(in crate::daemon) async fn write(&self, store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
+        let now = clock.now();
+        loop {
+            let (changed, durable) = {
+                let mut memory = self.memory();
+                memory.expire(now.wall);
+                (memory.changed(), std::mem::take(&mut memory.unwritten))
+            };
+            if changed.is_empty() && durable.is_empty() {
+                return Ok(());
+            }
+            let is_last = changed.len() < ROWS_MAX;
+            let all = durable.iter().cloned().chain(changed).collect();
+            if let Err(error) = store.remember(all, now).await {
+                let mut memory = self.memory();
+                let newer = std::mem::replace(&mut memory.unwritten, durable);
+                memory.unwritten.extend(newer);
+                return Err(error);
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Forgets what is too old to be of use, and lets lessons fade.
+    ///
+    /// # Errors
+    /// The store cannot now.
+    pub(in crate::daemon) async fn prune(&self, store: &dyn Store, now: WallMs) -> Result<(), StoreError> {
+        self.teaching().fade(now);
+        for (kind, keep) in [(MemoryKind::Sketch, SKETCH_KEEP_MS), (MemoryKind::Sighting, SIGHTING_KEEP_MS)] {
+            while store.forget_memories(kind, WallMs(now.0.saturating_sub(keep))).await? {}
+        }
+        Ok(())
+    }
+}
+
+impl Judging {
+    fn restore_lesson(&self, line: &Bytes) -> bool {
+        let lesson = std::str::from_utf8(line).ok().and_then(|line| Lesson::from_line(line).ok());
+        lesson.is_some_and(|lesson| {
+            self.teaching().teach(lesson);
+            true
+        })
+    }
+}
+
+impl Memory {
+    /// Takes a row back; `false` if it is broken.
+    fn restore(&mut self, kind: MemoryKind, key: &Bytes, value: &Bytes) -> bool {
+        let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).ok();
+        match kind {
+            MemoryKind::Habit => text(key).is_some_and(|key| self.behaviour.restore(RowKind::Habit, &key, value)),
+            MemoryKind::Sighting => text(key).is_some_and(|key| self.behaviour.restore(RowKind::Sighting, &key, value)),
+            MemoryKind::Allow => self.allow.restore(value),
+            // Lessons are not this memory's; sketches are read when one is asked for.
+            MemoryKind::Taught | MemoryKind::Sketch => true,
+        }
+    }
+
+    /// Rows that changed, at most [`ROWS_MAX`] of behaviour, and sketches.
+    fn changed(&mut self) -> Vec<store::Memory> {
+        let rows = self.behaviour.changed(ROWS_MAX);
+        let mut changed: Vec<store::Memory> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let kind = match row.kind {
+                RowKind::Habit => MemoryKind::Habit,
+                RowKind::Sighting => MemoryKind::Sighting,
+            };
+            let memory = match row.bytes {
+                Some(bytes) => store::Memory::keep(kind, row.key.into_bytes(), bytes),
+                None => store::Memory::forget(kind, row.key.into_bytes()),
+            };
+            match memory {
+                Ok(memory) => changed.push(memory),
+                Err(error) => tracing::debug!(%error, "a habit is too long to be kept"),
+            }
+        }
+        let sketches: VecDeque<(QueueId, Sketch)> = std::mem::take(&mut self.sketches);
+        let kept = sketches.into_iter().filter(|(_, sketch)| !sketch.is_empty());
+        changed.extend(kept.filter_map(|(id, sketch)| {
+            store::Memory::keep(MemoryKind::Sketch, id.to_string().into_bytes(), sketch.to_bytes()).ok()
+        }));
+        changed
+    }
+
+    /// Allow rules whose end has passed are forgotten.
+    fn expire(&mut self, now: WallMs) {
+        let ended = self.allow.expire(now);
+        self.unwritten.extend(
+            ended
+                .into_iter()
+                .filter_map(|rule| store::Memory::forget(MemoryKind::Allow, rule.id.to_string().into_bytes()).ok()),
+        );
+    }
+}
