@@ -119,8 +119,9 @@ impl Dispatch {
         None
     }
 
-    /// Ends the parks whose time has come. Called by whatever asks for a turn.
-    pub fn wake(&mut self, now: Moment) {
+    /// Ends the parks whose time has come; whether any did. Called by whatever asks for a turn.
+    pub fn wake(&mut self, now: Moment) -> bool {
+        let mut any = false;
         while let Some(Reverse(timer)) = self.timers.peek().copied() {
             if timer.at > now {
                 break;
@@ -129,12 +130,14 @@ impl Dispatch {
             if !self.stands(timer) {
                 continue;
             }
+            any = true;
             match timer.what {
                 Parked::Account(account) => self.unpark_account(account),
                 Parked::Hop(hop) => self.unpark_hop(hop),
                 Parked::Line(no) => self.unpark_line(self.state(no).line),
             }
         }
+        any
     }
 
     fn set_timer(&mut self, at: Moment, what: Parked) {

@@ -34,6 +34,8 @@ pub(super) struct Core {
     pub(super) hops: HashMap<HopId, Hop>,
     under_way: HashMap<TurnId, (AccountId, Arc<str>, u32)>,
     pub(super) draining: bool,
+    /// The first moment at which a hop is tried with more connections again.
+    pub(super) fewer_until: Moment,
     /// The earliest due time that was set since the due loop last looked: it may have passed it already.
     due_from: Option<WallMs>,
 }
@@ -79,6 +81,7 @@ impl Core {
             hops: HashMap::new(),
             under_way: HashMap::new(),
             draining: false,
+            fewer_until: Moment::END,
             due_from: None,
         };
         if core.gates.stops_all() {
@@ -161,6 +164,7 @@ impl Core {
             return None;
         }
         let moment = Moment::from(now);
+        self.wake(moment);
         if self.slots.egress_waits_until(egress, plan) > moment {
             return None;
         }
@@ -367,6 +371,7 @@ impl Core {
         for hop in hops {
             let _ = self.dispatch.take_hop(hop);
         }
+        self.fresh.clear();
     }
 
     /// Forgets names, hops and keys that nothing uses. About once a minute.

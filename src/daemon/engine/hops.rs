@@ -86,6 +86,7 @@ impl Core {
             return None;
         }
         let moment = Moment::from(now);
+        self.wake(moment);
         for _ in 0..=self.hops.len() {
             let hop = self.dispatch.next_wanting(moment)?;
             let Some(Ok(plan)) = self.hops.get(&hop).map(|state| state.plan.clone()) else {
@@ -133,23 +134,45 @@ impl Core {
     pub(super) fn fewer_connections(&mut self, hop: HopId, open: u32, until: Moment) {
         if let Some(state) = self.hops.get_mut(&hop) {
             state.fewer = Some(until);
+            self.fewer_until = self.fewer_until.min(until);
             self.dispatch.set_hop_limit(hop, open.max(1));
         }
     }
 
-    /// Whether more connections may be tried again, and what was parked may go on: connections that wait are told.
-    pub(super) fn parks_may_have_ended(&mut self, now: Now) {
-        let moment = Moment::from(now);
-        self.dispatch.wake(moment);
+    /// Ends the parks whose time has come, and has more connections tried again. Connections that wait are told, for
+    /// whoever asked first has taken the timer's place.
+    pub(super) fn wake(&mut self, moment: Moment) {
+        let parks_ended = self.dispatch.wake(moment);
+        let more_connections = self.fewer_until <= moment;
+        if more_connections {
+            self.more_connections(moment);
+        }
+        if parks_ended || more_connections {
+            self.notify_all();
+        }
+    }
+
+    fn more_connections(&mut self, moment: Moment) {
+        self.fewer_until = Moment::END;
         for (hop, state) in &mut self.hops {
-            if let (Some(until), Ok(plan)) = (state.fewer, &state.plan)
-                && until <= moment
-            {
-                state.fewer = None;
-                self.dispatch.set_hop_limit(*hop, plan.concurrency);
+            match state.fewer {
+                Some(until) if until > moment => self.fewer_until = self.fewer_until.min(until),
+                Some(_) => {
+                    state.fewer = None;
+                    if let Ok(plan) = &state.plan {
+                        self.dispatch.set_hop_limit(*hop, plan.concurrency);
+                    }
+                }
+                None => {}
             }
         }
-        self.notify_all();
+    }
+
+    /// When something that waits for time alone may go on.
+    pub(super) fn next_wakeup(&mut self) -> Option<Moment> {
+        let parks = self.dispatch.next_wakeup();
+        let fewer = Some(self.fewer_until).filter(|until| *until != Moment::END);
+        parks.into_iter().chain(fewer).min()
     }
 
     /// An operator wants it tried now: what next hops did before is forgotten, what limits say is not.

@@ -133,7 +133,7 @@ impl Engine {
             let (wanted, wakeup) = {
                 let mut core = self.core();
                 let wanted = core.next_connection(now);
-                let wakeup = core.dispatch.next_wakeup();
+                let wakeup = core.next_wakeup();
                 (wanted, wakeup)
             };
             if let Some((hop, plan, egress)) = wanted {
@@ -147,10 +147,7 @@ impl Engine {
             });
             tokio::select! {
                 () = self.signals.connections.notified() => {}
-                () = tokio::time::sleep(wait.min(Duration::from_mins(1))) => {
-                    let now = self.clock.now();
-                    self.core().parks_may_have_ended(now);
-                }
+                () = tokio::time::sleep(wait.min(Duration::from_mins(1))) => {}
                 () = self.stopped.cancelled() => return,
             }
         }

@@ -104,9 +104,10 @@ impl Engine {
                         relayed.push((delivery.clone(), recipient.clone()));
                     }
                 }
-                Some(DeliveryOutcome::Bounced { .. }) => {
+                Some(DeliveryOutcome::Bounced { reply, .. }) => {
                     ended += 1;
-                    failed.push((delivery.clone(), recipient.clone()));
+                    // "Not now" may have been the last word: the sender is told that it was too old for another try.
+                    failed.push((delivery.clone(), RecipientEnd { words: reply.clone(), ..recipient.clone() }));
                 }
                 Some(DeliveryOutcome::Deferred { due, .. }) => {
                     after.deferred = Some(after.deferred.map_or(*due, |first| first.min(*due)));
