@@ -53,7 +53,7 @@ pub enum Why {
     },
     /// What it would leave by is not configured any more: route, egress or login.
     NoWay {
-        /// What is missing: `route backup`.
+        /// What is missing, as a sentence.
         missing: Box<str>,
     },
     /// It is being sent.
@@ -106,9 +106,7 @@ impl fmt::Display for Why {
             Self::NextHopBusy { next_hop, until: None } => {
                 write!(f, "waits: all connections that {} may have are in use", Shown(next_hop))
             }
-            Self::NoWay { missing } => {
-                write!(f, "waits: {} is not configured any more; it leaves once that is back", Shown(missing))
-            }
+            Self::NoWay { missing } => write!(f, "waits: {}", Shown(missing)),
             Self::UnderWay => f.write_str("is being sent"),
         }
     }
@@ -258,8 +256,8 @@ mod tests {
                 "waits: all connections that mx.example may have are in use",
             ),
             (
-                Why::NoWay { missing: "route backup".into() },
-                "waits: route backup is not configured any more; it leaves once that is back",
+                Why::NoWay { missing: "the route \"backup\" is not in the configuration any more".into() },
+                "waits: the route \"backup\" is not in the configuration any more",
             ),
         ];
         for (why, expected) in cases {

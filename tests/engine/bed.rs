@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,9 +14,10 @@ use outguard::daemon::engine::{Engine, EngineSettings};
 use outguard::delivery::credentials::Credentials;
 use outguard::delivery::settings::{EightBit, RouteKind, RouteMatch, SmarthostSettings};
 use outguard::delivery::{
-    DeliverySettings, Dns, Edges, EgressSettings, ReplyTable, RouteSettings, Router, Timeouts, Tls, TlsMode,
+    Abandoned, DeliverySettings, Dns, Edges, EgressSettings, ReplyTable, RouteSettings, Router, Timeouts, Tls, TlsMode,
 };
 use outguard::dispatch::{DispatchSettings, RetrySettings};
+use outguard::event::Event;
 use outguard::guard::{Decision, Verdict};
 use outguard::intake::Queue as _;
 use outguard::limits::{LimitSettings, PaceSettings, Rate, RuleBook};
@@ -25,6 +26,10 @@ use outguard::store::settings::{FreeMin, StoreSettings};
 use outguard::store::sqlite::SqliteStore;
 use outguard::store::{Acceptance, Body, DeliveryState, GateKind, Reads as _, Store};
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::rig::loopback::own_address;
+use crate::rig::sink::Sink;
 
 /// Real time, and what the test adds to it.
 pub(crate) struct TestClock {
@@ -67,6 +72,14 @@ impl Clock for TestClock {
     }
 }
 
+/// What may be written otherwise than [`Plan`] has it.
+pub(crate) struct Written {
+    pub(crate) delivery: DeliverySettings,
+    pub(crate) limits: LimitSettings,
+    pub(crate) dispatch: DispatchSettings,
+    pub(crate) pace: PaceSettings,
+}
+
 /// What a bed is made of. Recipients of `a.example` go to the first next hop, of `b.example` to the second, and so on;
 /// all other mail, reports among it, to the first.
 pub(crate) struct Plan {
@@ -74,9 +87,22 @@ pub(crate) struct Plan {
     pub(crate) egress: &'static str,
     pub(crate) egresses: Vec<IpAddr>,
     pub(crate) next_hops: Vec<SocketAddr>,
+    /// The rest of the configuration.
+    pub(crate) adjust: fn(&mut Written),
 }
 
 impl Plan {
+    /// One egress and wide limits.
+    pub(crate) fn to(next_hops: &[&Sink]) -> Self {
+        Self {
+            account: "1000/h",
+            egress: "1000/h",
+            egresses: vec![IpAddr::from(own_address())],
+            next_hops: next_hops.iter().map(|sink| sink.address()).collect(),
+            adjust: |_| {},
+        }
+    }
+
     fn settings(&self) -> EngineSettings {
         let egress = |address: &IpAddr| EgressSettings {
             name: address.to_string(),
@@ -117,18 +143,21 @@ impl Plan {
             unknown_grace_ms: 20_000,
             ..LimitSettings::default()
         };
+        let retry = RetrySettings {
+            first_wait_ms: 5_000,
+            wait_ms_max: 20_000,
+            expiry_ms: 3_600_000,
+            ..RetrySettings::default()
+        };
+        let dispatch = DispatchSettings { retry, ..DispatchSettings::default() };
+        let pace = PaceSettings { egress: None, account: None, domain: None };
+        let mut written = Written { delivery, limits, dispatch, pace };
+        (self.adjust)(&mut written);
+        let Written { delivery, limits, dispatch, pace } = written;
         EngineSettings {
             rules: RuleBook::new(&limits).unwrap(),
-            pace: PaceSettings { egress: None, account: None, domain: None },
-            dispatch: DispatchSettings {
-                retry: RetrySettings {
-                    first_wait_ms: 5_000,
-                    wait_ms_max: 20_000,
-                    expiry_ms: 3_600_000,
-                    ..RetrySettings::default()
-                },
-                ..DispatchSettings::default()
-            },
+            pace,
+            dispatch,
             router: Arc::new(Router::new(&delivery, "relay.example").unwrap()),
             delivery,
             host_name: "relay.example".into(),
@@ -141,6 +170,9 @@ pub(crate) struct Bed {
     pub(crate) engine: Arc<Engine>,
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) clock: Arc<TestClock>,
+    /// So many of the next numbers that are rolled are a panic of the task that rolls.
+    pub(crate) panics: Arc<AtomicU32>,
+    abandoned: UnboundedSender<Abandoned>,
     runtime: Option<Runtime>,
 }
 
@@ -155,24 +187,21 @@ impl Bed {
         };
         let any_clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
         let (store, _) = SqliteStore::open(&settings, Arc::clone(&any_clock)).unwrap();
-        let engine = runtime.block_on(async {
-            let (abandoned, receiver) = tokio::sync::mpsc::unbounded_channel();
-            let settings = plan.settings();
-            let dice = AtomicU64::new(1);
-            let edges = Edges {
-                resolver: Arc::new(Dns::new(&settings.delivery.dns).unwrap()),
-                tls: Tls::new(None).unwrap(),
-                timeouts: settings.delivery.timeouts,
-                eightbit: EightBit::Send,
-                replies: Arc::new(ReplyTable::embedded()),
-                listeners: Vec::new(),
-                random: Box::new(move || dice.fetch_add(7_919, Ordering::Relaxed)),
-                abandoned,
-            };
-            let any_store: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-            Engine::start(settings, any_store, any_clock, Arc::new(edges), receiver).await.unwrap()
-        });
-        Self { engine, store, clock: Arc::clone(clock), runtime: Some(runtime) }
+        let panics = Arc::new(AtomicU32::new(0));
+        let (abandoned, receiver) = tokio::sync::mpsc::unbounded_channel();
+        let settings = plan.settings();
+        let edges = edges(&settings.delivery, &panics, &abandoned);
+        let any_store: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let started = Engine::start(settings, any_store, any_clock, edges, receiver);
+        let engine = runtime.block_on(started).unwrap();
+        Self { engine, store, clock: Arc::clone(clock), panics, abandoned, runtime: Some(runtime) }
+    }
+
+    /// Takes over another configuration.
+    pub(crate) fn reload(&self, plan: &Plan) {
+        let settings = plan.settings();
+        let edges = edges(&settings.delivery, &self.panics, &self.abandoned);
+        self.run(self.engine.reload(settings, edges)).unwrap();
     }
 
     pub(crate) fn run<T>(&self, task: impl Future<Output = T>) -> T {
@@ -181,6 +210,17 @@ impl Bed {
 
     /// Takes a message over as intake does.
     pub(crate) fn accept(&self, from: &str, to: &[String]) -> QueueId {
+        self.accept_as(from, to, None, |_| {})
+    }
+
+    /// The same, with the domain of its header From, and changed before it is stored.
+    pub(crate) fn accept_as(
+        &self,
+        from: &str,
+        to: &[String],
+        header_from: Option<&str>,
+        change: impl FnOnce(&mut Acceptance),
+    ) -> QueueId {
         let to: Vec<Recipient> = to.iter().map(|to| Recipient::plain(Address::parse(to.as_bytes()).unwrap())).collect();
         let account = Account::named(from);
         let envelope = Envelope {
@@ -191,25 +231,45 @@ impl Bed {
             ret: None,
             envid: None,
         };
-        let acceptance = Acceptance {
+        let mut acceptance = Acceptance {
             id: self.engine.allocate().unwrap(),
             received: self.clock.now(),
             client: "127.0.0.1".into(),
             source: AccountSource::ReversePath,
-            destinations: self.engine.destinations(&account, &envelope, None),
+            destinations: self.engine.destinations(&account, &envelope, header_from),
             account,
             envelope,
             class: 0,
             mta_id: None,
             message_id: None,
-            header_from: None,
+            header_from: header_from.map(str::to_owned),
             prefix: Bytes::from_static(b"Received: by relay.example\r\n"),
             verdict: Verdict { decision: Decision::Send, score_points: 0, reasons: Vec::new() },
             header_needs_utf8: false,
             body: Body::Inline(Bytes::from_static(b"Subject: x\r\n\r\nhello\r\n")),
             report_on: None,
         };
+        change(&mut acceptance);
         self.run(self.engine.accept(acceptance)).unwrap().into_inner()
+    }
+
+    pub(crate) fn close(&self, kind: GateKind, key: &str) {
+        let closed = self.engine.close_gate(kind, key.to_owned(), "root".into(), "test".into());
+        let _ = self.run(closed).unwrap();
+    }
+
+    pub(crate) fn open(&self, kind: GateKind, key: &str) {
+        assert!(self.run(self.engine.open_gate(kind, key.to_owned(), "root".into())).unwrap(), "it was closed");
+    }
+
+    /// Everything in the journal.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.run(self.store.events(0, 10_000)).unwrap().into_iter().map(|row| row.event).collect()
+    }
+
+    /// The sentences that say why a message waits.
+    pub(crate) fn why(&self, id: QueueId) -> Vec<String> {
+        self.run(self.engine.explain(id)).unwrap().into_iter().map(|line| line.sentence).collect()
     }
 
     /// The loops sleep in real time: after the clock was moved they are made to look at it.
@@ -251,9 +311,27 @@ impl Bed {
     pub(crate) fn waits(&self) -> BTreeMap<String, Vec<String>> {
         let page = outguard::store::Page { after: None, limit: 5 };
         let listed = self.run(self.store.list(outguard::store::Filter::default(), page)).unwrap();
-        let why = |id| self.run(self.engine.explain(id)).unwrap().into_iter().map(|line| line.sentence).collect();
-        listed.into_iter().map(|(row, _)| (format!("{} {}", row.id, row.account), why(row.id))).collect()
+        listed.into_iter().map(|(row, _)| (format!("{} {}", row.id, row.account), self.why(row.id))).collect()
     }
+}
+
+fn edges(delivery: &DeliverySettings, panics: &Arc<AtomicU32>, abandoned: &UnboundedSender<Abandoned>) -> Arc<Edges> {
+    let (dice, panics) = (AtomicU64::new(1), Arc::clone(panics));
+    let random = move || {
+        let strikes = panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+        assert!(!strikes, "the panic that the test asked for");
+        dice.fetch_add(7_919, Ordering::Relaxed)
+    };
+    Arc::new(Edges {
+        resolver: Arc::new(Dns::new(&delivery.dns).unwrap()),
+        tls: Tls::new(None).unwrap(),
+        timeouts: delivery.timeouts,
+        eightbit: EightBit::Send,
+        replies: Arc::new(ReplyTable::embedded()),
+        listeners: Vec::new(),
+        random: Box::new(random),
+        abandoned: abandoned.clone(),
+    })
 }
 
 impl Drop for Bed {
@@ -268,4 +346,9 @@ impl Drop for Bed {
 /// `count` recipients of one domain.
 pub(crate) fn recipients(mark: &str, count: usize, domain: &str) -> Vec<String> {
     (0..count).map(|n| format!("{mark}-{n}@{domain}")).collect()
+}
+
+/// A place for a store.
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
 }

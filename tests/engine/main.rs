@@ -8,5 +8,9 @@
 mod rig;
 
 mod bed;
+mod broken;
+mod ends;
 mod moves;
+mod reloads;
 mod storm;
+mod waits;

@@ -8,28 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use outguard::clock::Clock as _;
 use outguard::store::{DeliveryState, Filter, Gate, GateKind, Reads as _, Store as _};
 
-use crate::bed::{Bed, Plan, TestClock, recipients};
+use crate::bed::{Bed, Plan, TestClock, folder, recipients};
 use crate::rig::loopback::own_address;
 use crate::rig::sink::{Answer, Said, Sink};
-
-fn plan(next_hops: &[&Sink]) -> Plan {
-    Plan {
-        account: "1000/h",
-        egress: "1000/h",
-        egresses: vec![IpAddr::from(own_address())],
-        next_hops: next_hops.iter().map(|sink| sink.address()).collect(),
-    }
-}
-
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().unwrap()
-}
 
 #[test]
 fn mail_for_a_new_destination_under_a_hold_of_all_mail_leaves_once_it_is_opened() {
     let sink = Sink::start();
     let (folder, clock) = (folder(), TestClock::new());
-    let bed = Bed::start(&plan(&[&sink]), &folder.path().join("q"), &clock);
+    let bed = Bed::start(&Plan::to(&[&sink]), &folder.path().join("q"), &clock);
     bed.run(bed.engine.close_gate(GateKind::All, String::new(), "root".into(), "test".into())).unwrap();
     let id = bed.accept("s@x.example", &recipients("r", 1, "a.example"));
     bed.poke();
@@ -43,7 +30,7 @@ fn mail_for_a_new_destination_under_a_hold_of_all_mail_leaves_once_it_is_opened(
 fn a_lease_that_a_gate_left_empty_loses_no_mail() {
     let sink = Sink::start();
     let (folder, clock) = (folder(), TestClock::new());
-    let bed = Bed::start(&plan(&[&sink]), &folder.path().join("q"), &clock);
+    let bed = Bed::start(&Plan::to(&[&sink]), &folder.path().join("q"), &clock);
     // On record a moment before the engine knows: as when a turn was taken just before its account was held.
     let gate = Gate {
         kind: GateKind::Account,
@@ -69,7 +56,7 @@ fn a_full_egress_beside_one_behind_a_gate_goes_on_when_it_has_slots() {
     let plan = Plan {
         egress: "1/3s",
         egresses: vec![IpAddr::from(own_address()), IpAddr::from(own_address())],
-        ..plan(&[&sink])
+        ..Plan::to(&[&sink])
     };
     let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
     let closed = plan.egresses[0].to_string();
@@ -95,7 +82,7 @@ fn what_is_flushed_while_the_due_loop_goes_past_it_is_found() {
         _ => Answer::Usual,
     });
     let (folder, clock) = (folder(), TestClock::new());
-    let bed = Bed::start(&plan(&[&sink]), &folder.path().join("q"), &clock);
+    let bed = Bed::start(&Plan::to(&[&sink]), &folder.path().join("q"), &clock);
     for round in 0..10 {
         let id = bed.accept("s@x.example", &recipients(&format!("r{round}"), 1, "a.example"));
         crate::rig::process::wait_for("the first attempt", || {
@@ -122,7 +109,7 @@ fn mail_accepted_before_the_wall_clock_was_stepped_back_leaves() {
     let sink = Sink::start();
     let (folder, clock) = (folder(), TestClock::new());
     let place = folder.path().join("q");
-    let plan = plan(&[&sink]);
+    let plan = Plan::to(&[&sink]);
     let bed = Bed::start(&plan, &place, &clock);
     bed.run(bed.engine.close_gate(GateKind::All, String::new(), "root".into(), "test".into())).unwrap();
     let before = bed.accept("s@x.example", &recipients("r", 2, "a.example"));

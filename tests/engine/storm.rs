@@ -95,6 +95,7 @@ fn every_recipient_has_one_end_and_no_window_holds_more() {
         egress: "15/10s",
         egresses: vec![IpAddr::from(own_address()), IpAddr::from(own_address())],
         next_hops: sinks.iter().map(Sink::address).collect(),
+        adjust: |_| {},
     };
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("q");

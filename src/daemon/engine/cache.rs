@@ -53,6 +53,13 @@ impl FreshMessages {
         }
     }
 
+    /// Forgets all: what the store has is no longer what is here.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.order.clear();
+        self.bytes = 0;
+    }
+
     /// Hands the message over: its first attempt is the only one that finds it here.
     pub(super) fn take(&mut self, id: QueueId) -> Option<Loaded> {
         let loaded = self.entries.remove(&id)?;

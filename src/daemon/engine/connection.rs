@@ -53,11 +53,11 @@ impl Engine {
             let outgoing = Outgoing::new(&loaded.row, &loaded.deliveries, lease.get(), loaded.content);
             let mut guard = TurnGuard { engine: self, turn: Some(turn) };
             let mut end = next_hop.mail(lease, outgoing).run().await;
-            let turn = guard.turn.take().expect("only this task takes the turn out of its guard");
 
             let connection = end.connection.take().filter(|_| !self.draining.is_cancelled());
             let settled = self.settle(end, &message, hop, plan);
             let next = if connection.is_some() { self.next_prepared(hop, plan, egress).await } else { None };
+            let turn = guard.turn.take().expect("only this task takes the turn out of its guard");
             ready = self.conclude(settled, turn, left, next).await;
             match connection {
                 Some(connection) => next_hop = connection,
@@ -171,7 +171,8 @@ impl Engine {
             for crossing in std::mem::take(&mut work.crossings) {
                 self.tell_crossing(crossing).await;
             }
-            let loaded = match fresh {
+            // A copy in memory may be older than what the store has: refiled by a reload, released, removed.
+            let loaded = match fresh.filter(|loaded| !self.free_deliveries(loaded, &work).is_empty()) {
                 Some(loaded) => Some(loaded),
                 None => self.load(&work).await,
             };
@@ -194,6 +195,17 @@ impl Engine {
         Some((work, fresh))
     }
 
+    /// The deliveries of a message that may leave by the line of a turn now.
+    fn free_deliveries(&self, loaded: &Loaded, work: &Work) -> Vec<Index> {
+        let now = self.clock.now().wall.max(loaded.row.received);
+        let free = loaded.deliveries.iter().filter(|delivery| {
+            delivery.state == DeliveryState::Waiting
+                && delivery.due.0 <= now.0.saturating_add(super::feed::SLACK_MS)
+                && delivery.destination == work.destination
+        });
+        free.map(|delivery| delivery.index).collect()
+    }
+
     /// Chooses the deliveries of a turn. `None`: none of them waits any more, and turn and slots went back.
     fn choose(
         &self,
@@ -203,15 +215,7 @@ impl Engine {
         egress: &Arc<Egress>,
     ) -> Option<(Prepared, LeaseRequest)> {
         let now = self.clock.now();
-        let free = |loaded: &Loaded| -> Vec<Index> {
-            let free = loaded.deliveries.iter().filter(|delivery| {
-                delivery.state == DeliveryState::Waiting
-                    && delivery.due.0 <= now.wall.max(loaded.row.received).0.saturating_add(super::feed::SLACK_MS)
-                    && delivery.destination == work.destination
-            });
-            free.map(|delivery| delivery.index).collect()
-        };
-        let mut chosen = loaded.as_ref().map(free).unwrap_or_default();
+        let mut chosen = loaded.as_ref().map(|loaded| self.free_deliveries(loaded, &work)).unwrap_or_default();
         let room = work.granted.recipients() as usize;
         let left = u32::try_from(chosen.len().saturating_sub(room)).unwrap_or(u32::MAX);
         chosen.truncate(room);
@@ -269,6 +273,9 @@ impl Engine {
     }
 }
 
+/// How long a hop is left alone whose task panicked, in milliseconds: the next one may do the same.
+const PANIC_PAUSE_MS: u64 = 60_000;
+
 /// Counts a connection as closed when its task is over, however it ends.
 struct OpenGuard<'a> {
     engine: &'a Arc<Engine>,
@@ -277,7 +284,13 @@ struct OpenGuard<'a> {
 
 impl Drop for OpenGuard<'_> {
     fn drop(&mut self) {
-        self.engine.core().dispatch.closed(self.hop);
+        let now = self.engine.clock.now();
+        let mut core = self.engine.core();
+        if std::thread::panicking() {
+            core.dispatch.park_hop(self.hop, crate::limits::Moment::from(now).plus_ms(PANIC_PAUSE_MS));
+        }
+        core.dispatch.closed(self.hop);
+        drop(core);
         self.engine.signals.connections.notify_one();
     }
 }

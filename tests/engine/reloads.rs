@@ -1,0 +1,146 @@
+//! A reload: what waits goes by the new configuration, and keeps what it was accepted with.
+
+use outguard::delivery::credentials::Credentials;
+use outguard::delivery::settings::RouteKind;
+use outguard::dispatch::Weight;
+use outguard::store::{DeliveryState, GateKind, Reads as _};
+
+use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
+use crate::rig::process::wait_for;
+use crate::rig::sink::Sink;
+
+/// A connection alone: the order of arrival is the order of turns.
+fn in_turn(written: &mut Written) {
+    written.delivery.routes[0].concurrency = 1;
+}
+
+#[test]
+fn new_weights_hold_for_mail_that_waits() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan { adjust: in_turn, ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let order = |bed: &Bed| {
+        let before = sink.accepted().len();
+        bed.close(GateKind::All, "");
+        for n in 0..40 {
+            for account in ["light", "heavy"] {
+                bed.accept(&format!("{account}@x.example"), &recipients(&format!("{account}{n}"), 1, "a.example"));
+            }
+        }
+        bed.open(GateKind::All, "");
+        sink.wait_accepted(before + 80);
+        let heavy = sink.accepted()[before..before + 40].iter().filter(|a| a.mail_from.starts_with("heavy")).count();
+        bed.until_empty(10);
+        heavy
+    };
+    let heavy = order(&bed);
+    assert!((19..=21).contains(&heavy), "{heavy} of 40 at equal weights");
+    // The account is known here: its weight is not read anew by itself.
+    bed.close(GateKind::All, "");
+    let one = bed.accept("heavy@x.example", &recipients("one", 1, "a.example"));
+    bed.reload(&Plan {
+        adjust: |written| {
+            in_turn(written);
+            written.dispatch.weights = vec![("heavy@x.example".into(), Weight::of(300).unwrap())];
+        },
+        ..plan
+    });
+    bed.open(GateKind::All, "");
+    wait_for("the one", || bed.states(one) == [DeliveryState::Delivered]);
+    let heavy = order(&bed);
+    assert!((29..=31).contains(&heavy), "{heavy} of 40 at three times the weight");
+}
+
+fn with_logins(written: &mut Written, lines: &str) {
+    let RouteKind::Smarthost(smarthost) = &mut written.delivery.routes[0].kind else { panic!("it is a smarthost") };
+    smarthost.credentials = Credentials::parse(lines.as_bytes()).unwrap();
+}
+
+#[test]
+fn the_login_is_still_that_of_the_from_domain() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let before = Plan {
+        adjust: |w| with_logins(w, "@shop.example box@shop.example secret\n* all@x.example secret"),
+        ..Plan::to(&[&sink])
+    };
+    let bed = Bed::start(&before, &folder.path().join("q"), &clock);
+    bed.close(GateKind::All, "");
+    let destination = |bed: &Bed, id| {
+        let (_, deliveries) = bed.run(bed.store.message(id)).unwrap().unwrap();
+        deliveries[0].destination.0.to_string()
+    };
+    // Its reverse-path is of another domain, as with a list or a bounce address.
+    let from_shop = bed.accept_as("bounce@x.example", &recipients("r", 1, "a.example"), Some("shop.example"), |_| {});
+    let other = bed.accept("s@y.example", &recipients("r", 1, "a.example"));
+    assert_eq!(destination(&bed, from_shop), "to-a login=box@shop.example");
+    assert_eq!(destination(&bed, other), "to-a login=all@x.example");
+    bed.reload(&Plan {
+        adjust: |written| {
+            with_logins(written, "@shop.example new@shop.example secret\n* all@x.example secret");
+            in_turn(written);
+        },
+        ..before
+    });
+    assert_eq!(destination(&bed, from_shop), "to-a login=new@shop.example");
+    assert_eq!(destination(&bed, other), "to-a login=all@x.example");
+}
+
+#[test]
+fn mail_for_a_login_that_is_gone_waits_and_says_so() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan { adjust: |w| with_logins(w, "@shop.example box@shop.example secret"), ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let id = bed.accept("s@y.example", &recipients("r", 1, "a.example"));
+    assert_eq!(
+        bed.why(id),
+        ["waits: no login of route \"to-a\" fits the account or the From domain; add one to its credentials and \
+          reload"]
+    );
+    bed.reload(&Plan { adjust: |_| {}, ..plan });
+    bed.until_empty(10);
+    assert_eq!(bed.states(id), [DeliveryState::Delivered]);
+}
+
+#[test]
+fn what_waits_goes_by_the_new_route_and_old_connections_end() {
+    let (old, new) = (Sink::start(), Sink::start());
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan::to(&[&old]);
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.accept("s@x.example", &recipients("first", 1, "a.example"));
+    old.wait_accepted(1); // its connection is kept for the next message
+    bed.close(GateKind::All, "");
+    let waits = bed.accept("s@x.example", &recipients("waits", 1, "a.example"));
+    bed.reload(&Plan { next_hops: vec![new.address()], egresses: plan.egresses.clone(), ..plan });
+    bed.open(GateKind::All, "");
+    let after = bed.accept("s@x.example", &recipients("after", 1, "a.example"));
+    bed.until_empty(10);
+    assert_eq!(
+        (bed.states(waits), bed.states(after)),
+        (vec![DeliveryState::Delivered], vec![DeliveryState::Delivered])
+    );
+    assert_eq!((old.accepted().len(), new.accepted().len()), (1, 2));
+    wait_for("the old connection to end in order", || old.commands().iter().any(|line| line == "QUIT"));
+}
+
+#[test]
+fn limits_of_a_reload_hold_for_what_was_used_before_it() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan { account: "5/h", ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.accept("s@x.example", &recipients("r", 5, "a.example"));
+    bed.until_empty(10);
+    // A day's limit is new: what was used before it is read from the record.
+    bed.reload(&Plan {
+        adjust: |written| written.limits.account = vec!["9/h".parse().unwrap(), "7/d".parse().unwrap()],
+        ..plan
+    });
+    let id = bed.accept("s@x.example", &recipients("t", 4, "a.example"));
+    wait_for("two of them", || bed.states(id).iter().filter(|state| **state == DeliveryState::Delivered).count() == 2);
+    wait_for("the rest to wait", || bed.why(id)[0].contains("the limit account 7/d"));
+    assert_eq!(sink.accepted().iter().map(|arrival| arrival.recipients.len()).sum::<usize>(), 7);
+}

@@ -1,0 +1,265 @@
+//! What waits goes on as soon as it may, not before, and says why it waits meanwhile.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use outguard::clock::Clock as _;
+use outguard::event::Event;
+use outguard::store::{DeliveryState, Filter, Reads as _};
+
+use crate::bed::{Bed, Plan, TestClock, folder, recipients};
+use crate::rig::PATIENCE;
+use crate::rig::loopback::own_address;
+use crate::rig::process::wait_for;
+use crate::rig::sink::{Answer, Said, Sink};
+
+const MINUTE_MS: u64 = 60_000;
+
+#[test]
+fn a_connection_that_waits_is_told_of_each_message() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan { adjust: |written| written.delivery.routes[0].concurrency = 1, ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    for n in 0..150 {
+        bed.accept("s@x.example", &recipients(&n.to_string(), 1, "a.example"));
+        while sink.arrivals().len() <= n {
+            std::hint::spin_loop();
+        }
+        // The next one comes while the connection looks for work, goes to sleep, sleeps.
+        std::thread::sleep(Duration::from_micros(n as u64 * 97 % 3_000));
+    }
+    // One that had missed a word would have gone after its idle time, and another had come in its place.
+    assert_eq!(sink.connections(), 1);
+}
+
+#[test]
+fn slots_that_come_back_go_to_who_waits_for_them() {
+    let (asked, answer) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let busy = {
+        let (asked, answer) = (asked.clone(), answer.clone());
+        Sink::scripted(move |said| match said {
+            Said::Rcpt(to) if to.starts_with("first") => {
+                asked.store(true, Ordering::SeqCst);
+                wait_for("leave to answer", || answer.load(Ordering::SeqCst));
+                Answer::say("450 4.2.1 not now")
+            }
+            _ => Answer::Usual,
+        })
+    };
+    let other = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan { account: "2/h", ..Plan::to(&[&busy, &other]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.accept("s@x.example", &recipients("first", 2, "a.example"));
+    wait_for("both slots to be leased", || asked.load(Ordering::SeqCst));
+    let second = bed.accept("s@x.example", &recipients("second", 2, "b.example"));
+    wait_for("the other to be refused a slot", || bed.why(second)[0].contains("waits for a slot"));
+    assert_eq!(
+        bed.why(second),
+        [
+            "waits for a slot: the limit account 2/h of account s@x.example is used up; when one is free cannot be said yet"
+        ]
+    );
+    // No content left, so both slots are free again, and no clock was moved.
+    answer.store(true, Ordering::SeqCst);
+    wait_for("the other message to leave", || bed.states(second) == [DeliveryState::Delivered; 2]);
+}
+
+#[test]
+fn a_destination_that_asked_for_patience_is_left_alone_whatever_slots_come_back() {
+    let patient = Arc::new(AtomicBool::new(false));
+    let slow = {
+        let patient = patient.clone();
+        Sink::scripted(move |said| match said {
+            Said::Rcpt(_) if !patient.load(Ordering::SeqCst) => {
+                Answer::say("451 4.7.650 temporarily rate limited due to IP reputation")
+            }
+            _ => Answer::Usual,
+        })
+    };
+    let (folder, clock) = (folder(), TestClock::new());
+    let bed = Bed::start(&Plan::to(&[&slow]), &folder.path().join("q"), &clock);
+    let first = bed.accept("s@x.example", &recipients("first", 1, "a.example"));
+    wait_for("the refusal", || bed.run(bed.store.message(first)).unwrap().unwrap().1[0].attempts == 1);
+    patient.store(true, Ordering::SeqCst);
+    let said = clock.now();
+    let mails = || slow.commands().iter().filter(|line| line.starts_with("MAIL")).count();
+    for n in 0..29 {
+        // Each gives its slots back as long as nothing leaves; and all are retried long before the pause is over.
+        let id = bed.accept("t@x.example", &recipients(&format!("n{n}"), 1, "a.example"));
+        clock.advance(10_000);
+        bed.poke();
+        std::thread::sleep(Duration::from_millis(10));
+        assert_eq!(mails(), 1, "{} s after it asked for patience", (clock.now().boot.0 - said.boot.0) / 1_000);
+        assert!(bed.why(id)[0].contains("is left alone until"), "{:?}", bed.why(id));
+        assert!(bed.why(id)[0].contains("rate limited due to IP reputation"), "{:?}", bed.why(id));
+    }
+    bed.until_empty(60);
+    assert_eq!(slow.accepted().len(), 30);
+}
+
+/// Until so many are here at once.
+struct Meeting(Mutex<u32>, Condvar);
+
+impl Meeting {
+    fn of(&self, many: u32) {
+        let mut here = self.0.lock().unwrap();
+        *here += 1;
+        self.1.notify_all();
+        let (_here, late) = self.1.wait_timeout_while(here, PATIENCE, |here| *here < many).unwrap();
+        assert!(!late.timed_out(), "they never were there at once");
+    }
+}
+
+#[test]
+fn a_destination_that_lets_few_connections_in_is_given_more_again() {
+    let (narrow, meet) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+    let meeting = Arc::new(Meeting(Mutex::new(0), Condvar::new()));
+    let connected = AtomicU32::new(0);
+    let sink = {
+        let (narrow, meet, meeting) = (narrow.clone(), meet.clone(), meeting.clone());
+        Sink::scripted(move |said| match said {
+            Said::Connect if connected.fetch_add(1, Ordering::SeqCst) > 0 && narrow.load(Ordering::SeqCst) => {
+                Answer::say("421 4.7.0 too many connections")
+            }
+            Said::Content(..) if meet.load(Ordering::SeqCst) => {
+                meeting.of(3);
+                Answer::Usual
+            }
+            Said::Content(..) => Answer::After(Duration::from_millis(200), Box::new(Answer::Usual)),
+            _ => Answer::Usual,
+        })
+    };
+    let (folder, clock) = (folder(), TestClock::new());
+    let bed = Bed::start(&Plan::to(&[&sink]), &folder.path().join("q"), &clock);
+    let three = |mark: &str| {
+        for n in 0..3 {
+            bed.accept(&format!("s{n}@x.example"), &recipients(&format!("{mark}{n}"), 1, "a.example"));
+        }
+    };
+    three("few");
+    sink.wait_accepted(3);
+    let tried = sink.connections();
+    assert!(tried > 1, "more than one was tried");
+    // It lets them in again, and after a minute it is asked.
+    narrow.store(false, Ordering::SeqCst);
+    meet.store(true, Ordering::SeqCst);
+    clock.advance(MINUTE_MS + 1_000);
+    three("many");
+    bed.until_empty(120);
+    assert_eq!(sink.accepted().len(), 6, "the three went side by side");
+}
+
+#[test]
+fn an_egress_that_the_next_hop_calls_used_up_has_no_slots_for_an_hour() {
+    let egresses = vec![IpAddr::from(own_address()), IpAddr::from(own_address())];
+    let full = Arc::new(AtomicBool::new(true));
+    let sink = {
+        let full = full.clone();
+        Sink::scripted(move |said| match said {
+            // Whichever comes first.
+            Said::Mail(from) if !from.is_empty() && full.swap(false, Ordering::SeqCst) => {
+                Answer::say("555 hourly limit exceeded")
+            }
+            _ => Answer::Usual,
+        })
+    };
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan {
+        egresses: egresses.clone(),
+        adjust: |written| written.delivery.routes[0].concurrency = 1,
+        ..Plan::to(&[&sink])
+    };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let first = bed.accept("s@x.example", &recipients("first", 1, "a.example"));
+    wait_for("the refusal", || bed.run(bed.store.message(first)).unwrap().unwrap().1[0].attempts == 1);
+    let uses = bed.engine.limit_uses();
+    let filled = uses.iter().find(|limit| limit.used > 0).expect("the slots of one egress are used up");
+    assert_eq!((filled.kind.as_str(), filled.used, filled.slots), ("egress", 1_000, 1_000));
+    let said = clock.now();
+    assert!(filled.next_slot.is_some_and(|at| at.0 >= said.wall.0 + 59 * MINUTE_MS));
+    let closed: IpAddr = filled.key.parse().unwrap();
+    // The other one goes on meanwhile.
+    for n in 0..13 {
+        clock.advance(4 * MINUTE_MS);
+        bed.accept("s@x.example", &recipients(&format!("n{n}"), 1, "a.example"));
+        bed.until_empty(30);
+    }
+    assert!(clock.now().boot.0 < said.boot.0 + 60 * MINUTE_MS, "the hour is not over yet");
+    assert!(sink.accepted().len() == 14 && sink.accepted().iter().all(|arrival| arrival.egress != closed));
+    bed.close(outguard::store::GateKind::Egress, &egresses.iter().find(|e| **e != closed).unwrap().to_string());
+    let last = bed.accept("s@x.example", &recipients("last", 1, "a.example"));
+    wait_for("it to say why it waits", || bed.why(last)[0].contains("waits for a slot: the limit egress 1000/h"));
+    clock.advance(12 * MINUTE_MS);
+    bed.until_empty(30);
+    assert_eq!(sink.accepted().last().unwrap().egress, closed);
+    let told = bed.events().iter().filter(|event| matches!(event, Event::NextHopTrouble { .. })).count();
+    assert_eq!(told, 1);
+}
+
+#[test]
+fn pace_is_named_with_its_rate_and_the_time() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan { adjust: |written| written.pace.egress = "1/m burst 1".parse().ok(), ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.accept("s@x.example", &recipients("first", 1, "a.example"));
+    sink.wait_accepted(1);
+    let second = bed.accept("s@x.example", &recipients("second", 1, "a.example"));
+    wait_for("it to say why it waits", || bed.why(second)[0].starts_with("waits for pace: 1/m burst 1 of egress 127."));
+    assert!(bed.why(second)[0].contains("; the next goes at 2030-"), "{:?}", bed.why(second));
+    // Mail of another account to the same place says so too.
+    let third = bed.accept("t@x.example", &recipients("third", 1, "a.example"));
+    wait_for("it to say so too", || bed.why(third)[0].starts_with("waits for pace: 1/m burst 1 of egress 127."));
+    bed.until_empty(130);
+}
+
+#[test]
+fn a_flush_tries_a_dead_next_hop_at_once() {
+    let address = SocketAddr::from((own_address(), 2525));
+    let nobody = Sink::start(); // to be routed to in its place
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan { next_hops: vec![address], ..Plan::to(&[&nobody]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let id = bed.accept("s@x.example", &recipients("r", 1, "a.example"));
+    wait_for("it to be put off", || {
+        bed.run(bed.store.message(id)).unwrap().unwrap().1[0]
+            .last_reply
+            .as_ref()
+            .is_some_and(|r| r.contains("not reached"))
+    });
+    let sink = Sink::start_at(address, None, |_| Answer::Usual);
+    bed.run(bed.engine.flush(Filter::default())).unwrap();
+    sink.wait_accepted(1); // the clock stood still
+    bed.until_empty(10);
+}
+
+#[test]
+fn a_flood_leaves_the_turn_and_the_last_slots_to_others() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan =
+        Plan { egress: "100/h", adjust: |written| written.delivery.routes[0].concurrency = 1, ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.close(outguard::store::GateKind::All, "");
+    for n in 0..300 {
+        bed.accept("flood@x.example", &recipients(&format!("f{n}"), 1, "a.example"));
+    }
+    let letter = bed.accept("letter@x.example", &recipients("letter", 1, "a.example"));
+    bed.open(outguard::store::GateKind::All, "");
+    wait_for("the letter", || bed.states(letter) == [DeliveryState::Delivered]);
+    let before = sink.accepted().iter().position(|arrival| arrival.mail_from.starts_with("letter")).unwrap();
+    assert!(before <= 2, "{before} of the flood went first");
+    // The flood takes what it may of the hour, and another's letter has a slot of the last tenth.
+    sink.wait_accepted(90);
+    wait_for("the flood to be stopped", || {
+        bed.waits().values().flatten().any(|why| why.contains("the limit egress 100/h"))
+    });
+    assert_eq!(sink.accepted().len(), 90);
+    let late = bed.accept("late@x.example", &recipients("late", 1, "a.example"));
+    wait_for("the late letter", || bed.states(late) == [DeliveryState::Delivered]);
+    assert_eq!(sink.accepted().len(), 91);
+}
