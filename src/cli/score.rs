@@ -7,13 +7,14 @@ use serde::Serialize;
 
 use super::arguments::{Arguments, CONFIG_PATH, Look, ScoreArguments};
 use super::exit::Failed;
+use super::show::decision;
 use super::{json_line, mailbox};
 use crate::account::{Account, AccountSource};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, WallMs};
 use crate::config::Config;
 use crate::guard::{Decision, Sender, Verdict};
 use crate::mail::Visible;
-use crate::message::{Bounds, Message};
+use crate::message::{Bounds, DateField, Message};
 use crate::score::behaviour::Assessment;
 use crate::score::scorer::Scorer;
 use crate::score::{Submission, allow::Allow};
@@ -50,13 +51,14 @@ pub(super) fn run(arguments: &Arguments, asked: &ScoreArguments, out: &mut dyn W
         let bytes = if path == Path::new("-") { standard_input()? } else { std::fs::read(path)? };
         for (index, message) in mailbox::messages(&bytes).into_iter().enumerate() {
             let message = Message::parse(message, &Bounds::default());
+            let at = written_at(&message, clock.now().wall);
             let submission = Submission {
                 message: &message,
                 envelope: None,
                 account: account.as_ref(),
                 source: account.as_ref().map(|_| AccountSource::Login),
                 client: None,
-                at: clock.now().wall,
+                at,
             };
             let (verdict, probability) = judge(&scorer, &submission);
             let judged = Judged { file: &name, number: index + 1, verdict: &verdict, probability };
@@ -69,6 +71,16 @@ pub(super) fn run(arguments: &Arguments, asked: &ScoreArguments, out: &mut dyn W
     Ok(())
 }
 
+/// When it was submitted, as far as a file tells: mail of an archive is judged as on the day that it names.
+fn written_at(message: &Message, now: WallMs) -> WallMs {
+    match message.date {
+        DateField::At { unix_s, .. } => {
+            u64::try_from(unix_s).map_or(now, |seconds| WallMs(seconds.saturating_mul(1_000)).min(now))
+        }
+        DateField::Missing | DateField::Broken => now,
+    }
+}
+
 fn judge(scorer: &Scorer, submission: &Submission<'_>) -> (Verdict, f64) {
     let content = scorer.content(submission, None);
     let thresholds = scorer.settings().thresholds(submission.account, &[]);
@@ -79,11 +91,7 @@ fn judge(scorer: &Scorer, submission: &Submission<'_>) -> (Verdict, f64) {
 }
 
 fn print(judged: &Judged<'_>, out: &mut dyn Write) -> Result<(), Failed> {
-    let decision = match judged.verdict.decision {
-        Decision::Send => "send",
-        Decision::Hold => "hold",
-        Decision::Reject => "reject",
-    };
+    let decision = decision(judged.verdict.decision);
     let file = Visible(judged.file);
     let number = if judged.number > 1 { format!(" ({})", judged.number) } else { String::new() };
     writeln!(out, "{file}{number}: {} points, {decision}", judged.verdict.score_points)?;

@@ -9,6 +9,7 @@ use super::moment::{local, local_or_dash, size, utc};
 use super::table::Table;
 use crate::api::WhyLine;
 use crate::api::view::{EventView, MessageDetail, MessageView};
+use crate::guard::Decision;
 use crate::mail::Visible;
 use crate::store::DeliveryState;
 
@@ -59,8 +60,12 @@ fn head(message: &MessageView, out: &mut dyn Write) -> io::Result<()> {
     if let Some(id) = &message.report_on {
         line("report", &format!("on {id}"))?;
     }
-    for reason in &message.verdict.reasons {
-        line("verdict", &format!("{:+} {}", reason.points, reason.sentence))?;
+    let verdict = &message.verdict;
+    if !verdict.reasons.is_empty() || verdict.decision != Decision::Send {
+        line("verdict", &format!("{}, {} points", decision(verdict.decision), verdict.score_points))?;
+    }
+    for reason in &verdict.reasons {
+        line("", &format!("{:+5}  {}  {}", reason.points, reason.name, reason.sentence))?;
     }
     Ok(())
 }
@@ -82,6 +87,15 @@ fn deliveries(detail: &MessageDetail, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "  and {} more recipients (--json lists them all)", all.len() - RECIPIENTS_SHOWN_MAX)?;
     }
     Ok(())
+}
+
+/// The word of a decision for people.
+pub(super) fn decision(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Send => "send",
+        Decision::Hold => "hold",
+        Decision::Reject => "reject",
+    }
 }
 
 /// The word of a state for people.

@@ -39,6 +39,13 @@ pub enum Why {
     },
     /// A gate stands.
     Held(Gate),
+    /// It is held itself until a person decides.
+    Unreleased {
+        /// The message.
+        id: QueueId,
+        /// Why it is held, in a few words.
+        reason: Box<str>,
+    },
     /// Others are before it.
     Turn {
         /// Recipients that leave before it, as things stand.
@@ -98,6 +105,11 @@ impl fmt::Display for Why {
                     None => f.write_str("; it stays until it is opened"),
                 }
             }
+            Self::Unreleased { id, reason } => write!(
+                f,
+                "held for a person: {}; `outguard queue release {id}` lets it go, `outguard queue remove {id}` ends it",
+                Shown(reason)
+            ),
             Self::Turn { ahead: 0 } => f.write_str("waits for its turn; it is next"),
             Self::Turn { ahead } => write!(f, "waits for its turn; about {ahead} recipients go before it"),
             Self::NextHopBusy { next_hop, until: Some(until) } => {
@@ -245,6 +257,10 @@ mod tests {
             (
                 Why::Held(gate),
                 "held by a gate before account a@b.example, closed by eva: spam\\nrun; it stays until it is opened",
+            ),
+            (
+                Why::Unreleased { id: QueueId::new(7).unwrap(), reason: "354 points: a link\nlies".into() },
+                "held for a person: 354 points: a link\\nlies; `outguard queue release 0000000007` lets it go, `outguard queue remove 0000000007` ends it",
             ),
             (
                 Why::Paced { pace: "60/h burst 1 of egress 192.0.2.1".into(), until: at },

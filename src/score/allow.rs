@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Submission;
 use super::behaviour::Template;
-use super::behaviour::footprint::list_id;
+use super::behaviour::{list_id, list_id_of};
 use crate::account::Account;
 use crate::clock::WallMs;
 use crate::reason::Reason;
@@ -95,8 +95,8 @@ impl Allow {
         why: &str,
         now: WallMs,
     ) -> Result<&Rule, AllowError> {
-        let list = scope.list.as_deref().map(|list| clean(list.trim().trim_matches(['<', '>'])).to_lowercase());
-        let scope = Scope { list: list.filter(|list| !list.is_empty()), ..scope };
+        let list = scope.list.as_deref().and_then(|list| list_id_of(&clean(list)));
+        let scope = Scope { list, ..scope };
         if scope == Scope::default() {
             return Err(AllowError::Everything);
         }
@@ -221,6 +221,7 @@ mod tests {
             (Scope { account: own.clone(), ..scope() }, true, "the account"),
             (Scope { account: Some(Account::named("other@shop.example")), ..scope() }, false, "another account"),
             (Scope { list: Some("<news.shop.example>".into()), ..scope() }, true, "the list"),
+            (Scope { list: Some("Weekly News <news.shop.example>".into()), ..scope() }, true, "the field as it stands"),
             (Scope { list: Some("news".into()), ..scope() }, false, "a part of its name"),
             (Scope { template: Some(Template::of(&message)), ..scope() }, true, "the template"),
             (Scope { template: Some(Template(1)), ..scope() }, false, "another template"),

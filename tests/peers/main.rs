@@ -10,6 +10,7 @@
 mod rig;
 
 mod bodies;
+mod judging;
 mod lifecycle;
 mod postfix_client;
 mod reports;

@@ -57,15 +57,12 @@ impl Core {
             DeliveryState::Delivered | DeliveryState::Bounced | DeliveryState::Removed => return None,
             DeliveryState::UnderWay => return Some((Why::UnderWay, None)),
             DeliveryState::Held => {
-                let by_verdict = row.verdict.reasons.first().map(|reason| reason.sentence.to_string());
-                let reason = delivery.last_reply.clone().or(by_verdict).unwrap_or_default();
-                let gate = WhyGate {
-                    before: format!("message {}", row.id).into(),
-                    by: "outguard".into(),
-                    reason: reason.into(),
-                    until: None,
+                let by_verdict = || match row.verdict.reasons.first() {
+                    Some(reason) => format!("{} points: {}", row.verdict.score_points, reason.sentence),
+                    None => "an operator's word".to_owned(),
                 };
-                return Some((Why::Held(gate), None));
+                let reason = delivery.last_reply.clone().unwrap_or_else(by_verdict).into();
+                return Some((Why::Unreleased { id: row.id, reason }, None));
             }
             DeliveryState::Waiting => {}
         }

@@ -9,7 +9,7 @@ use crate::mail::{Envelope, QueueId};
 use crate::message::{Bounds, Message};
 use crate::score::Submission;
 use crate::score::allow::{AllowError, Rule, Scope};
-use crate::score::behaviour::{Footprint, Outcome, Template};
+use crate::score::behaviour::{Footprint, Outcome, Template, list_id};
 use crate::score::model::features::{Features, Words};
 use crate::score::model::taught::{Lesson, LessonError, Sketch};
 use crate::score::model::train::Label;
@@ -193,7 +193,7 @@ impl Stored {
 
     /// What an allow rule for more of its kind names: its account, and its list or else its template.
     pub(in crate::daemon) fn scope(&self) -> Scope {
-        let list = self.message.field("List-Id").map(str::to_owned);
+        let list = list_id(&self.message);
         let template = list.is_none().then(|| Template::of(&self.message));
         Scope { account: Some(self.row.account.clone()), list, template }
     }

@@ -212,9 +212,13 @@ fn series(message: &Message, from: u32, program: u32) -> u32 {
     short(7, &bytes)
 }
 
-/// The identifier of a List-Id field (RFC 2919 2), in lower case.
-pub(in crate::score) fn list_id(message: &Message) -> Option<String> {
-    let field = message.field("List-Id")?;
+/// The identifier of a message's List-Id field (RFC 2919 2), in lower case.
+pub fn list_id(message: &Message) -> Option<String> {
+    list_id_of(message.field("List-Id")?)
+}
+
+/// The identifier in the text of such a field, or the text itself where nothing is in angle brackets.
+pub fn list_id_of(field: &str) -> Option<String> {
     let inside = field.rsplit_once('<').map_or(field, |(_, rest)| rest.split('>').next().unwrap_or(rest));
     let id = inside.trim().to_lowercase();
     (!id.is_empty()).then_some(id)

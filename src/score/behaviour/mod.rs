@@ -10,7 +10,7 @@
 mod accounts;
 pub(in crate::score) mod bytes;
 mod facet;
-pub(in crate::score) mod footprint;
+mod footprint;
 mod habit;
 mod known;
 pub(in crate::score) mod language;
@@ -21,7 +21,7 @@ pub(in crate::score) mod share;
 mod signals;
 mod usual;
 
-pub use footprint::{Footprint, Template};
+pub use footprint::{Footprint, Template, list_id, list_id_of};
 pub use habit::Judged;
 pub use settings::{BehaviourSettings, Suspend, Weigh};
 
