@@ -5,8 +5,16 @@
 //! leave, our signature among them. Nothing here decides: the guard weighs what is found. DNS trouble is an outcome of
 //! its own and never holds mail. Read [`settings`] first.
 
+pub mod arc;
+pub mod author;
 pub mod dkim;
+pub mod dmarc;
 pub mod dns;
+pub mod facts;
+pub mod gather;
 pub mod settings;
 pub mod sign;
 pub mod spf;
+pub mod verdict;
+
+pub use settings::AlignSettings;

@@ -1,8 +1,9 @@
 //! What is asked of alignment, and what each verdict does.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::secret::Secret;
 
 /// `[align]`, `[signing]` and `[[dkim]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +46,8 @@ pub enum DiscoverySettings {
     Both,
 }
 
-/// What is done about a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is done about a message. In order of weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deed {
     /// It goes, and the reason is noted.
     Send,
@@ -180,8 +181,8 @@ pub struct DkimKeySettings {
     pub domain: String,
     /// The selector (`s=`).
     pub selector: String,
-    /// A PEM file: PKCS #8 of an RSA or Ed25519 key, or PKCS #1 of an RSA key.
-    pub key_file: PathBuf,
+    /// The private key as PEM: PKCS #8 of an RSA or Ed25519 key, or PKCS #1 of an RSA key.
+    pub key: Secret,
     /// Which From domains it signs for.
     pub covers: Covers,
 }

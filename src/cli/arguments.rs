@@ -71,6 +71,9 @@ pub enum Command {
     /// Let mail pass whatever its score.
     #[command(subcommand)]
     Allow(AllowCommand),
+    /// Keys that sign outgoing mail.
+    #[command(subcommand)]
+    Dkim(DkimCommand),
     /// Make a line of the password file for AUTH; the password is read from standard input.
     Password(PasswordArguments),
     /// Make a model for the scoring of text from labelled mail, or measure one.
@@ -296,6 +299,45 @@ pub struct TraceArguments {
 pub struct PasswordArguments {
     /// The name that clients log in with.
     pub user: String,
+}
+
+/// `outguard dkim`.
+#[derive(Debug, Subcommand)]
+pub enum DkimCommand {
+    /// Make a key, and print the record to publish and the lines for the configuration.
+    Keygen(KeygenArguments),
+    /// Print the records of the keys in the configuration.
+    Record {
+        /// Only of this domain.
+        domain: Option<String>,
+    },
+}
+
+/// `outguard dkim keygen`.
+#[derive(Debug, Args)]
+pub struct KeygenArguments {
+    /// The domain that signs.
+    pub domain: String,
+    /// The name under which the key is published [default: og and this month, such as og202611].
+    #[arg(long)]
+    pub selector: Option<String>,
+    /// What kind of key. Not all receivers know Ed25519: use it beside RSA.
+    #[arg(long, default_value = "rsa")]
+    pub kind: DkimKind,
+    /// Where the key is written to.
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/outguard/dkim")]
+    pub folder: PathBuf,
+}
+
+/// A kind of key, as a word of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DkimKind {
+    /// RSA with 2048 bits.
+    Rsa,
+    /// Ed25519.
+    Ed25519,
+    /// One of each, under two selectors.
+    Both,
 }
 
 /// `outguard demo`.

@@ -10,6 +10,7 @@ mod allow;
 pub mod arguments;
 mod check;
 mod demo;
+mod dkim;
 pub mod exit;
 mod hold;
 mod limits;
@@ -60,6 +61,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Train(asked) => train::run(asked, out),
         Command::Score(asked) => score::run(arguments, asked, out),
         Command::Password(user) => password::run(user, out),
+        Command::Dkim(command) => dkim::run(arguments, command, out),
         Command::Status
         | Command::Queue(_)
         | Command::Hold(_)
@@ -94,6 +96,7 @@ async fn asked(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed>
         | Command::Check(_)
         | Command::Demo(_)
         | Command::Password(_)
+        | Command::Dkim(_)
         | Command::Train(_)
         | Command::Score(_) => Ok(()),
     }

@@ -9,6 +9,7 @@
 //! Read [`reader`] first.
 
 mod account;
+mod align;
 mod api;
 mod behaviour;
 mod delivery;

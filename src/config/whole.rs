@@ -8,8 +8,9 @@ use super::reader::{Purpose, Reading, key};
 use super::record::Record;
 use super::source::{CONFIG_BYTES_MAX, Source};
 use super::surroundings::{Machine, Surroundings};
-use super::{account, api, delivery, dispatch, intake, limits, score, scorers, store};
+use super::{account, align, api, delivery, dispatch, intake, limits, score, scorers, store};
 use crate::account::AccountSettings;
+use crate::align::AlignSettings;
 use crate::api::ApiSettings;
 use crate::delivery::settings::DeliverySettings;
 use crate::dispatch::DispatchSettings;
@@ -43,6 +44,8 @@ pub struct Config {
     pub behaviour: BehaviourSettings,
     /// `[scorers]`.
     pub scorers: OtherSettings,
+    /// `[align]`, `[signing]`, `[[dkim]]`.
+    pub align: AlignSettings,
     /// `[account]`.
     pub account: AccountSettings,
     /// `[control]`.
@@ -127,6 +130,7 @@ impl Config {
         let dispatch = dispatch::read(&mut root);
         let delivery = delivery::read(&mut root);
         let (judging, behaviour) = score::read(&mut root);
+        let servers = delivery.dns.servers.clone();
         let config = Self {
             user,
             intake,
@@ -137,6 +141,7 @@ impl Config {
             score: judging,
             behaviour,
             scorers: scorers::read(&mut root),
+            align: align::read(&mut root, &servers),
             account: account::read(&mut root),
             api: api::read(&mut root),
             log: log::read(&mut root),

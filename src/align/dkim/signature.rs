@@ -73,11 +73,11 @@ impl Signature {
         if tags.get("v") != Some("1") {
             return Err("its version is not 1");
         }
-        Self::of_tags(&tags)
+        Self::of_tags(&tags, tags.get("i"))
     }
 
-    /// The part that ARC's message signature shares (RFC 8617 4.1.2).
-    pub(crate) fn of_tags(tags: &Tags<'_>) -> Result<Self, &'static str> {
+    /// The part that ARC's message signature shares (RFC 8617 4.1.2), where `i=` is something else.
+    pub(crate) fn of_tags(tags: &Tags<'_>, identity: Option<&str>) -> Result<Self, &'static str> {
         let needed = |name, fault| tags.get(name).filter(|value| !value.is_empty()).ok_or(fault);
         let algorithm = Algorithm::named(needed("a", "a= is missing")?).ok_or("its algorithm is not known")?;
         let domain = name_of(needed("d", "d= is missing")?).ok_or("d= is no domain")?;
@@ -89,7 +89,7 @@ impl Signature {
         }
         let body_hash = base64(needed("bh", "bh= is missing")?).ok_or("bh= is no base64")?;
         let signature = base64(needed("b", "b= is missing")?).ok_or("b= is no base64")?;
-        let identity_domain = match tags.get("i") {
+        let identity_domain = match identity {
             None => domain.clone(),
             Some(i) => name_of(i.rsplit_once('@').ok_or("i= has no @")?.1).ok_or("i= has no domain")?,
         };

@@ -124,6 +124,18 @@ pub(crate) fn body_hash(leaving: &Leaving<'_>, form: Form, length: Option<u64>) 
     (digest.as_ref().try_into().expect("SHA-256 has 32 bytes"), whole)
 }
 
+/// Checks ARC's message signature, which is one like ours (RFC 8617 4.1.2).
+pub(crate) async fn check_seal_of_message(
+    dns: &dyn Lookup,
+    leaving: &Leaving<'_>,
+    field: RawField<'_>,
+    signature: &Signature,
+    now_s: u64,
+) -> Checked {
+    let mut bodies = Bodies { leaving, known: Vec::new() };
+    check_one(dns, leaving, &mut bodies, field, signature, now_s).await
+}
+
 async fn check_one(
     dns: &dyn Lookup,
     leaving: &Leaving<'_>,

@@ -56,6 +56,16 @@ pub(super) fn names(leaving: &Leaving<'_>, further: &[String]) -> Vec<String> {
     names
 }
 
+/// What a forwarder's signature lists: what stands there, and the signatures that it found (RFC 8617 5.1.2). A forwarder's
+/// own fields are not forbidden to those after it.
+pub(in crate::align) fn sealed(leaving: &Leaving<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    for name in OVERSIGNED.into_iter().chain(SIGNED).chain(["DKIM-Signature"]) {
+        names.extend(std::iter::repeat_n(name.to_owned(), leaving.count(name).min(SAME_MAX)));
+    }
+    names
+}
+
 fn is_listed(name: &str) -> bool {
     OVERSIGNED.iter().chain(&SIGNED).any(|known| known.eq_ignore_ascii_case(name))
 }

@@ -1,8 +1,6 @@
-//! Private keys: read from PEM files, made anew, and the record that publishes them.
+//! Private keys: read from PEM, made anew, and the record that publishes them.
 
 use std::fmt;
-use std::io::Read as _;
-use std::path::Path;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -16,8 +14,6 @@ use crate::align::dkim::key::PublicKey;
 use crate::align::dkim::tags::to_base64;
 use crate::align::dkim::{Algorithm, KeyRecord};
 
-/// A longer key file is none.
-const FILE_BYTES_MAX: u64 = 64 << 10;
 /// Strings of a TXT record hold at most so many bytes (RFC 1035 3.3.14).
 const STRING_BYTES_MAX: usize = 255;
 
@@ -60,9 +56,6 @@ impl fmt::Debug for PrivateKey {
 /// Why a key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The file cannot be read.
-    #[error("cannot be read: {0}")]
-    Read(Box<str>),
     /// It is no PEM file of a private key.
     #[error("is no PEM file of a private key that has no passphrase")]
     NotPem,
@@ -75,18 +68,6 @@ pub enum KeyError {
 }
 
 impl PrivateKey {
-    /// Reads a PEM file.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let read = |error: std::io::Error| KeyError::Read(error.to_string().into());
-        let file = std::fs::File::open(path).map_err(read)?;
-        let mut pem = Zeroizing::new(Vec::new());
-        file.take(FILE_BYTES_MAX).read_to_end(&mut pem).map_err(read)?;
-        Self::of_pem(&pem)
-    }
-
     /// Takes a key in PEM: PKCS #8 (`PRIVATE KEY`) or PKCS #1 (`RSA PRIVATE KEY`).
     ///
     /// # Errors

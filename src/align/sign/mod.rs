@@ -2,19 +2,18 @@
 //!
 //! A key signs for the From domains that it covers and for no other. Where a domain has an RSA and an Ed25519 key, both
 //! sign. Header fields are over-signed, so that a second From or Subject put on a copy breaks the signature. Keys are read
-//! once and on reload ([`Signer::load`]); no key, part of a key or file's text appears in an error. Read [`Signer::sign`]
+//! with the configuration, and on reload; no key, part of a key or file's text appears in an error. Read [`Signer::sign`]
 //! first, then [`fields`] for what is signed.
 
 pub mod fields;
 pub mod key;
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use super::dkim::signature::{is_under, signed_form};
 use super::dkim::tags::to_base64;
 use super::dkim::verify::body_hash;
-use super::dkim::{Form, Leaving, Signature};
+use super::dkim::{Algorithm, Form, Leaving, Signature};
 use super::settings::{Covers, DkimKeySettings, ExistingSignature, SigningSettings};
 use crate::clock::WallMs;
 
@@ -43,29 +42,29 @@ pub struct SigningKey {
     key: PrivateKey,
 }
 
-/// A key file cannot be used.
+/// A key cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {error}; mail of {domain} is not signed with it; `outguard dkim keygen {domain}` makes a key", path.display())]
-pub struct KeyFileError {
+#[error("the key {selector} of {domain} {error}; `outguard dkim keygen {domain}` makes one")]
+pub struct KeyFault {
     /// Whose key.
     pub domain: String,
-    /// Which file.
-    pub path: PathBuf,
+    /// Which of them.
+    pub selector: String,
     /// What is wrong.
     pub error: KeyError,
 }
 
 impl Signer {
-    /// Reads all key files.
+    /// Takes the keys of the settings.
     ///
     /// # Errors
     /// The first that cannot be used: nothing is signed with half of the keys.
-    pub fn load(settings: &SigningSettings) -> Result<Self, KeyFileError> {
+    pub fn new(settings: &SigningSettings) -> Result<Self, KeyFault> {
         let load = |key: &DkimKeySettings| {
-            let loaded = PrivateKey::read(&key.key_file);
-            loaded.map(|loaded| SigningKey::new(key, loaded)).map_err(|error| KeyFileError {
+            let loaded = PrivateKey::of_pem(key.key.reveal());
+            loaded.map(|loaded| SigningKey::new(key, loaded)).map_err(|error| KeyFault {
                 domain: key.domain.clone(),
-                path: key.key_file.clone(),
+                selector: key.selector.clone(),
                 error,
             })
         };
@@ -88,12 +87,27 @@ impl Signer {
         !self.keys_for(from_domain).is_empty()
     }
 
+    /// The key that seals forwarded mail (`seal_domain`): its first RSA key, for seals know no other kind (RFC 8617 4.1).
+    pub fn sealer(&self) -> Option<&SigningKey> {
+        let domain = self.settings.seal_domain.as_deref()?;
+        self.keys.iter().find(|key| *key.domain == *domain && key.key.kind() == KeyKind::Rsa)
+    }
+
     /// Signs a message given in pieces that follow each other: the rest of our prefix, then the received bytes.
     ///
     /// Returns whole header fields to be put before the pieces; nothing where no key covers the From domain, where a
     /// signature stands that is to be left alone, or where the header is too long to be looked at.
     pub fn sign(&self, pieces: &[&[u8]], from_domain: &str, at: WallMs) -> Vec<u8> {
-        let keys = self.keys_for(from_domain);
+        self.sign_with(&self.keys_for(from_domain), pieces, at)
+    }
+
+    /// Signs with every key, whatever From says: another's signature.
+    #[cfg(test)]
+    pub(crate) fn sign_with_all(&self, pieces: &[&[u8]], at: WallMs) -> Vec<u8> {
+        self.sign_with(&self.keys.iter().collect::<Vec<_>>(), pieces, at)
+    }
+
+    fn sign_with(&self, keys: &[&SigningKey], pieces: &[&[u8]], at: WallMs) -> Vec<u8> {
         if keys.is_empty() {
             return Vec::new();
         }
@@ -186,6 +200,21 @@ impl SigningKey {
         self.key.record()
     }
 
+    /// What kind of key it is.
+    pub fn kind(&self) -> KeyKind {
+        self.key.kind()
+    }
+
+    /// What it signs with.
+    pub fn algorithm(&self) -> Algorithm {
+        self.key.kind().algorithm()
+    }
+
+    /// The signature over canonical bytes.
+    pub(super) fn sign(&self, input: &[u8]) -> Option<Vec<u8>> {
+        self.key.sign(input)
+    }
+
     fn covers(&self, from_domain: &str) -> bool {
         match self.covers {
             Covers::Subdomains => is_under(from_domain, &self.domain),
@@ -211,7 +240,7 @@ impl SigningKey {
 }
 
 /// Base64 in lines; white space in it does not count.
-fn fold_base64(bytes: &[u8], into: &mut Vec<u8>) {
+pub(super) fn fold_base64(bytes: &[u8], into: &mut Vec<u8>) {
     let text = to_base64(bytes);
     for (n, line) in text.as_bytes().chunks(LINE_BYTES_MAX - 4).enumerate() {
         if n > 0 {

@@ -1,0 +1,282 @@
+//! `[align]`, `[signing]` and `[[dkim]]`: what receivers will find, and our own signature.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::item::{Fault, Item, Place, Setting};
+use super::reader::{TableReader, key};
+use super::secrets::SecretSetting;
+use super::values::{Size, expected, words};
+use crate::align::settings::{
+    AlignDnsSettings, AlignSettings, Covers, Deed, Deeds, DiscoverySettings, DkimKeySettings, Dnssec,
+    ExistingSignature, Judge, SigningSettings,
+};
+use crate::align::sign::PrivateKey;
+use crate::mail::Domain;
+use crate::secret::Secret;
+
+/// The longest time for a judgement: a client is answered within 30 s of its final dot.
+const TIMEOUT_MAX: Duration = Duration::from_secs(20);
+/// More points than this make no difference.
+const POINTS_MAX: u16 = 1_000;
+
+words!(DiscoverySettings, "\"both\", \"tree-walk\" or \"public-suffix\"", {
+    "both" => DiscoverySettings::Both,
+    "tree-walk" => DiscoverySettings::TreeWalk,
+    "public-suffix" => DiscoverySettings::PublicSuffix,
+});
+
+words!(ExistingSignature, "\"sign-unless-ours\", \"sign\" or \"leave\"", {
+    "sign-unless-ours" => ExistingSignature::SignUnlessOurs,
+    "sign" => ExistingSignature::Sign,
+    "leave" => ExistingSignature::Leave,
+});
+
+words!(Covers, "\"subdomains\" or \"exactly\"", {
+    "subdomains" => Covers::Subdomains,
+    "exactly" => Covers::Exactly,
+});
+
+words!(Dnssec, "\"server\" or \"validate\"", {
+    "server" => Dnssec::Server,
+    "validate" => Dnssec::Validate,
+});
+
+impl Setting for Deed {
+    const EXPECTED: &'static str = "\"send\", \"hold\", \"reject\" or points such as 40";
+
+    fn read(item: &Item<'_>) -> Result<Self, Fault> {
+        if item.value().is_integer() {
+            return match u16::read(item)? {
+                points if points <= POINTS_MAX => Ok(Self::Points(points)),
+                _ => Err(Fault::says(format!("at most {POINTS_MAX} points"))),
+            };
+        }
+        match item.text() {
+            Some("send") => Ok(Self::Send),
+            Some("hold") => Ok(Self::Hold),
+            Some("reject") => Ok(Self::Reject),
+            Some(_) | None => Err(expected::<Self>(item)),
+        }
+    }
+
+    fn written(&self) -> String {
+        match self {
+            Self::Send => "\"send\"".to_owned(),
+            Self::Hold => "\"hold\"".to_owned(),
+            Self::Reject => "\"reject\"".to_owned(),
+            Self::Points(points) => points.to_string(),
+        }
+    }
+}
+
+/// A domain, in its comparable form.
+struct DomainSetting(String);
+
+impl Setting for DomainSetting {
+    const EXPECTED: &'static str = "a domain such as \"example.com\"";
+
+    fn read(item: &Item<'_>) -> Result<Self, Fault> {
+        match item.text().map(Domain::parse) {
+            Some(Ok(Domain::Name(name))) => Ok(Self(name.into())),
+            Some(_) | None => Err(expected::<Self>(item)),
+        }
+    }
+
+    fn written(&self) -> String {
+        super::values::quoted(&self.0)
+    }
+}
+
+/// Reads all that concerns alignment. `servers` are those of `[dns]`.
+pub(super) fn read(root: &mut TableReader<'_>, servers: &[SocketAddr]) -> AlignSettings {
+    let default = AlignSettings::default();
+    let doc = "What receivers will make of a message: SPF of each egress, the DKIM signatures as they leave, DMARC.";
+    let mut table = root.table("align", doc);
+    let judge = table.or(key("judge", "Whether messages are judged."), default.judge == Judge::All);
+    let time_limit = table.or_where(
+        key("timeout", "How long DNS may take for one message; past it the verdict is temperror."),
+        default.time_limit,
+        |time| if *time <= TIMEOUT_MAX { Ok(()) } else { Err("at most 20s".to_owned()) },
+    );
+    let discovery = table.or(
+        key(
+            "discovery",
+            "How DMARC records are found: as RFC 9989 says (tree-walk), as RFC 7489 said (public-suffix), or both, and the \
+             worse counts: receivers do the one or the other.",
+        ),
+        default.discovery,
+    );
+    let signatures_max = table.or_where(
+        key("signatures", "More DKIM signatures of one message than this are not looked at."),
+        default.signatures_max,
+        |count| if (1..=50).contains(count) { Ok(()) } else { Err("from 1 to 50".to_owned()) },
+    );
+    let deeds = read_deeds(&mut table);
+    let dns = read_dns(&mut table, servers);
+    AlignSettings {
+        judge: if judge { Judge::All } else { Judge::Nothing },
+        time_limit,
+        discovery,
+        signatures_max,
+        deeds,
+        dns,
+        signing: read_signing(root),
+    }
+}
+
+fn read_deeds(align: &mut TableReader<'_>) -> Deeds {
+    let default = Deeds::default();
+    let doc = "What each verdict does: send, so many points, hold, or reject. A pass does nothing.";
+    let mut table = align.table("verdict", doc);
+    let mild = |deed: &Deed| match deed {
+        Deed::Send | Deed::Points(_) => Ok(()),
+        Deed::Hold | Deed::Reject => Err("DNS trouble holds no mail; write \"send\" or points such as 5".to_owned()),
+    };
+    Deeds {
+        policy_fails: table.or(
+            key("policy", "It fails, and the From domain asks receivers to reject or quarantine what fails."),
+            default.policy_fails,
+        ),
+        forwarded_fails: table.or(
+            key("forwarded", "The same of forwarded mail (SRS, or a chain of ARC seals that holds)."),
+            default.forwarded_fails,
+        ),
+        misaligned: table.or(
+            key("misaligned", "Something authenticates it, but not for the From domain, which asks for nothing."),
+            default.misaligned,
+        ),
+        none: table.or(key("none", "Nothing authenticates it, and the From domain asks for nothing."), default.none),
+        temperror: table.or_where(
+            key("temperror", "DNS does not answer, or an egress's public address is not known: send, or points."),
+            default.temperror,
+            mild,
+        ),
+        permerror: table.or(
+            key("permerror", "A record or the From field is broken, and the From domain asks for nothing."),
+            default.permerror,
+        ),
+        login_domain: table.or(
+            key("login_domain", "OVHcloud's mail servers would refuse the From domain, for it is not the login's."),
+            default.login_domain,
+        ),
+    }
+}
+
+fn read_dns(align: &mut TableReader<'_>, servers: &[SocketAddr]) -> AlignDnsSettings {
+    let default = AlignDnsSettings::default();
+    let mut table = align.table("dns", "The resolver for records of alignment, and its memory.");
+    let own = table.or(
+        key("servers", "Name servers with their ports. Empty: those of [dns].").example("[\"127.0.0.1:53\"]"),
+        default.servers,
+    );
+    let mut time = |name, doc, default| table.or(key(name, doc), default);
+    let timeout = time("timeout", "For one question.", default.timeout);
+    let ttl_min = time("ttl_min", "An answer is kept at least so long.", default.ttl_min);
+    let ttl_max = time("ttl_max", "An answer is fresh at most so long.", default.ttl_max);
+    let stale_max =
+        time("stale", "How long past its time an answer stands in while DNS is down (RFC 8767).", default.stale_max);
+    let stale_after =
+        time("stale_after", "How long is waited for a better answer where an old one is there.", default.stale_after);
+    let failure_ttl = time("failure_ttl", "A question that failed is not asked again so long.", default.failure_ttl);
+    AlignDnsSettings {
+        servers: if own.is_empty() { servers.to_vec() } else { own },
+        dnssec: table.or(
+            key("dnssec", "Who checks DNSSEC signatures: the name server, or outguard from the root's key."),
+            default.dnssec,
+        ),
+        timeout,
+        questions_max: table.or_where(
+            key("questions", "Questions under way at once."),
+            default.questions_max,
+            |count| if (1..=10_000).contains(count) { Ok(()) } else { Err("from 1 to 10000".to_owned()) },
+        ),
+        cache_entries_max: table.or(key("cache_entries", "Answers kept."), default.cache_entries_max),
+        cache_bytes_max: usize::try_from(
+            table.or(key("cache_size", "Memory for them."), Size(default.cache_bytes_max as u64)).0,
+        )
+        .unwrap_or(usize::MAX),
+        ttl_min,
+        ttl_max,
+        stale_max,
+        stale_after,
+        failure_ttl,
+    }
+}
+
+fn read_signing(root: &mut TableReader<'_>) -> SigningSettings {
+    let default = SigningSettings::default();
+    let doc = "A DKIM key. Mail is signed whose From domain it covers; with an RSA and an Ed25519 key of one domain, by both. \
+               `outguard dkim keygen` makes one.";
+    let mut known = Vec::new();
+    let keys: Vec<DkimKeySettings> =
+        root.tables("dkim", doc).into_iter().filter_map(|table| read_key(table, &mut known)).collect();
+    let mut table = root.table("signing", "How outgoing mail is signed.");
+    let existing = table.or(
+        key(
+            "existing",
+            "What is done where a signature stands already: sign unless one of the same key stands and holds, sign in any \
+             case, or leave the message alone.",
+        ),
+        default.existing,
+    );
+    let fields = table.or(
+        key("fields", "Further header fields to sign where they stand.").example("[\"X-Campaign\"]"),
+        default.fields,
+    );
+    for field in &fields {
+        let is_name = !field.is_empty() && field.bytes().all(|b| b.is_ascii_graphic() && b != b':' && b != b';');
+        if !is_name {
+            table.reading().error(&table.place("fields"), format!("{field:?} is no name of a header field"));
+        }
+    }
+    let expiry = table.or(
+        key("expiry", "After so long a signature is no longer good; 0s: it does not end."),
+        default.expiry.unwrap_or_default(),
+    );
+    let seal_domain = table.optional::<DomainSetting>(
+        key("seal_domain", "Forwarded mail is sealed (ARC) with the RSA key of this domain. Absent: it is not.")
+            .example("\"example.com\""),
+    );
+    if let Some(DomainSetting(domain)) = &seal_domain
+        && !keys.iter().any(|key| key.domain == *domain)
+    {
+        table.reading().error(&table.place("seal_domain"), format!("there is no [[dkim]] of {domain}"));
+    }
+    SigningSettings {
+        keys,
+        existing,
+        fields,
+        expiry: Some(expiry).filter(|time| !time.is_zero()),
+        seal_domain: seal_domain.map(|domain| domain.0),
+    }
+}
+
+fn read_key(mut table: TableReader<'_>, known: &mut Vec<(String, String)>) -> Option<DkimKeySettings> {
+    let domain =
+        table.required::<DomainSetting>(key("domain", "The domain that signs (d=).").example("\"example.com\""));
+    let selector = table.required::<DomainSetting>(
+        key("selector", "The selector (s=), under which the public key is published.").example("\"s1\""),
+    );
+    let pem = table.required::<SecretSetting>(
+        key("key", "The private key, as PEM.").example("{ file = \"/etc/outguard/dkim/example.com.s1.pem\" }"),
+    );
+    let covers =
+        table.or(key("covers", "Whether mail of domains below it is signed too, or of it alone."), Covers::default());
+    let place: Place = table.key_place("key");
+    let reading = table.reading();
+    if let Some(pem) = &pem
+        && let Err(error) = PrivateKey::of_pem(pem.secret.reveal())
+    {
+        reading.error(&place, format!("{}: {error}", pem.source));
+    }
+    let (DomainSetting(domain), DomainSetting(selector)) = (domain?, selector?);
+    let name = (selector.clone(), domain.clone());
+    if known.contains(&name) {
+        let sentence = format!("a key {selector} of {domain} stands above; give this one its own selector");
+        reading.error(&table.place("selector"), sentence);
+    }
+    known.push(name);
+    let key = pem.map_or_else(|| Secret::new(Vec::new()), |pem| pem.secret);
+    Some(DkimKeySettings { domain, selector, key, covers })
+}
