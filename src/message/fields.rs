@@ -11,7 +11,7 @@ const MAILBOXES_MAX: usize = 1_000;
 pub(super) fn read(header: &[u8], bounds: &Bounds, message: &mut Message) {
     let mut dates = 0;
     for field in header::fields(without_mailbox_line(header)).take(bounds.fields_max) {
-        let name = String::from_utf8_lossy(field.name).into_owned();
+        let name = String::from_utf8_lossy(&field.name[..field.name.len().min(bounds.field_bytes_max)]).into_owned();
         let value = words::decode(field.raw, bounds.field_bytes_max, &mut message.shape.broken_encodings);
         match name.len() {
             2 | 4 | 6 | 8 => mailboxes(&field, message),

@@ -62,7 +62,7 @@ fn unreadable(bytes: &[u8], bounds: &Bounds) -> Message {
     let mut message = Message::default();
     let top = fields::without_mailbox_line(bytes);
     for field in header::fields(top).take(bounds.fields_max) {
-        let name = String::from_utf8_lossy(field.name).into_owned();
+        let name = String::from_utf8_lossy(&field.name[..field.name.len().min(bounds.field_bytes_max)]).into_owned();
         message.header.push(HeaderField { name, value: field.text(bounds.field_bytes_max) });
     }
     message.subject = message.field("Subject").unwrap_or_default().to_owned();

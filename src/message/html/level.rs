@@ -1,5 +1,6 @@
 //! What an open element passes on to the text and the elements in it.
 
+use super::closing::Closable;
 use super::colour::Rgb;
 use super::style::{Length, Paint, Style};
 use super::tokens::Name;
@@ -24,8 +25,10 @@ pub(super) enum Seen {
 #[expect(clippy::struct_excessive_bools, reason = "each is a property of its own that CSS switches alone")]
 #[derive(Debug, Clone)]
 pub(super) struct Level {
-    /// Its name; none for the page.
-    pub(super) name: Option<Name>,
+    /// Its name; [`Name::NONE`] for the page.
+    pub(super) name: Name,
+    /// What a start tag in it may close.
+    pub(super) closable: Closable,
     /// Whether line ends of its text stay.
     pub(super) preformatted: bool,
     gone: bool,
@@ -44,7 +47,8 @@ impl Level {
     /// The page before any element.
     pub(super) fn page() -> Self {
         Self {
-            name: None,
+            name: Name::NONE,
+            closable: Closable::default(),
             preformatted: false,
             gone: false,
             invisible: false,
@@ -61,7 +65,8 @@ impl Level {
     /// An element of that style in this one.
     pub(super) fn inside(&self, name: Name, style: &Style, hidden: bool) -> Self {
         let mut level = self.clone();
-        level.name = Some(name);
+        level.name = name;
+        level.closable = self.closable.inside(name.as_str());
         level.preformatted |= matches!(name.as_str(), "pre" | "xmp" | "plaintext" | "textarea");
         level.gone |= hidden || style.gone == Some(true);
         level.invisible = style.invisible.unwrap_or(level.invisible);

@@ -3,6 +3,7 @@
 //! Read by a tokenizer of its own that is linear whatever the input, then by one pass over its tokens. Nothing is loaded,
 //! nothing is run, no tree is built. [`reader`] is where to start.
 
+mod closing;
 mod colour;
 mod entities;
 mod flow;

@@ -157,31 +157,17 @@ impl Reader<'_> {
         self.layout(tag);
         if self.beyond > 0 {
             self.beyond -= 1;
-        } else if let Some(at) = self.levels.iter().rposition(|l| l.name == Some(*name)) {
+        } else if let Some(at) = self.levels.iter().rposition(|l| l.name == *name) {
             self.levels.truncate(at.max(1));
         }
     }
 
-    /// Closes what the start of `tag` closes without an end tag of its own, so that a paragraph's style ends with it.
+    /// Closes what the start of `tag` closes without an end tag of its own.
     fn close_implied(&mut self, tag: &str) {
-        let (closed, walls): (&[&str], &[&str]) = match tag {
-            "li" => (&["li"], &["ul", "ol", "table", "td", "div"]),
-            "td" | "th" => (&["td", "th"], &["tr", "table"]),
-            "tr" => (&["tr"], &["table", "tbody", "thead", "tfoot"]),
-            "tbody" | "thead" | "tfoot" => (&["tbody", "thead", "tfoot"], &["table"]),
-            "option" => (&["option"], &["select"]),
-            "dt" | "dd" => (&["dt", "dd"], &["dl"]),
-            tag if is_block(tag) => (&["p"], &["td", "th", "table", "div", "button", "object"]),
-            _ => return,
-        };
-        let open = |level: &Level, names: &[&str]| level.name.is_some_and(|n| names.contains(&n.as_str()));
-        for at in (1..self.levels.len()).rev() {
-            if open(&self.levels[at], closed) {
-                return self.levels.truncate(at);
-            }
-            if open(&self.levels[at], walls) {
-                return;
-            }
+        if let Some(kind) = self.level().closable.closed_by(tag)
+            && let Some(at) = self.levels.iter().rposition(|level| kind.has(level.name.as_str()))
+        {
+            self.levels.truncate(at);
         }
     }
 
@@ -307,7 +293,7 @@ fn is_void(tag: &str) -> bool {
     )
 }
 
-fn is_block(tag: &str) -> bool {
+pub(super) fn is_block(tag: &str) -> bool {
     matches!(
         tag,
         "p" | "div"

@@ -33,24 +33,29 @@ pub(super) enum Text {
 /// The name of a tag in lower case. What is longer than any that means something is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Name {
-    bytes: [u8; 15],
-    len: u8,
+    /// The name, zeros behind it, and its length at the end: two names are compared as one number.
+    bytes: [u8; 16],
 }
 
 impl Name {
+    /// What no tag has.
+    pub(super) const NONE: Self = Self { bytes: [0; 16] };
+
     fn of(text: &str) -> Self {
-        let mut name = Self { bytes: [0; 15], len: 0 };
-        for (to, from) in name.bytes.iter_mut().zip(text.bytes()) {
+        let mut name = Self::NONE;
+        let [letters @ .., len] = &mut name.bytes;
+        for (to, from) in letters.iter_mut().zip(text.bytes()) {
             // A byte of a longer character is no letter of any known name.
             *to = if from.is_ascii() { from.to_ascii_lowercase() } else { b'?' };
-            name.len += 1;
+            *len += 1;
         }
         name
     }
 
     /// The name.
     pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.len.into()]).unwrap_or_default()
+        let [letters @ .., len] = &self.bytes;
+        std::str::from_utf8(&letters[..usize::from(*len)]).unwrap_or_default()
     }
 }
 

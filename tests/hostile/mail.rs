@@ -1,0 +1,161 @@
+//! Mail made to hurt: each kind in any size.
+
+use std::fmt::Write as _;
+
+/// One kind of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind {
+    /// What it is.
+    pub(crate) name: &'static str,
+    /// A message of about that many bytes.
+    pub(crate) of_bytes: fn(usize) -> Vec<u8>,
+}
+
+/// Makes the list of all kinds, and a test for each.
+macro_rules! kinds {
+    ($($name:ident: $of_bytes:expr;)*) => {
+        /// All kinds.
+        pub(crate) const KINDS: &[Kind] = &[$(Kind { name: stringify!($name), of_bytes: $of_bytes }),*];
+
+        mod costs_its_share {
+            use super::*;
+
+            $(#[test]
+            fn $name() {
+                let of_bytes: fn(usize) -> Vec<u8> = $of_bytes;
+                crate::costs_its_share(&of_bytes(1 << 20));
+            })*
+        }
+    };
+}
+
+kinds! {
+    multiparts_in_multiparts: |bytes| multiparts(bytes / 48);
+    messages_in_messages: |bytes| messages(bytes / 34);
+    encoded_messages_in_encoded_messages: encoded_messages;
+    parts_side_by_side: |bytes| multipart("--b\n\n", bytes);
+    empty_delimiters: |bytes| multipart("--b\n", bytes);
+    header_fields: |bytes| header("X-A: b\n", bytes);
+    one_header_field: |bytes| header(" more\n", bytes);
+    a_header_fields_name: |bytes| header("X", bytes);
+    recipients: |bytes| header("To: <a@b.example>, \"c\" d@e.example (f)\n", bytes);
+    brackets_of_addresses: |bytes| header("From: <<<<<<((((((\"\"\"\"\"<a@\n", bytes);
+    encoded_words: |bytes| header("Subject: =?utf-8?q?a?= =?x?b?YQ==?=\n", bytes);
+    encoded_words_without_end: |bytes| header("X: =?utf-8?q?a =?utf-8?b?a\n", bytes);
+    parameters: |bytes| typed_header("; a*0*=utf-8''%41; a*1*=%ff", bytes);
+    parameters_without_end: |bytes| typed_header("; name=\"a\\\"", bytes);
+    broken_encodings: |bytes| multipart(BROKEN, bytes);
+    one_line: |bytes| plain("a", bytes);
+    line_ends: |bytes| plain("\r\r\n", bytes);
+    addresses_in_text: |bytes| plain("http://a.example/x b.com www.c.net ", bytes);
+    almost_addresses_in_text: |bytes| plain("a.b.c.d.e.f:g://h.i@j..k", bytes);
+    base64_without_end: |bytes| encoded("base64", "QUFB", bytes);
+    base64_of_padding: |bytes| encoded("base64", "Q=", bytes);
+    soft_line_breaks: |bytes| encoded("quoted-printable", "= = =\n=", bytes);
+    attributes: |bytes| html("<p ", "a=1 ", ">", bytes);
+    entities: |bytes| html("", "&notin;&am&#x41;&&CounterClockwiseContourIntegra", "", bytes);
+    elements_in_elements: |bytes| html("", "<b><i>", "<p></x>", bytes);
+    paragraphs_deep_inside: |bytes| html(&"<b>".repeat(300), "<p></x>", "", bytes);
+    comments_without_end: |bytes| html("", "<!--<!- -><style></", "", bytes);
+    style_sheets: |bytes| html("<style>", ".a b,.c{display:none}@x{{/*", "</style><p class=a>x", bytes);
+    inline_styles: |bytes| { html("", "<a class='a b c' style='color:#fff;font:1px a;x:y;background:url(http://a/'>", "", bytes) };
+    links_without_number: links;
+    the_list_of_an_archive: archive;
+}
+
+const BROKEN: &str = "--b\nContent-Type: text/plain; charset=x-none\nContent-Transfer-Encoding: base64\n\n*=*Q\n\
+                      --b\nContent-Type: text/html; charset=utf-16\nContent-Transfer-Encoding: quoted-printable\n\n=ZZ=\u{1}=D\n";
+
+/// So many multiparts, each in the one before.
+pub(crate) fn multiparts(count: usize) -> Vec<u8> {
+    let mut text = String::from("From: a@example.org\nMIME-Version: 1.0\n");
+    for n in 0..count {
+        let _ = write!(text, "Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n");
+    }
+    text.into_bytes()
+}
+
+/// So many messages, each in the one before.
+pub(crate) fn messages(count: usize) -> Vec<u8> {
+    "Content-Type: message/rfc822\n\n".repeat(count).into_bytes()
+}
+
+/// Messages in base64 in messages; each layer makes it longer by a third.
+fn encoded_messages(bytes: usize) -> Vec<u8> {
+    let mut message = plain("a http://b.example ", bytes / 4);
+    while message.len() < bytes {
+        let head = "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n";
+        message = [head.as_bytes(), base64(&message).as_bytes()].concat();
+    }
+    message
+}
+
+/// A header of such lines.
+pub(crate) fn header(line: &str, bytes: usize) -> Vec<u8> {
+    format!("X-First: 1\n{}\n\nbody\n", repeated(line, bytes)).into_bytes()
+}
+
+fn typed_header(parameter: &str, bytes: usize) -> Vec<u8> {
+    format!("Content-Type: text/plain{}\n\nbody\n", repeated(parameter, bytes)).into_bytes()
+}
+
+/// A multipart of such parts.
+fn multipart(part: &str, bytes: usize) -> Vec<u8> {
+    format!("Content-Type: multipart/mixed; boundary=b\n\n{}--b--\n", repeated(part, bytes)).into_bytes()
+}
+
+/// A text of such pieces.
+pub(crate) fn plain(piece: &str, bytes: usize) -> Vec<u8> {
+    format!("From: a@example.org\nSubject: b\n\n{}", repeated(piece, bytes)).into_bytes()
+}
+
+/// A text in that encoding.
+pub(crate) fn encoded(encoding: &str, piece: &str, bytes: usize) -> Vec<u8> {
+    let head = format!("Content-Type: text/plain\nContent-Transfer-Encoding: {encoding}\n\n");
+    format!("{head}{}", repeated(piece, bytes)).into_bytes()
+}
+
+/// A page of such pieces.
+pub(crate) fn html(before: &str, piece: &str, after: &str, bytes: usize) -> Vec<u8> {
+    format!("From: a@example.org\nContent-Type: text/html\n\n{before}{}{after}", repeated(piece, bytes)).into_bytes()
+}
+
+/// A page of links, each to another host.
+fn links(bytes: usize) -> Vec<u8> {
+    let links: Vec<String> = (0..bytes / 64)
+        .map(|n| format!("<a href=http://xn--{n}.example/?{n}>{n}.bank.example<img src=//{n}.b/{n}>"))
+        .collect();
+    html("", &links.concat(), "", 0)
+}
+
+/// A zip archive that is all list: names without files, and a directory that overlaps itself.
+pub(crate) fn archive(bytes: usize) -> Vec<u8> {
+    let mut zip = Vec::new();
+    let count = bytes / 3 / 46;
+    for n in 0..count {
+        zip.extend(b"PK\x01\x02");
+        zip.extend([0xff; 24]);
+        // A name of 16 bytes; no extra field, no comment.
+        zip.extend([16, 0, 0, 0, 0, 0]);
+        zip.extend([0; 12]);
+        zip.extend(format!("PK\x03\x04{n:012}").bytes());
+    }
+    let size = u32::try_from(zip.len()).unwrap().to_le_bytes();
+    zip.extend(b"PK\x05\x06\0\0\0\0\xff\xff\xff\xff");
+    zip.extend(size);
+    zip.extend([0; 6]);
+    // Readers need a file's head in front.
+    let whole = [b"PK\x03\x04".as_slice(), &[0; 26], &zip].concat();
+    let head = "From: a@example.org\nContent-Type: application/zip; name=a.zip\nContent-Transfer-Encoding: base64\n\n";
+    [head.as_bytes(), base64(&whole).as_bytes()].concat()
+}
+
+/// At least one piece, then as many as fit.
+fn repeated(piece: &str, bytes: usize) -> String {
+    piece.repeat((bytes / piece.len()).max(1))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
