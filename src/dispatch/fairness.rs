@@ -374,22 +374,3 @@ fn two_hundred_bytes_a_line() {
     assert!(a_line <= 200, "{a_line} bytes");
     assert!(HEADS_SPARE * size_of::<Item>() <= 256 << 10, "and a quarter of a MiB beside them");
 }
-
-#[test]
-fn what_a_refusal_parks() {
-    use crate::limits::{Cause, KeyKind, NextSlot, Reach, Refusal};
-    let refusal =
-        |kind, cause, reach, next| Refusal { rule: "rule".into(), kind, key: "key".into(), cause, reach, next };
-    let later = NextSlot::At(at(500));
-    let cases = [
-        (refusal(KeyKind::Account, Cause::Full, Reach::AllRoutes, later), Fit::ParkAccount(at(500))),
-        (refusal(KeyKind::Account, Cause::Full, Reach::OneRoute, later), Fit::ParkLine(at(500))), // other routes are free
-        (refusal(KeyKind::Egress, Cause::Full, Reach::AllRoutes, later), Fit::ParkHop(at(500))),
-        (refusal(KeyKind::Egress, Cause::FairReserve, Reach::AllRoutes, later), Fit::ParkLine(at(500))), // others may
-        (refusal(KeyKind::Login, Cause::Full, Reach::OneRoute, NextSlot::Never), Fit::ParkHop(Moment::END)),
-        (refusal(KeyKind::Account, Cause::Full, Reach::AllRoutes, NextSlot::AfterLeases), Fit::ParkAccount(at(350))),
-    ];
-    for (refusal, expected) in cases {
-        assert_eq!(Fit::refused(&refusal, at(100)), expected, "{refusal:?}");
-    }
-}

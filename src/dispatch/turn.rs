@@ -1,12 +1,9 @@
 //! What passes between dispatch and the connection that asked: an offer, the answer of the limits, a turn.
 
-use crate::limits::{Cause, KeyKind, Moment, NextSlot, Reach, Refusal};
+use crate::limits::Moment;
 use crate::mail::QueueId;
 
 use super::line::{Line, LineNo};
-
-/// How soon to ask again where attempts under way decide when a slot is free, in milliseconds.
-const ASK_AGAIN_MS: u64 = 250;
 
 /// A turn that may be taken, for the caller to say whether its recipients fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,24 +82,5 @@ impl Turn {
     /// How many of the message's recipients wait here beside those, as far as dispatch knows.
     pub fn left(&self) -> u32 {
         self.left
-    }
-}
-
-impl Fit {
-    /// What a refusal of the limits means for an offer: a full account waits everywhere, a full egress or login with its
-    /// hop, and what is refused to this account here alone with its line.
-    pub fn refused(refusal: &Refusal, now: Moment) -> Self {
-        let until = match refusal.next {
-            NextSlot::At(at) => at.max(now.plus_ms(1)),
-            NextSlot::AfterLeases => now.plus_ms(ASK_AGAIN_MS),
-            NextSlot::Never => Moment::END,
-        };
-        match (refusal.kind, refusal.cause, refusal.reach) {
-            (KeyKind::Account, Cause::Full | Cause::RecordTooShort, Reach::AllRoutes) => Self::ParkAccount(until),
-            (KeyKind::Egress | KeyKind::Login, Cause::Full | Cause::RecordTooShort, _) => Self::ParkHop(until),
-            (KeyKind::Account, _, Reach::OneRoute) | (_, Cause::FairReserve | Cause::OwnReserve, _) => {
-                Self::ParkLine(until)
-            }
-        }
     }
 }

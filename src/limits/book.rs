@@ -111,6 +111,15 @@ impl Limits {
         Ok(Leased { granted: Granted { id, charge, recipients, at: now }, crossings })
     }
 
+    /// Whether one recipient would fit; nothing is taken.
+    ///
+    /// # Errors
+    /// As [`Limits::lease`].
+    pub fn would_fit(&mut self, to: Charged<'_>, now: Moment) -> Result<(), Refusal> {
+        self.tick(now);
+        self.room(&to, 1).map(drop)
+    }
+
     /// Ends a lease whose transaction got as far as RCPT or content. What counts stays taken until W after now; the rest
     /// is free at once. Returns what counted, as [`Limits::counted`], which goes on record as attempt `id`:
     /// [`Limits::recorded`] is told once it has.

@@ -108,17 +108,24 @@ impl Ring {
         }
     }
 
-    /// When a slot comes free for the one after `ahead` others, if each slot is used again as soon as it is free.
+    /// When a slot comes free for the one after `ahead` others, if each slot is used again as soon as it is free and what
+    /// is under way ends now. Unknown outcomes, which lie ahead, may make it wrong by as much as they do.
     pub(super) fn outlook(&self, slots: u32, window_ms: u64, ahead: u32, now: Moment) -> NextSlot {
         if slots == 0 {
             return NextSlot::Never;
         }
-        let wanted = (u64::from(self.taken_at(now, window_ms)) + u64::from(ahead) + 1).saturating_sub(slots.into());
+        let (taken, slots) = (u64::from(self.taken_at(now, window_ms)), u64::from(slots));
+        let wanted = (taken + u64::from(ahead) + 1).saturating_sub(slots);
         let Some(i) = wanted.checked_sub(1) else { return NextSlot::At(now) };
-        // The slots in the order they come free: those of the log, then those under way or about to be used.
-        let (round, place) = (i / u64::from(slots), i % u64::from(slots));
+        // What is taken beyond N is not used again; of the rest each is, W after it was.
+        let extra = taken.saturating_sub(slots);
+        let (round, place) = match i.checked_sub(extra) {
+            Some(i) => (i / slots, extra + i % slots),
+            None => (0, i),
+        };
         let old = self.outcomes.partition_point(|outcome| outcome.plus_ms(window_ms) <= now);
         let place = usize::try_from(place).unwrap_or(usize::MAX).saturating_add(old);
+        // Behind the log come those under way or about to be used, as if they ended now.
         let first = self.outcomes.get(place).copied().unwrap_or(now);
         NextSlot::At(first.plus_ms(window_ms).plus_ms(window_ms.saturating_mul(round)))
     }
@@ -220,5 +227,35 @@ mod tests {
         ring.expire(at(10_000), 1_000);
         assert_eq!(ring.buffer_bytes(), 0);
         assert!(size_of::<Ring>() <= 40, "{}", size_of::<Ring>());
+    }
+
+    #[test]
+    fn the_outlook_is_when_those_before_have_left() {
+        let mut dice = crate::limits::oracle::Dice(3);
+        for round in 0..3_000 {
+            let (slots, now) = (dice.pick(&[1, 2, 3, 7]), 10_000);
+            let mut ring = Ring::default();
+            let mut ends: Vec<u64> = (0..dice.roll(10)).map(|_| 8_500 + dice.roll(1_500)).collect();
+            for end in &ends {
+                ring.insert(1, at(*end), slots);
+            }
+            let leased = u32::try_from(dice.roll(3)).unwrap();
+            ring.lease(leased);
+            ends.retain(|end| end + 1_000 > now);
+            ends.extend((0..leased).map(|_| now));
+            for ahead in 0..20 {
+                // Each waits until fewer than N are in the window, and is in it from then on.
+                let (mut window, mut leaves) = (ends.clone(), now);
+                for _ in 0..=ahead {
+                    window.sort_unstable();
+                    while window.len() >= slots as usize {
+                        leaves = leaves.max(window.remove(0) + 1_000);
+                    }
+                    window.push(leaves);
+                }
+                let outlook = ring.outlook(slots, 1_000, ahead, at(now));
+                assert_eq!(outlook, NextSlot::At(at(leaves)), "round {round}: {ahead} ahead, N {slots}, {ends:?}");
+            }
+        }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use outguard::clock::Clock as _;
 use outguard::event::Event;
-use outguard::store::{DeliveryState, Filter, Reads as _};
+use outguard::limits::{AppliesTo, KeyKind, Override};
+use outguard::store::{DeliveryState, Filter, GateKind, Reads as _};
 
 use crate::bed::{Bed, Plan, TestClock, folder, recipients};
 use crate::rig::PATIENCE;
@@ -190,7 +191,7 @@ fn an_egress_that_the_next_hop_calls_used_up_has_no_slots_for_an_hour() {
     }
     assert!(clock.now().boot.0 < said.boot.0 + 60 * MINUTE_MS, "the hour is not over yet");
     assert!(sink.accepted().len() == 14 && sink.accepted().iter().all(|arrival| arrival.egress != closed));
-    bed.close(outguard::store::GateKind::Egress, &egresses.iter().find(|e| **e != closed).unwrap().to_string());
+    bed.close(GateKind::Egress, &egresses.iter().find(|e| **e != closed).unwrap().to_string());
     let last = bed.accept("s@x.example", &recipients("last", 1, "a.example"));
     wait_for("it to say why it waits", || bed.why(last)[0].contains("waits for a slot: the limit egress 1000/h"));
     clock.advance(12 * MINUTE_MS);
@@ -244,12 +245,12 @@ fn a_flood_leaves_the_turn_and_the_last_slots_to_others() {
     let plan =
         Plan { egress: "100/h", adjust: |written| written.delivery.routes[0].concurrency = 1, ..Plan::to(&[&sink]) };
     let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
-    bed.close(outguard::store::GateKind::All, "");
+    bed.close(GateKind::All, "");
     for n in 0..300 {
         bed.accept("flood@x.example", &recipients(&format!("f{n}"), 1, "a.example"));
     }
     let letter = bed.accept("letter@x.example", &recipients("letter", 1, "a.example"));
-    bed.open(outguard::store::GateKind::All, "");
+    bed.open(GateKind::All, "");
     wait_for("the letter", || bed.states(letter) == [DeliveryState::Delivered]);
     let before = sink.accepted().iter().position(|arrival| arrival.mail_from.starts_with("letter")).unwrap();
     assert!(before <= 2, "{before} of the flood went first");
@@ -262,4 +263,89 @@ fn a_flood_leaves_the_turn_and_the_last_slots_to_others() {
     let late = bed.accept("late@x.example", &recipients("late", 1, "a.example"));
     wait_for("the late letter", || bed.states(late) == [DeliveryState::Delivered]);
     assert_eq!(sink.accepted().len(), 91);
+}
+
+#[test]
+fn what_an_egress_keeps_for_others_leaves_by_its_sibling() {
+    let sink = Sink::start();
+    let egresses = vec![IpAddr::from(own_address()), IpAddr::from(own_address())];
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan { egress: "20/h", egresses: egresses.clone(), ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let by = |egress: IpAddr| sink.accepted().iter().filter(|arrival| arrival.egress == egress).count();
+    // Two accounts are active at the first egress, and one of them has had its share of it.
+    bed.close(GateKind::Egress, &egresses[1].to_string());
+    bed.accept("other@x.example", &recipients("other", 1, "a.example"));
+    sink.wait_accepted(1);
+    for n in 0..30 {
+        bed.accept("busy@x.example", &recipients(&format!("n{n}"), 1, "a.example"));
+    }
+    sink.wait_accepted(18);
+    wait_for("the rest to wait", || bed.waits().values().flatten().any(|why| why.contains("the limit egress 20/h")));
+    assert_eq!((by(egresses[0]), by(egresses[1])), (18, 0));
+    // The other egress has all its slots; no clock is moved.
+    bed.open(GateKind::Egress, &egresses[1].to_string());
+    sink.wait_accepted(31);
+    assert_eq!((by(egresses[0]), by(egresses[1])), (18, 13));
+    wait_for("all outcomes to be stored", || bed.unended() == 0);
+    // Mail that one of them refuses and the other takes goes on while both are open.
+    bed.accept("busy@x.example", &recipients("last", 5, "a.example"));
+    sink.wait_accepted(32);
+    assert_eq!(by(egresses[1]), 14);
+}
+
+#[test]
+fn a_limit_of_one_route_stops_that_route_alone() {
+    let (limited, free) = (Sink::start(), Sink::start());
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan {
+        adjust: |written| {
+            written.limits.overrides = vec![Override {
+                applies_to: AppliesTo::Route { route: "to-a".into(), kind: KeyKind::Account },
+                rates: vec!["1/h".parse().unwrap()],
+                count: None,
+                margin: None,
+            }];
+        },
+        ..Plan::to(&[&limited, &free])
+    };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.accept("s@x.example", &recipients("first", 1, "a.example"));
+    limited.wait_accepted(1);
+    let waits = bed.accept("s@x.example", &recipients("second", 1, "a.example"));
+    wait_for("it to wait", || bed.why(waits)[0].contains("waits for a slot"));
+    bed.accept("s@x.example", &recipients("by-another-way", 1, "b.example"));
+    free.wait_accepted(1);
+    assert_eq!(bed.states(waits), [DeliveryState::Waiting]);
+}
+
+#[test]
+fn each_message_knows_when_it_will_leave() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan { account: "3/m", ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let ids: Vec<_> = (0..12).map(|n| bed.accept("s@x.example", &recipients(&n.to_string(), 1, "a.example"))).collect();
+    sink.wait_accepted(3);
+    wait_for("the rest to wait", || ids[3..].iter().all(|id| bed.why(*id)[0].contains("the limit account 3/m")));
+    let began = clock.now().wall.0;
+    let expected = |id| bed.run(bed.engine.explain(id)).unwrap()[0].expected.expect("a time is told").0;
+    let told: Vec<u64> = ids[3..].iter().map(|id| expected(*id)).collect();
+    for (n, told) in told.iter().enumerate() {
+        // Three leave each minute, and a thousandth of it later.
+        let (turn, before) = (n as u64 / 3 + 1, told - began);
+        assert!(before > turn * 60_000 - 5_000 && before <= turn * 60_060, "{n}: in {before} ms, of {told:?}");
+    }
+    assert!(told.is_sorted(), "{told:?}");
+    // None leaves before it was told to.
+    let mut left = 3;
+    while left < 12 {
+        clock.advance(500);
+        bed.poke();
+        std::thread::sleep(Duration::from_millis(10));
+        let now = clock.now().wall.0;
+        let arrived = sink.accepted().len();
+        assert!(arrived == left || told[arrived - 4] <= now + 1_000, "{arrived} left by {now}, told {told:?}");
+        left = arrived;
+    }
 }

@@ -17,7 +17,7 @@ use crate::dispatch::{
 use crate::guard::Decision;
 use crate::limits::{Crossing, Granted, Moment};
 use crate::mail::QueueId;
-use crate::store::{Destination, GateKind, Index, WaitingMessage};
+use crate::store::{Destination, Index, WaitingMessage};
 
 /// The state of dispatching.
 #[derive(Debug)]
@@ -29,10 +29,10 @@ pub(super) struct Core {
     pub(super) fresh: FreshMessages,
     pub(super) load: WaitingLoad,
     pub(super) settings: DispatchSettings,
-    accounts: Names<Account>,
+    pub(super) accounts: Names<Account>,
     pub(super) destinations: Names<Destination>,
     pub(super) hops: HashMap<HopId, Hop>,
-    under_way: HashMap<TurnId, (AccountId, Arc<str>, u32)>,
+    pub(super) under_way: HashMap<TurnId, (AccountId, Arc<str>, u32)>,
     pub(super) draining: bool,
     /// The first moment at which a hop is tried with more connections again.
     pub(super) fewer_until: Moment,
@@ -155,7 +155,9 @@ impl Core {
             self.slots.egress_waits_until(egress, plan) > Moment::from(now)
                 || self.gates.stops_egress(&egress.name).is_some()
         };
-        Arc::ptr_eq(present, plan) && (plan.egresses.len() == 1 || !waits())
+        let wanted = self.hops.get(&hop).and_then(|state| state.wants_egress.as_ref());
+        Arc::ptr_eq(present, plan)
+            && (plan.egresses.len() == 1 || !waits() && wanted.is_none_or(|wanted| *wanted == egress.name))
     }
 
     /// The next turn over a connection of that plan and egress to that hop, its slots leased.
@@ -176,11 +178,13 @@ impl Core {
             self.dispatch.park_hop(hop, state.paused_until);
             return None;
         }
+        let open = |other: &&Arc<Egress>| other.name != egress.name && self.gates.stops_egress(&other.name).is_none();
+        let others: Vec<Arc<Egress>> = plan.egresses.iter().filter(open).cloned().collect();
         let mut leased = None;
         let Self { dispatch, slots, accounts, .. } = self;
         let turn = dispatch.next(hop, moment, |offer| {
             let Some(account) = accounts.name(offer.line.account.0) else { return Fit::Stop };
-            match slots.fit(offer, Asking { account, egress, plan }, moment) {
+            match slots.fit(offer, Asking { account, egress, plan, others: &others }, moment) {
                 Ok(lease) => {
                     let recipients = lease.granted.recipients();
                     leased = Some(lease);
@@ -188,7 +192,9 @@ impl Core {
                 }
                 Err(fit) => fit,
             }
-        })?;
+        });
+        self.want_egress(hop);
+        let turn = turn?;
         let leased = leased.expect("a turn is taken only with a lease");
         let account = self.accounts.name(turn.line().account.0)?.clone();
         self.under_way.insert(turn.id(), (turn.line().account, egress.name.clone(), turn.recipients()));
@@ -312,42 +318,6 @@ impl Core {
         })
     }
 
-    /// Brings dispatch in line with a gate that was closed or opened. The gate itself is already in [`Core::gates`].
-    pub(super) fn gate_changed(&mut self, kind: GateKind, key: &str) {
-        match kind {
-            GateKind::All => self.dispatch.gate_all(gate_state(self.gates.stops_all())),
-            GateKind::Account => {
-                let account = Account::named(key);
-                if let Some(id) = self.accounts.find(&account).map(AccountId) {
-                    self.dispatch.gate_account(id, gate_state(self.gates.stops_account_alone(&account).is_some()));
-                }
-            }
-            GateKind::Egress => {
-                for (hop, state) in &self.hops {
-                    if let Ok(plan) = &state.plan {
-                        let closed = plan.egresses.iter().all(|e| self.gates.stops_egress_alone(&e.name).is_some());
-                        self.dispatch.gate_hop(*hop, gate_state(closed));
-                        if state.waits_for_slots_alone() {
-                            // It was parked for the slots of those egresses that were open then.
-                            self.dispatch.unpark_hop(*hop);
-                        }
-                    }
-                }
-            }
-        }
-        self.notify_all();
-    }
-
-    /// Recipients under way behind a gate: they cannot be called back.
-    pub(super) fn under_way(&self, kind: GateKind, key: &str) -> u32 {
-        let behind = |account: AccountId, egress: &str| match kind {
-            GateKind::All => true,
-            GateKind::Account => self.accounts.name(account.0).is_some_and(|name| name.as_str() == key),
-            GateKind::Egress => egress == key,
-        };
-        self.under_way.values().filter(|(account, egress, _)| behind(*account, egress)).map(|(_, _, n)| *n).sum()
-    }
-
     /// Deliveries were made due then, and are so on record.
     pub(super) fn due_from(&mut self, due: WallMs) {
         self.due_from = Some(self.due_from.map_or(due, |before| before.min(due)));
@@ -408,8 +378,4 @@ impl Core {
             hop.turns.notify_waiters();
         }
     }
-}
-
-fn gate_state(closed: bool) -> GateState {
-    if closed { GateState::Closed } else { GateState::Open }
 }

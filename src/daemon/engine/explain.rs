@@ -1,10 +1,13 @@
 //! Why mail waits and when it is expected to leave: what `queue show` and the page say, from what decides it.
 
+use std::sync::Arc;
+
 use super::Engine;
 use super::core::Core;
 use super::slots::{Parked, Waits};
 use crate::api::{LimitUse, WhyLine};
 use crate::clock::{Now, WallMs};
+use crate::delivery::{Egress, Plan};
 use crate::dispatch::{Gate as WhyGate, HopId, Standing, Why};
 use crate::limits::{Charged, Moment, NextSlot};
 use crate::mail::QueueId;
@@ -106,21 +109,12 @@ impl Core {
     }
 
     /// Waiting for a slot: the refusing rule, and the time at which those before it and it have theirs.
-    fn slot(
-        &self,
-        parked: Parked,
-        row: &MessageRow,
-        plan: &crate::delivery::Plan,
-        until: Moment,
-        now: Now,
-    ) -> (Why, Option<WallMs>) {
+    fn slot(&self, parked: Parked, row: &MessageRow, plan: &Plan, until: Moment, now: Now) -> (Why, Option<WallMs>) {
         let ahead = match self.find_line(&row.account, row.class, &plan.destination) {
             Some(line) => self.dispatch.ahead_in_line(line, row.id),
             None => 0,
         };
-        let to = charged(row, plan);
-        let expected = match self.slots.limits.outlook(to, u32::try_from(ahead).unwrap_or(u32::MAX), Moment::from(now))
-        {
+        let expected = match self.outlook(row, plan, ahead, now) {
             NextSlot::At(at) => Some(at.max(until).to_wall(now)).filter(|_| until != Moment::END),
             NextSlot::AfterLeases | NextSlot::Never => None,
         };
@@ -138,25 +132,37 @@ impl Core {
         (why, expected)
     }
 
-    fn expected(&self, row: &MessageRow, plan: &crate::delivery::Plan, ahead: u64, now: Now) -> Option<WallMs> {
-        match self.slots.limits.outlook(charged(row, plan), u32::try_from(ahead).unwrap_or(u32::MAX), Moment::from(now))
-        {
+    fn expected(&self, row: &MessageRow, plan: &Plan, ahead: u64, now: Now) -> Option<WallMs> {
+        match self.outlook(row, plan, ahead, now) {
             NextSlot::At(at) => Some(at.to_wall(now)),
             NextSlot::AfterLeases | NextSlot::Never => None,
         }
     }
 
+    /// When the limits let it leave behind so many others, by the egress of its pool that is first to.
+    fn outlook(&self, row: &MessageRow, plan: &Plan, ahead: u64, now: Now) -> NextSlot {
+        let ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
+        let open = plan.egresses.iter().filter(|egress| self.gates.stops_egress(&egress.name).is_none());
+        let by = |egress: &Arc<Egress>| {
+            let to = Charged {
+                account: row.account.as_str(),
+                egress: &egress.counted_as,
+                login: plan.login.as_ref().map(|login| login.user.as_str()),
+                route: &plan.route,
+            };
+            self.slots.limits.outlook(to, ahead, Moment::from(now))
+        };
+        let sooner = |one: NextSlot, other: NextSlot| match (one, other) {
+            (NextSlot::At(a), NextSlot::At(b)) => NextSlot::At(a.min(b)),
+            (at @ NextSlot::At(_), _) | (_, at @ NextSlot::At(_)) => at,
+            (NextSlot::AfterLeases, _) | (_, NextSlot::AfterLeases) => NextSlot::AfterLeases,
+            (NextSlot::Never, NextSlot::Never) => NextSlot::Never,
+        };
+        open.map(by).reduce(sooner).unwrap_or(NextSlot::Never)
+    }
+
     fn hop_trouble(&self, hop: HopId) -> Option<&str> {
         self.hop(hop)?.trouble.as_deref()
-    }
-}
-
-fn charged<'a>(row: &'a MessageRow, plan: &'a crate::delivery::Plan) -> Charged<'a> {
-    Charged {
-        account: row.account.as_str(),
-        egress: plan.egresses.first().map_or("", |egress| &egress.counted_as),
-        login: plan.login.as_ref().map(|login| login.user.as_str()),
-        route: &plan.route,
     }
 }
 

@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 
+use super::core::Core;
 use crate::account::Account;
 use crate::clock::WallMs;
+use crate::dispatch::{AccountId, GateState};
 use crate::store::{Gate, GateKind};
 
 /// The gates that are closed now.
@@ -75,6 +77,50 @@ impl Gates {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Gate> {
         self.all.iter().chain(self.accounts.values()).chain(self.egresses.values())
     }
+}
+
+impl Core {
+    /// Brings dispatch in line with a gate that was closed or opened. The gate itself is already in [`Core::gates`].
+    pub(super) fn gate_changed(&mut self, kind: GateKind, key: &str) {
+        match kind {
+            GateKind::All => self.dispatch.gate_all(gate_state(self.gates.stops_all())),
+            GateKind::Account => {
+                let account = Account::named(key);
+                if let Some(id) = self.accounts.find(&account).map(AccountId) {
+                    self.dispatch.gate_account(id, gate_state(self.gates.stops_account_alone(&account).is_some()));
+                }
+            }
+            GateKind::Egress => {
+                for (hop, state) in &self.hops {
+                    if let Ok(plan) = &state.plan {
+                        let closed = plan.egresses.iter().all(|e| self.gates.stops_egress_alone(&e.name).is_some());
+                        self.dispatch.gate_hop(*hop, gate_state(closed));
+                        if state.waits_for_slots_alone() {
+                            // It was parked for the slots of those egresses that were open then.
+                            self.dispatch.unpark_hop(*hop);
+                        }
+                    }
+                }
+                // What other egresses kept for others may go by one that was opened.
+                self.slots_came_back();
+            }
+        }
+        self.notify_all();
+    }
+
+    /// Recipients under way behind a gate: they cannot be called back.
+    pub(super) fn under_way(&self, kind: GateKind, key: &str) -> u32 {
+        let behind = |account: AccountId, egress: &str| match kind {
+            GateKind::All => true,
+            GateKind::Account => self.accounts.name(account.0).is_some_and(|name| name.as_str() == key),
+            GateKind::Egress => egress == key,
+        };
+        self.under_way.values().filter(|(account, egress, _)| behind(*account, egress)).map(|(_, _, n)| *n).sum()
+    }
+}
+
+fn gate_state(closed: bool) -> GateState {
+    if closed { GateState::Closed } else { GateState::Open }
 }
 
 #[cfg(test)]

@@ -38,6 +38,9 @@ pub(super) struct Hop {
     told: HashMap<String, Moment>,
     /// The next egress of the pool, in turn.
     next_egress: usize,
+    /// The egress that the mail whose turn it is has to leave by: those of the other connections keep their last slots for
+    /// others.
+    pub(super) wants_egress: Option<Arc<str>>,
 }
 
 impl Hop {
@@ -52,6 +55,7 @@ impl Hop {
             fewer: None,
             told: HashMap::new(),
             next_egress: 0,
+            wants_egress: None,
         }
     }
 
@@ -99,6 +103,11 @@ impl Core {
                 continue;
             }
             let len = plan.egresses.len();
+            if let Some(wanted) = &state.wants_egress
+                && let Some(place) = plan.egresses.iter().position(|egress| egress.name == *wanted)
+            {
+                state.next_egress = place;
+            }
             let free = (0..len).map(|step| (state.next_egress + step) % len).find(|place| {
                 let egress = &plan.egresses[*place];
                 self.slots.egress_waits_until(egress, &plan) <= moment
@@ -119,6 +128,19 @@ impl Core {
             self.dispatch.park_hop(hop, until);
         }
         None
+    }
+
+    /// What was just asked for may have to leave by another egress: a connection of that one is told, or opened once this
+    /// one is gone.
+    pub(super) fn want_egress(&mut self, hop: HopId) {
+        let wanted = self.slots.take_wanted().filter(|(of, _)| *of == hop).map(|(_, egress)| egress);
+        let is_wanted = wanted.is_some();
+        if let Some(state) = self.hops.get_mut(&hop) {
+            state.wants_egress = wanted;
+        }
+        if is_wanted {
+            self.notify(hop);
+        }
     }
 
     /// The hop is left alone for a while: its server said so.

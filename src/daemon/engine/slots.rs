@@ -8,7 +8,7 @@ use crate::account::Account;
 use crate::delivery::{Egress, Plan};
 use crate::dispatch::{AccountId, Fit, HopId, Line, Offer};
 use crate::limits::{
-    Cause, Charged, KeyKind, Leased, Limits, Moment, NextSlot, Pace, Paced, Paces, Refusal, RuleScope, TooFast,
+    Cause, Charged, KeyKind, Leased, Limits, Moment, NextSlot, Pace, Paced, Paces, Reach, Refusal, RuleScope, TooFast,
 };
 
 /// Limits and paces, and what they said.
@@ -25,6 +25,8 @@ pub(super) struct Slots {
     paced_egresses: HashMap<Arc<str>, Moment>,
     /// Parks that end when leased slots come back sooner than the park says.
     hoping: HashSet<Parked>,
+    /// A hop whose next mail is refused by the egress that asked and has room at another of its pool.
+    wanted: Option<(HopId, Arc<str>)>,
 }
 
 /// What is parked for want of slots.
@@ -44,12 +46,33 @@ pub(super) enum Waits {
     Pace(Box<str>),
 }
 
+/// What the other egresses of a pool say.
+enum Elsewhere {
+    /// This one has room.
+    Room(Arc<str>),
+    /// None has, before then.
+    Until(Moment),
+}
+
 /// Whose slots are asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asking<'a> {
     pub(super) account: &'a Account,
     pub(super) egress: &'a Egress,
     pub(super) plan: &'a Plan,
+    /// The other egresses of the pool before which no gate stands.
+    pub(super) others: &'a [Arc<Egress>],
+}
+
+impl<'a> Asking<'a> {
+    fn by(&self, egress: &'a Egress) -> Charged<'a> {
+        Charged {
+            account: self.account.as_str(),
+            egress: &egress.counted_as,
+            login: self.plan.login.as_ref().map(|login| login.user.as_str()),
+            route: &self.plan.route,
+        }
+    }
 }
 
 impl Slots {
@@ -61,19 +84,18 @@ impl Slots {
             full_egresses: HashMap::new(),
             paced_egresses: HashMap::new(),
             hoping: HashSet::new(),
+            wanted: None,
         }
     }
 
     /// Leases what fits of an offer, or says who is to be parked and until when.
     pub(super) fn fit(&mut self, offer: &Offer, asking: Asking<'_>, now: Moment) -> Result<Leased, Fit> {
-        let Asking { account, egress, plan } = asking;
+        let Asking { account, egress, plan, .. } = asking;
         let Some(most) = NonZeroU32::new(offer.recipients) else { return Err(Fit::Stop) };
         // A destination that is one server is paced as that server.
         let paced = Paced { egress: &egress.counted_as, account: account.as_str(), domain: &plan.destination.0 };
         self.paces.would_pass(paced, most, now).map_err(|too_fast| self.too_fast(offer, too_fast, asking, now))?;
-        let login = plan.login.as_ref().map(|login| login.user.as_str());
-        let to = Charged { account: account.as_str(), egress: &egress.counted_as, login, route: &plan.route };
-        match self.limits.lease(to, most, now) {
+        match self.limits.lease(asking.by(egress), most, now) {
             Ok(lease) => {
                 if let Some(recipients) = NonZeroU32::new(lease.granted.recipients()) {
                     let _ = self.paces.pass(paced, recipients, now); // as many as would have passed, or fewer
@@ -111,10 +133,17 @@ impl Slots {
         let until = until(&refusal);
         let hop = Parked::Hop(offer.line.hop);
         let (parked, fit) = match (refusal.kind, refusal.cause) {
-            (KeyKind::Account, _) => (Parked::Account(offer.line.account), Fit::ParkAccount(until)),
-            (KeyKind::Egress, Cause::FairReserve | Cause::OwnReserve) => {
-                (Parked::Line(offer.line), Fit::ParkLine(until))
+            (KeyKind::Account, _) if refusal.reach == Reach::OneRoute => {
+                (Parked::Line(offer.line), Fit::ParkLine(until)) // its mail goes on by other routes
             }
+            (KeyKind::Account, _) => (Parked::Account(offer.line.account), Fit::ParkAccount(until)),
+            (KeyKind::Egress, Cause::FairReserve | Cause::OwnReserve) => match self.elsewhere(asking, now) {
+                Elsewhere::Room(egress) => {
+                    self.wanted = Some((offer.line.hop, egress));
+                    return Fit::Stop;
+                }
+                Elsewhere::Until(others) => (Parked::Line(offer.line), Fit::ParkLine(until.min(others))),
+            },
             (KeyKind::Login, _) => (hop, Fit::ParkHop(until)),
             (KeyKind::Egress, _) => {
                 let key = self.key(asking.egress, asking.plan);
@@ -125,6 +154,25 @@ impl Slots {
         self.reasons.insert(parked, Waits::Slot(refusal));
         self.hoping.insert(parked);
         fit
+    }
+
+    /// Whether another egress of the pool takes what this one keeps for others.
+    fn elsewhere(&mut self, asking: Asking<'_>, now: Moment) -> Elsewhere {
+        let mut first = Moment::END;
+        for egress in asking.others {
+            let waits = self.egress_waits_until(egress, asking.plan);
+            match self.limits.would_fit(asking.by(egress), now) {
+                Ok(()) if waits <= now => return Elsewhere::Room(Arc::clone(&egress.name)),
+                Ok(()) => first = first.min(waits),
+                Err(refusal) => first = first.min(until(&refusal).max(waits)),
+            }
+        }
+        Elsewhere::Until(first)
+    }
+
+    /// The hop that has to leave by another egress than the one that just asked, and which.
+    pub(super) fn take_wanted(&mut self) -> Option<(HopId, Arc<str>)> {
+        self.wanted.take()
     }
 
     /// When an egress has a slot for mail of that plan and its pace lets one go.
@@ -278,7 +326,7 @@ mod tests {
         let line = Line { account: AccountId(0), class: Class::Transactional, hop: HopId(0) };
         let offer = Offer { line, id: QueueId::new(1).unwrap(), recipients: 2 };
         let mut fits = |place: usize| {
-            let asking = Asking { account: &account, egress: &plan.egresses[place], plan: &plan };
+            let asking = Asking { account: &account, egress: &plan.egresses[place], plan: &plan, others: &[] };
             slots.fit(&offer, asking, Moment::BEGINNING.plus_ms(1_000)).map(|leased| leased.granted.recipients()).ok()
         };
         assert_eq!(fits(0), Some(2));
