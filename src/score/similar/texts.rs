@@ -5,6 +5,8 @@ use super::signature::{PLACES, Signature};
 
 /// Copies are counted for this day and the one before.
 const DAY_MS: u64 = 86_400_000;
+/// No day is as late: what is read from the store is not believed beyond it.
+const DAYS_MAX: u64 = 1 << 32;
 /// Accounts that are counted apart for one text; further ones are counted together.
 const SENDERS: usize = 4;
 /// Version of [`Texts::kept`].
@@ -116,8 +118,7 @@ impl Texts {
     /// Counts a message with this text.
     pub fn count(&mut self, signature: &Signature, account: u64, copies: Copies, at_ms: u64) {
         let day = at_ms / DAY_MS;
-        let place = self.find(signature).unwrap_or_else(|| self.insert(*signature, day));
-        self.point_at(signature, place);
+        let place = self.find(signature).unwrap_or_else(|| self.place_for(*signature, day));
         let text = &mut self.kept[place];
         text.turn(day);
         text.changed = true;
@@ -130,6 +131,7 @@ impl Texts {
             }
             None => text.further_senders = true,
         }
+        self.point_at(signature, place, day);
     }
 
     /// A person released a message with this text: its copies by this account count as held no more.
@@ -168,8 +170,7 @@ impl Texts {
             if rows.len() >= rows_max {
                 break;
             }
-            let worth = text.all.today.messages + text.all.yesterday.messages > 1 || text.all.today.held > 0;
-            if text.changed && worth {
+            if text.changed && text.is_worth_keeping(text.day) {
                 text.changed = false;
                 text.is_kept = true;
                 rows.push((text.key(), Some(text.kept())));
@@ -181,9 +182,10 @@ impl Texts {
     /// Takes back a row of [`Texts::changed`]; `false` if it is of another version or broken, and can be deleted.
     pub fn restore(&mut self, row: &[u8]) -> bool {
         let Some(text) = Text::read(row) else { return false };
-        let signature = text.signature;
-        let place = self.find(&signature).unwrap_or_else(|| self.insert(signature, text.day));
+        let (signature, day) = (text.signature, text.day);
+        let place = self.find(&signature).unwrap_or_else(|| self.place_for(signature, day));
         self.kept[place] = text;
+        self.point_at(&signature, place, day);
         true
     }
 
@@ -205,7 +207,8 @@ impl Texts {
         best
     }
 
-    fn insert(&mut self, signature: Signature, day: u64) -> usize {
+    /// A place for a new text; what was there is forgotten.
+    fn place_for(&mut self, signature: Signature, day: u64) -> usize {
         let text = Text {
             signature,
             day,
@@ -216,39 +219,45 @@ impl Texts {
             changed: false,
             is_kept: false,
         };
-        let place = if self.kept.len() < self.max {
+        if self.kept.len() < self.max {
             self.kept.push(text);
-            self.kept.len() - 1
-        } else {
-            let place = self.least(day);
-            let old = std::mem::replace(&mut self.kept[place], text);
-            if old.is_kept {
-                self.forgotten.push(old.key());
-            }
-            place
-        };
-        self.point_at(&signature, place);
+            return self.kept.len() - 1;
+        }
+        let place = self.least(day);
+        let old = std::mem::replace(&mut self.kept[place], text);
+        if old.is_kept {
+            self.forgotten.push(old.key());
+        }
         place
     }
 
-    /// The next place of the hand whose text was seen once or not for two days; a flood of single texts pushes out
-    /// single texts.
+    /// The next place of the hand whose text is not worth keeping; a flood of single texts pushes out single texts.
     fn least(&mut self, day: u64) -> usize {
         for _ in 0..HAND_STEPS_MAX {
             self.hand = (self.hand + 1) % self.kept.len();
-            let text = &self.kept[self.hand];
-            if text.day + 1 < day || text.all.today.messages + text.all.yesterday.messages <= 1 {
+            if !self.kept[self.hand].is_worth_keeping(day) {
                 break;
             }
         }
         self.hand
     }
 
-    fn point_at(&mut self, signature: &Signature, place: usize) {
+    /// Makes a text found by these keys. A text seen once leaves the slots of those that were copied: a day of single
+    /// letters must not hide a campaign.
+    fn point_at(&mut self, signature: &Signature, place: usize, day: u64) {
+        let is_worth = self.kept[place].is_worth_keeping(day);
         for key in signature.keys() {
             let slot = self.slot(key);
-            self.index[slot] = u32::try_from(place + 1).unwrap_or(0);
+            if is_worth || !self.is_needed(slot, day) {
+                self.index[slot] = u32::try_from(place + 1).unwrap_or(0);
+            }
         }
+    }
+
+    /// Whether a slot leads to a text that is worth keeping, and is one of its own.
+    fn is_needed(&self, slot: usize, day: u64) -> bool {
+        let text = (self.index[slot] as usize).checked_sub(1).and_then(|place| self.kept.get(place));
+        text.is_some_and(|text| text.is_worth_keeping(day) && text.signature.keys().any(|key| self.slot(key) == slot))
     }
 
     fn slot(&self, key: u64) -> usize {
@@ -257,6 +266,12 @@ impl Texts {
 }
 
 impl Text {
+    /// Whether it was copied or held within the two days up to `day`.
+    fn is_worth_keeping(&self, day: u64) -> bool {
+        let Counted { today, yesterday } = self.all;
+        self.day + 1 >= day && (today.messages.saturating_add(yesterday.messages) > 1 || today.held > 0)
+    }
+
     fn turn(&mut self, day: u64) {
         if day <= self.day {
             return;
@@ -312,7 +327,8 @@ impl Text {
         for place in &mut signature {
             *place = from.u16()?;
         }
-        let (day, further_senders, released) = (from.u64()?, from.u8()? != 0, from.u64()?);
+        let day = from.u64().filter(|day| *day < DAYS_MAX)?;
+        let (further_senders, released) = (from.u8()? != 0, from.u64()?);
         let all = read_counted(&mut from)?;
         let mut senders = [Sender::default(); SENDERS];
         for sender in &mut senders {
@@ -336,4 +352,94 @@ fn read_counted(from: &mut Reader<'_>) -> Option<Counted> {
     let mut copies =
         || Some(Copies { messages: from.u32()?, recipients: from.u32()?, strangers: from.u32()?, held: from.u32()? });
     Some(Counted { today: copies()?, yesterday: copies()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 20_000;
+    const NOW: u64 = DAY * DAY_MS;
+    const ONE: Copies = Copies { messages: 1, recipients: 1, strangers: 1, held: 0 };
+
+    /// A text like no other.
+    fn nth(n: u64) -> Signature {
+        let mut places = [0; PLACES];
+        for (place, value) in (0..).zip(&mut places) {
+            *value = u16::try_from(xxhash_rust::xxh3::xxh3_64_with_seed(&n.to_le_bytes(), place) % 60_000).unwrap();
+        }
+        Signature(places)
+    }
+
+    /// A text that shares two places in three with it.
+    fn near(n: u64) -> Signature {
+        let (mut near, other) = (nth(n), nth(n + 1_000_000));
+        near.0[..PLACES / 3].copy_from_slice(&other.0[..PLACES / 3]);
+        near
+    }
+
+    #[test]
+    fn copies_are_counted_by_account_and_over_all() {
+        let mut texts = Texts::new(100);
+        for account in [1, 1, 2] {
+            texts.count(&near(7), account, ONE, NOW);
+            texts.count(&nth(7), account, Copies { held: 1, ..ONE }, NOW);
+        }
+        let known = texts.known(&nth(7), 1, NOW).unwrap();
+        assert_eq!((known.own.messages, known.own.held, known.all.messages, known.accounts), (4, 2, 6, 2));
+        assert_eq!(texts.known(&nth(8), 1, NOW), None, "another text");
+        assert_eq!(texts.len(), 1);
+        texts.release(&near(7), 1);
+        let known = texts.known(&nth(7), 1, NOW).unwrap();
+        assert_eq!((known.own.held, known.all.held, known.released), (0, 1, true), "the other account's stays held");
+        assert!(!texts.known(&nth(7), 2, NOW).unwrap().released);
+    }
+
+    #[test]
+    fn two_days_are_counted() {
+        let mut texts = Texts::new(10);
+        texts.count(&nth(1), 1, ONE, NOW);
+        let messages = |day| texts.known(&nth(1), 1, NOW + day * DAY_MS).unwrap().own.messages;
+        assert_eq!([messages(0), messages(1), messages(2)], [1, 1, 0]);
+    }
+
+    #[test]
+    fn a_flood_of_single_texts_pushes_out_single_texts() {
+        let mut texts = Texts::new(500);
+        for n in 0..20 {
+            texts.count(&nth(n), 1, ONE, NOW);
+            texts.count(&near(n), 2, ONE, NOW);
+        }
+        assert_eq!(texts.changed(usize::MAX).len(), 20, "what was copied is worth a row");
+        for n in 1_000..21_000 {
+            texts.count(&nth(n), n, ONE, NOW);
+            assert!(texts.len() <= 500);
+        }
+        let kept = (0..20).filter(|n| texts.known(&nth(*n), 1, NOW).is_some()).count();
+        assert_eq!(kept, 20, "campaigns outlast texts seen once");
+        assert_eq!(texts.changed(usize::MAX), [], "a text seen once is not worth a row");
+        // Two days later they are as any other, and their rows are deleted.
+        for n in 30_000..50_000 {
+            texts.count(&nth(n), n, ONE, NOW + 3 * DAY_MS);
+        }
+        let kept = (0..20).filter(|n| texts.known(&nth(*n), 1, NOW).is_some()).count();
+        let rows = texts.changed(usize::MAX);
+        assert_eq!((kept, rows.len(), rows.iter().all(|(_, row)| row.is_none())), (0, 20, true));
+    }
+
+    #[test]
+    fn rows_give_a_text_back() {
+        let mut texts = Texts::new(10);
+        for account in [1, 1, 2, 3, 4, 5] {
+            texts.count(&nth(1), account, ONE, NOW);
+        }
+        let rows = texts.changed(usize::MAX);
+        let mut again = Texts::new(10);
+        let row = rows[0].1.as_ref().unwrap();
+        assert!(again.restore(row) && !again.restore(&row[1..]) && !again.restore(&[]));
+        for account in 0..6 {
+            assert_eq!(again.known(&nth(1), account, NOW), texts.known(&nth(1), account, NOW), "account {account}");
+        }
+        assert_eq!(again.changed(usize::MAX), [], "what was read is not written again");
+    }
 }
