@@ -32,6 +32,10 @@ pub struct Footprint {
     pub(super) program: u32,
     pub(super) layout: u32,
     pub(super) series: u32,
+    /// It says how to leave its list (RFC 2369 3.2).
+    pub(super) is_declared_bulk: bool,
+    /// An automatic answer in form (RFC 3834 3.1): so marked, to a message, with the null reverse-path.
+    pub(super) is_answer: bool,
     pub(super) language: Option<Language>,
     pub(super) signature: Option<Signature>,
 }
@@ -67,6 +71,8 @@ impl Footprint {
             program,
             layout: layout(message),
             series: series(message, from, program),
+            is_declared_bulk: message.field("List-Unsubscribe").is_some(),
+            is_answer: is_answer(message) && envelope.reverse_path.address().is_none(),
             language: heard.language,
             signature: heard.signature,
         })
@@ -204,12 +210,19 @@ fn kind(content: Content) -> u8 {
     }
 }
 
-/// What comes again and again under one name: program, From and List-Id.
+/// What comes again and again under one name: From, and the List-Id or, without one, the program.
 fn series(message: &Message, from: u32, program: u32) -> u32 {
     let mut bytes = Vec::from(from.to_le_bytes());
-    bytes.extend(program.to_le_bytes());
-    bytes.extend(list_id(message).unwrap_or_default().as_bytes());
+    match list_id(message) {
+        Some(list) => bytes.extend(list.as_bytes()),
+        None => bytes.extend(program.to_le_bytes()),
+    }
     short(7, &bytes)
+}
+
+fn is_answer(message: &Message) -> bool {
+    let automatic = message.field("Auto-Submitted").is_some_and(|value| value.to_lowercase().contains("auto-replied"));
+    automatic && message.field("In-Reply-To").or_else(|| message.field("References")).is_some()
 }
 
 /// The identifier of a message's List-Id field (RFC 2919 2), in lower case.

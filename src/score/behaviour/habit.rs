@@ -9,10 +9,10 @@ use super::share::Share;
 use super::usual::{Today, Usual};
 
 /// Version of what [`Habit::to_bytes`] writes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// How far one day moves how often something new turns up.
 const NEW_DAYS_WEIGHT: Share = Share(9_830); // 15 %
-/// Recipients a day from which on a series is more than somebody's letters.
+/// Recipients of one text from which on it is a series, more than somebody's letters.
 const SERIES_RECIPIENTS_MIN: u32 = 20;
 
 /// What is known of an account. Fixed in size but for the two sets, which grow with what they hold.
@@ -30,6 +30,15 @@ pub(super) struct Habit {
     pub(super) series: Facet<4>,
     pub(super) recipients: Known<8_192>,
     pub(super) domains: Known<2_048>,
+}
+
+/// A message among the near-copies that its account sent in two days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct AmongCopies {
+    /// It is one more, to a stranger.
+    pub(super) to_stranger: bool,
+    /// Recipients of all of them, its own among them.
+    pub(super) recipients: u32,
 }
 
 /// What became of a message when it was judged.
@@ -62,26 +71,26 @@ impl Habit {
     }
 
     /// Counts an attempt; what left is learned too.
-    pub(super) fn accepted(&mut self, seen: &Footprint, counts: Counts, is_copy: bool, judged: Judged) {
+    pub(super) fn accepted(&mut self, seen: &Footprint, counts: Counts, copy: AmongCopies, judged: Judged) {
         let held = u32::from(judged == Judged::Held);
         self.recent.add(Counts { held, ..counts }, seen.at.0);
         match judged {
-            Judged::Held => self.today.held += 1,
-            Judged::Sent => self.learn(seen, counts, is_copy),
+            Judged::Held => self.today.held = self.today.held.saturating_add(1),
+            Judged::Sent => self.learn(seen, counts, copy),
         }
     }
 
     /// A held message was released: it becomes habit after all.
-    pub(super) fn released(&mut self, seen: &Footprint, is_copy: bool) {
+    pub(super) fn released(&mut self, seen: &Footprint, copy: AmongCopies) {
         self.recent.release();
         self.today.held = self.today.held.saturating_sub(1);
         let counts = self.count(seen);
-        self.learn(seen, counts, is_copy);
+        self.learn(seen, counts, copy);
     }
 
-    fn learn(&mut self, seen: &Footprint, counts: Counts, is_copy: bool) {
+    fn learn(&mut self, seen: &Footprint, counts: Counts, copy: AmongCopies) {
         let (at, day) = (seen.at.0, seen.day().max(self.today.day));
-        self.today.count(counts, is_copy, self.recent.hour(at), self.recent.day_recipients(at), at);
+        self.today.count(counts, copy.to_stranger, &self.recent, at);
         if let Some(client) = seen.client {
             self.clients.learn(client.hash, day);
         }
@@ -89,7 +98,7 @@ impl Habit {
         self.programs.learn(seen.program, day);
         self.layouts.learn(seen.layout, day);
         self.languages.learn(seen.language_hash(), day);
-        if self.today.recipients >= SERIES_RECIPIENTS_MIN {
+        if copy.recipients >= SERIES_RECIPIENTS_MIN {
             self.series.learn(seen.series, day);
         }
         let week = week_of(day);

@@ -5,13 +5,16 @@
 //! [`Behaviour::assess`] changes nothing. Learning is told: [`Behaviour::accepted`] after the verdict, what became of held
 //! mail by [`Behaviour::released`], replies of the next hop by [`Behaviour::outcome`]. Held mail counts as an attempt and
 //! teaches nothing; a day on which much was held is no part of the habit; what is new today is known from tomorrow on: a
-//! hijack must not teach itself. Pure. Read [`signals`] for the points, [`usual`] for what is learned.
+//! hijack must not teach itself. Pure. Read [`signals`], [`campaign`] and [`identity`] for the points, [`usual`] for what is
+//! learned.
 
 mod accounts;
 pub(in crate::score) mod bytes;
+mod campaign;
 mod facet;
 mod footprint;
 mod habit;
+mod identity;
 mod known;
 pub(in crate::score) mod language;
 mod peers;
@@ -28,8 +31,9 @@ pub use settings::{BehaviourSettings, Suspend, Weigh};
 use std::borrow::Cow;
 
 use accounts::{Accounts, Bounds};
-use habit::{Habit, week_of};
+use habit::{AmongCopies, Habit, week_of};
 use peers::Peers;
+use recent::Counts;
 use signals::Case;
 
 use super::Submission;
@@ -161,8 +165,8 @@ impl Behaviour {
         let texts = &mut self.texts;
         let advice = self.accounts.change(&seen.account, seen.at.0, bounds, |habit| {
             let counts = habit.count(seen);
-            let is_copy = count_text(texts, seen, counts, judged);
-            habit.accepted(seen, counts, is_copy, judged);
+            let copy = count_text(texts, seen, counts, judged);
+            habit.accepted(seen, counts, copy, judged);
             let hour = habit.recent.hour(seen.at.0);
             (judged == Judged::Held).then_some((hour.held, hour.messages))
         });
@@ -180,10 +184,14 @@ impl Behaviour {
     pub fn released(&mut self, seen: &Footprint) {
         self.end_day_of(seen);
         let bounds = self.bounds();
+        let mut copy = AmongCopies { to_stranger: false, recipients: seen.recipients_len };
         if let Some(signature) = seen.signature {
             self.texts.release(&signature, seen.account_hash());
+            // It was counted when it was held.
+            let known = self.texts.known(&signature, seen.account_hash(), seen.at.0).unwrap_or_default();
+            copy.recipients = copy.recipients.max(known.own.recipients);
         }
-        self.accounts.change(&seen.account, seen.at.0, bounds, |habit| habit.released(seen, false));
+        self.accounts.change(&seen.account, seen.at.0, bounds, |habit| habit.released(seen, copy));
         self.learn_domains(seen);
     }
 
@@ -273,15 +281,20 @@ impl Behaviour {
     }
 }
 
-/// Counts the text, and says whether the message is one more near-copy to a stranger.
-fn count_text(texts: &mut Texts, seen: &Footprint, counts: recent::Counts, judged: Judged) -> bool {
-    let Some(signature) = seen.signature else { return false };
+/// Counts the text, and says what the message is among its near-copies.
+fn count_text(texts: &mut Texts, seen: &Footprint, counts: Counts, judged: Judged) -> AmongCopies {
+    let Some(signature) = seen.signature else {
+        return AmongCopies { to_stranger: false, recipients: counts.recipients };
+    };
     let account = seen.account_hash();
     let before = texts.known(&signature, account, seen.at.0).unwrap_or_default();
     let held = u32::from(judged == Judged::Held);
     let copies = Copies { messages: 1, recipients: counts.recipients, strangers: counts.strangers, held };
     texts.count(&signature, account, copies, seen.at.0);
-    before.own.messages > 0 && counts.strangers > 0
+    AmongCopies {
+        to_stranger: before.own.messages > 0 && counts.strangers > 0,
+        recipients: before.own.recipients.saturating_add(counts.recipients),
+    }
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ impl Peers {
         self.hour.add(today.hour_peak());
         self.day.add(today.day_peak());
         self.message.add(today.message_peak());
-        self.days += 1;
+        self.days = self.days.saturating_add(1);
         if self.days >= DAYS_MAX {
             self.days /= 2;
             for histogram in [&mut self.hour, &mut self.day, &mut self.message] {
@@ -110,7 +110,8 @@ impl Peers {
 
 impl Histogram {
     fn add(&mut self, value: u32) {
-        self.0[step_of(value)] += 1;
+        let count = &mut self.0[step_of(value)];
+        *count = count.saturating_add(1);
     }
 
     /// The upper end of the step that the 90th of a hundred falls into.

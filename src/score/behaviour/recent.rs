@@ -2,10 +2,13 @@
 
 use super::bytes::{Reader, Writer};
 
+const MINUTE_MS: u64 = 60_000;
 const STEP_MS: u64 = 600_000;
 const HOUR_STEPS: usize = 6;
 const DAY_HOURS: usize = 24;
 const HOUR_MS: u64 = 3_600_000;
+/// No step and no minute is as late: what is read from the store is not believed beyond it.
+const TIME_MAX: u64 = 1 << 40;
 
 /// Counts of one message or of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,6 +56,9 @@ pub(super) struct Recent {
     step: u64,
     steps: [Packed; HOUR_STEPS],
     hours: [u32; DAY_HOURS],
+    /// The latest minute seen, since 1970, and the messages of it and of the one before.
+    minute: u64,
+    minutes: [u16; 2],
 }
 
 impl Recent {
@@ -65,6 +71,17 @@ impl Recent {
         let mut sum = unpacked(self.steps[place]);
         sum.add(counts);
         self.steps[place] = packed(sum);
+        self.minutes[0] = self.minutes[0].saturating_add(1);
+    }
+
+    /// Messages of this minute and the one before.
+    pub(super) fn pace(&self, at_ms: u64) -> u32 {
+        let [this, before] = self.minutes.map(u32::from);
+        match (at_ms / MINUTE_MS).saturating_sub(self.minute) {
+            0 => this + before,
+            1 => this,
+            _ => 0,
+        }
     }
 
     /// Takes one held message back: a person released it.
@@ -96,6 +113,11 @@ impl Recent {
 
     /// Clears the places of the time that passed.
     fn advance(&mut self, at_ms: u64) {
+        let minute = at_ms / MINUTE_MS;
+        if minute > self.minute {
+            self.minutes = [0, if minute == self.minute + 1 { self.minutes[0] } else { 0 }];
+            self.minute = minute;
+        }
         let now = at_ms / STEP_MS;
         if now <= self.step {
             return;
@@ -120,16 +142,21 @@ impl Recent {
         for hour in self.hours {
             to.u32(hour);
         }
+        to.u64(self.minute);
+        self.minutes.iter().for_each(|count| to.u16(*count));
     }
 
     pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let mut recent = Self { step: from.u64()?, ..Self::default() };
+        let time = |since_1970: u64| (since_1970 < TIME_MAX).then_some(since_1970);
+        let mut recent = Self { step: time(from.u64()?)?, ..Self::default() };
         for step in &mut recent.steps {
             *step = [from.u16()?, from.u16()?, from.u16()?, from.u16()?, from.u16()?];
         }
         for hour in &mut recent.hours {
             *hour = from.u32()?;
         }
+        recent.minute = time(from.u64()?)?;
+        recent.minutes = [from.u16()?, from.u16()?];
         Some(recent)
     }
 }
@@ -151,7 +178,7 @@ mod tests {
     proptest! {
         /// Against a list of all messages: the ring counts each step that the window touches.
         #[test]
-        fn windows_are_those_of_a_list(gaps in prop::collection::vec(0_u64..4_000_000, 1..60)) {
+        fn windows_are_those_of_a_list(gaps in prop::collection::vec(prop_oneof![0_u64..100_000, 0_u64..4_000_000], 1..60)) {
             let (mut recent, mut list, mut at) = (Recent::default(), Vec::new(), 1_700_000_000_000_u64);
             for gap in gaps {
                 at += gap;
@@ -162,6 +189,7 @@ mod tests {
                     list.iter().filter(|sent| after / step - **sent / step < steps).count()
                 };
                 prop_assert_eq!(recent.hour(after).messages as usize, within(STEP_MS, 6));
+                prop_assert_eq!(recent.pace(after) as usize, within(MINUTE_MS, 2));
                 prop_assert_eq!(recent.day_recipients(after) as usize, 2 * within(HOUR_MS, 24));
             }
         }

@@ -1,9 +1,11 @@
 //! What is unlike an account's habit in one message: each sign with its points and the numbers it comes from.
 //!
-//! Signs of one kind share a ceiling ([`CAMPAIGN_MAX`], [`IDENTITY_MAX`]), so that no single kind of novelty holds a
-//! message: it takes two, or one and a text that looks bad.
+//! Signs of one kind share a ceiling, so that no single kind of novelty holds a message at once: it takes two, or one and a
+//! text that looks bad. Signs of a [`campaign`](super::campaign) and of another hand ([`identity`](super::identity)) have
+//! files of their own.
 
-use super::facet::{Facet, Familiar};
+use super::campaign::share_of_strangers;
+use super::facet::Familiar;
 use super::footprint::Footprint;
 use super::habit::Habit;
 use super::peers::{Peers, PeersUsual};
@@ -12,14 +14,8 @@ use super::share::points;
 use crate::reason::Reason;
 use crate::score::similar::texts;
 
-/// Points of near-copies, strangers and new domains together, at most.
-const CAMPAIGN_MAX: f64 = 130.0;
 /// Points of client, program, From, template, language and time of day together, at most.
 const IDENTITY_MAX: f64 = 90.0;
-/// Near-copies to so many strangers have so many points; more have the last.
-const COPIES: [f64; 8] = [0.0, 0.0, 10.0, 30.0, 55.0, 85.0, 110.0, 120.0];
-/// Days of mail before a new client, program, From … means anything.
-const IDENTITY_DAYS: u16 = 5;
 /// A series is established after so many days of it.
 const SERIES_DAYS: u16 = 3;
 
@@ -41,10 +37,11 @@ pub(super) struct Case<'a> {
     pub(super) counts: Counts,
 }
 
-struct Sign {
-    name: &'static str,
-    points: f64,
-    sentence: String,
+/// One sign.
+pub(super) struct Sign {
+    pub(super) name: &'static str,
+    pub(super) points: f64,
+    pub(super) sentence: String,
 }
 
 impl Case<'_> {
@@ -59,7 +56,8 @@ impl Case<'_> {
             let scale = calm * if sum > most { most / sum } else { 1.0 };
             reasons.extend(signs.into_iter().filter_map(|sign| sign.reason(scale)));
         };
-        group(vec![self.copies(established), self.strangers(), self.domains()], CAMPAIGN_MAX);
+        group(vec![self.copies(established), self.strangers(), self.domains()], self.campaign_max());
+        group(vec![self.rush()], f64::INFINITY);
         group(self.identity(), IDENTITY_MAX);
         group(vec![self.volume(), self.large(), self.unknown_users()], f64::INFINITY);
         group(vec![self.held_text()], f64::INFINITY);
@@ -68,7 +66,7 @@ impl Case<'_> {
     }
 
     /// The last hour, this message included.
-    fn hour(&self) -> Counts {
+    pub(super) fn hour(&self) -> Counts {
         let mut hour = self.habit.recent.hour(self.seen.at.0);
         hour.messages += 1;
         hour.recipients = hour.recipients.saturating_add(self.counts.recipients);
@@ -88,7 +86,7 @@ impl Case<'_> {
     }
 
     /// How far the usual share of strangers is known.
-    fn maturity_of_shares(&self) -> f64 {
+    pub(super) fn maturity_of_shares(&self) -> f64 {
         (f64::from(self.habit.usual.messages) / 30.0).min(1.0)
     }
 
@@ -104,155 +102,6 @@ impl Case<'_> {
         (f64::from(days) / 4.0).min(1.0) * layout * (1.0 - 2.0 * more).max(0.0)
     }
 
-    fn copies(&self, established: f64) -> Option<Sign> {
-        let text = self.text?;
-        let messages = text.own.messages + 1;
-        let strangers = text.own.strangers.saturating_add(self.counts.strangers);
-        // One message to many is not a copy of itself, and a copy to somebody known is none to a stranger.
-        if messages < 2 || self.counts.strangers == 0 {
-            return None;
-        }
-        let steps = usize::try_from(strangers).unwrap_or(usize::MAX).min(COPIES.len() - 1);
-        let day = self.seen.day();
-        let template = self.habit.layouts.familiar(self.seen.layout, day).is_known()
-            && self.habit.programs.familiar(self.seen.program, day).is_known();
-        let usual = self.habit.usual.copies.as_f64() * if template { 1.0 } else { 0.4 };
-        let newcomer = if self.habit.usual.days == 0 { 0.85 } else { 1.0 };
-        let by_all = match text.accounts {
-            0 | 1 => String::new(),
-            accounts => format!("; {accounts} accounts sent it"),
-        };
-        Some(Sign {
-            name: "near-copies-to-strangers",
-            points: COPIES[steps] * (1.0 - usual.max(established)).max(0.0) * newcomer,
-            sentence: format!(
-                "{messages} near-copies of this text in two days, to {strangers} recipients that the account never wrote \
-                 to before{by_all}"
-            ),
-        })
-    }
-
-    fn strangers(&self) -> Option<Sign> {
-        // The owner's letters to known people do not pay for what a thief sends beside them.
-        if self.counts.strangers == 0 {
-            return None;
-        }
-        let hour = self.hour();
-        let usual = self.habit.usual.strangers.as_f64();
-        let more = excess(hour.strangers, hour.recipients, usual)?;
-        Some(Sign {
-            name: "strangers",
-            points: (10.0 * more).min(50.0) * self.maturity_of_shares(),
-            sentence: format!(
-                "{} of {} recipients of the last hour are new to the account, usually {:.0} %",
-                hour.strangers,
-                hour.recipients,
-                usual * 100.0
-            ),
-        })
-    }
-
-    fn domains(&self) -> Option<Sign> {
-        if self.counts.strangers == 0 {
-            return None;
-        }
-        let hour = self.hour();
-        let usual = self.habit.usual.domains_new.as_f64();
-        let more = excess(hour.domains_new, hour.recipients, usual)?;
-        let week = super::habit::week_of(self.seen.day());
-        let known = self.seen.domains.iter().filter(|hash| self.peers.knows_domain(**hash, week)).count();
-        // Where others write to as well is less strange.
-        let strange = if known * 2 > self.seen.domains.len() { 0.5 } else { 1.0 };
-        Some(Sign {
-            name: "new-domains",
-            points: (6.0 * more).min(25.0) * strange * self.maturity_of_shares(),
-            sentence: format!(
-                "{} domains of recipients in the last hour that the account never wrote to, usually {:.0} in 100 recipients",
-                hour.domains_new,
-                usual * 100.0
-            ),
-        })
-    }
-
-    fn identity(&self) -> Vec<Option<Sign>> {
-        let (habit, seen) = (self.habit, self.seen);
-        if habit.usual.days < IDENTITY_DAYS {
-            return Vec::new();
-        }
-        let client = seen.client.and_then(|client| {
-            let sentence = format!("{} is in a network that the account never sent from", client.address);
-            self.new_value("new-client", 30.0, &habit.clients, client.hash, sentence)
-        });
-        let language = seen.language.and_then(|language| {
-            let sentence = format!("the text is in {}, which the account does not write", language.name());
-            self.new_value("new-language", 20.0, &habit.languages, seen.language_hash(), sentence)
-        });
-        let from = self.new_value(
-            "new-from",
-            15.0,
-            &habit.froms,
-            seen.from,
-            "a From address that the account never used".to_owned(),
-        );
-        let program = self.new_value(
-            "new-program",
-            20.0,
-            &habit.programs,
-            seen.program,
-            "written by a program that the account never used".to_owned(),
-        );
-        let layout = self.new_value(
-            "new-template",
-            10.0,
-            &habit.layouts,
-            seen.layout,
-            "built unlike all mail of the account so far".to_owned(),
-        );
-        vec![client, program, language, from, self.rotating(), layout, self.odd_time()]
-    }
-
-    /// A value that was not there before today, weighed by how rare that is for the account.
-    fn new_value<const N: usize>(
-        &self,
-        name: &'static str,
-        most: f64,
-        facet: &Facet<N>,
-        hash: u32,
-        sentence: String,
-    ) -> Option<Sign> {
-        let day = self.seen.day();
-        let is_new = hash != 0 && !facet.familiar(hash, day).is_known() && facet.len_before(day) > 0;
-        let rare = 1.0 - facet.new_days().as_f64();
-        is_new.then_some(Sign { name, points: most * rare, sentence })
-    }
-
-    fn rotating(&self) -> Option<Sign> {
-        let (froms, day) = (&self.habit.froms, self.seen.day());
-        let today = froms.new_on(day) + usize::from(froms.familiar(self.seen.from, day) == Familiar::Never);
-        (today >= 3).then(|| Sign {
-            name: "many-froms",
-            points: 25.0 * (1.0 - froms.new_days().as_f64()),
-            sentence: format!("at least {today} From addresses today that the account never used"),
-        })
-    }
-
-    fn odd_time(&self) -> Option<Sign> {
-        let usual = &self.habit.usual;
-        if usual.days < 10 {
-            return None;
-        }
-        let hour = usual.is_new_hour(self.seen.at.0);
-        let weekday = usual.days >= 20 && usual.is_new_weekday(self.seen.day());
-        let (points, what) = match (hour, weekday) {
-            (true, true) => (20.0, "time of day and on a day of the week"),
-            (true, false) => (15.0, "time of day"),
-            (false, true) => (8.0, "day of the week"),
-            (false, false) => return None,
-        };
-        let sentence = format!("sent at a {what} at which the account has not written for weeks");
-        Some(Sign { name: "odd-time", points, sentence })
-    }
-
     fn volume(&self) -> Option<Sign> {
         let (usual, peers) = (&self.habit.usual, self.peers_usual());
         let hour = self.hour();
@@ -264,7 +113,7 @@ impl Case<'_> {
             return None;
         }
         // More mail to those it always writes to is a busy day.
-        let strangers = f64::from(self.counts.strangers) / f64::from(self.counts.recipients.max(1));
+        let strangers = share_of_strangers(self.counts);
         let points = (20.0 * ratio.log2()).min(60.0) * (0.4 + 0.6 * strangers);
         let own = usual.days > 0;
         let sentence = match (of_hour >= of_day, own) {
@@ -294,7 +143,7 @@ impl Case<'_> {
         if ratio <= 1.2 {
             return None;
         }
-        let strangers = f64::from(self.counts.strangers) / f64::from(self.counts.recipients.max(1));
+        let strangers = share_of_strangers(self.counts);
         let sentence = match self.habit.usual.message.highest() {
             0 => format!("{} recipients in one message of a new account", self.counts.recipients),
             most => format!("{} recipients in one message; at most {most} in the last month", self.counts.recipients),
@@ -349,11 +198,4 @@ impl Sign {
         let points = points(self.points * scale);
         (points > 0).then(|| Reason { name: self.name.into(), points, sentence: self.sentence.into() })
     }
-}
-
-/// By how many a count is over what its usual share explains: two standard deviations and one more are chance.
-fn excess(part: u32, whole: u32, usual: f64) -> Option<f64> {
-    let (part, whole) = (f64::from(part), f64::from(whole));
-    let more = part - whole * usual - 2.0 * (whole * usual * (1.0 - usual)).sqrt() - 1.0;
-    (more > 0.0).then_some(more)
 }

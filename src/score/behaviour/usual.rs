@@ -1,11 +1,11 @@
 //! What an account usually does, and the day from which that is learned.
 
 use super::bytes::{Reader, Writer};
-use super::recent::Counts;
+use super::recent::{Counts, Recent};
 use super::share::Share;
 
-/// Weeks whose peaks are remembered: a month and what is under way.
-const WEEKS: usize = 5;
+/// Weeks whose peaks are remembered: what is under way and all that a month touches, for what goes out on each first.
+const WEEKS: usize = 6;
 /// How far one day moves what is usual.
 const DAY_WEIGHT: Share = Share(9_830); // 15 %
 /// Quarter points are too coarse for a mean of few messages, so it is kept in sixteenths.
@@ -26,7 +26,7 @@ impl Peaks {
 
     fn learn(&mut self, peak: u32, day: u16) {
         let week = day / 7;
-        for gone in (self.week + 1..=week).rev().take(WEEKS) {
+        for gone in (self.week.saturating_add(1)..=week).rev().take(WEEKS) {
             self.peaks[usize::from(gone) % WEEKS] = 0;
         }
         self.week = self.week.max(week);
@@ -57,6 +57,8 @@ pub(super) struct Usual {
     pub(super) day: Peaks,
     /// Recipients of the largest message.
     pub(super) message: Peaks,
+    /// Messages of the busiest two minutes.
+    pub(super) pace: Peaks,
     /// Recipients of an hour with mail, in sixteenths.
     hour_mean_16: u32,
     /// Of the recipients, those never written to before.
@@ -97,6 +99,7 @@ pub(super) struct Today {
     hour_peak: u32,
     day_peak: u32,
     message_peak: u32,
+    pace_peak: u32,
     hours: u32,
 }
 
@@ -107,22 +110,24 @@ impl Today {
     }
 
     /// Counts a message that left.
-    pub(super) fn count(&mut self, counts: Counts, is_copy: bool, hour: Counts, day_recipients: u32, at_ms: u64) {
-        self.messages += 1;
+    pub(super) fn count(&mut self, counts: Counts, is_copy: bool, recent: &Recent, at_ms: u64) {
+        self.messages = self.messages.saturating_add(1);
         self.recipients = self.recipients.saturating_add(counts.recipients);
         self.strangers = self.strangers.saturating_add(counts.strangers);
         self.domains_new = self.domains_new.saturating_add(counts.domains_new);
         self.copies += u32::from(is_copy);
-        self.hour_peak = self.hour_peak.max(hour.recipients);
-        self.day_peak = self.day_peak.max(day_recipients);
+        self.hour_peak = self.hour_peak.max(recent.hour(at_ms).recipients);
+        self.day_peak = self.day_peak.max(recent.day_recipients(at_ms));
         self.message_peak = self.message_peak.max(counts.recipients);
+        self.pace_peak = self.pace_peak.max(recent.pace(at_ms));
         self.hours |= 1 << hour_of(at_ms);
     }
 
     /// Whether this day is no example: much of its mail was held, or refused as spam.
     pub(super) fn is_spoiled(&self) -> bool {
-        let all = self.messages + self.held;
-        (self.held >= 3 && self.held * 5 >= all) || (self.refused >= 3 && self.refused * 10 >= self.recipients)
+        let is_part = |of: u32, parts: u64, all: u64| of >= 3 && u64::from(of) * parts >= all;
+        let all = u64::from(self.messages) + u64::from(self.held);
+        is_part(self.held, 5, all) || is_part(self.refused, 10, self.recipients.into())
     }
 
     /// Recipients of the busiest hour.
@@ -146,8 +151,8 @@ impl Today {
         for count in [messages, recipients, strangers, domains_new, copies, held, refused] {
             to.u32(*count);
         }
-        let Self { unknown, outcomes, hour_peak, day_peak, message_peak, hours, .. } = self;
-        for count in [unknown, outcomes, hour_peak, day_peak, message_peak, hours] {
+        let Self { unknown, outcomes, hour_peak, day_peak, message_peak, pace_peak, hours, .. } = self;
+        for count in [unknown, outcomes, hour_peak, day_peak, message_peak, pace_peak, hours] {
             to.u32(*count);
         }
     }
@@ -167,6 +172,7 @@ impl Today {
             hour_peak: from.u32()?,
             day_peak: from.u32()?,
             message_peak: from.u32()?,
+            pace_peak: from.u32()?,
             hours: from.u32()?,
         })
     }
@@ -186,6 +192,7 @@ impl Usual {
         self.hour.learn(today.hour_peak, today.day);
         self.day.learn(today.day_peak, today.day);
         self.message.learn(today.message_peak, today.day);
+        self.pace.learn(today.pace_peak, today.day);
         let mean = today.recipients.saturating_mul(SIXTEENTHS) / today.hours.count_ones().max(1);
         self.hour_mean_16 = mix(self.hour_mean_16, mean, weight);
         for (hour, share) in self.hours.iter_mut().enumerate() {
@@ -218,7 +225,7 @@ impl Usual {
     }
 
     pub(super) fn write(&self, to: &mut Writer) {
-        for peaks in [self.hour, self.day, self.message] {
+        for peaks in [self.hour, self.day, self.message, self.pace] {
             peaks.write(to);
         }
         to.u32(self.hour_mean_16);
@@ -235,6 +242,7 @@ impl Usual {
             hour: Peaks::read(from)?,
             day: Peaks::read(from)?,
             message: Peaks::read(from)?,
+            pace: Peaks::read(from)?,
             hour_mean_16: from.u32()?,
             strangers: Share(from.u16()?),
             domains_new: Share(from.u16()?),
@@ -305,10 +313,10 @@ mod tests {
     fn peaks_are_forgotten_after_a_month() {
         let mut peaks = Peaks::default();
         peaks.learn(5_000, 700);
-        (1..5).for_each(|week| peaks.learn(3, 700 + 7 * week));
-        assert_eq!(peaks.highest(), 5_000, "four weeks later");
-        peaks.learn(3, 735);
-        assert_eq!(peaks.highest(), 3, "five weeks later");
+        (1..6).for_each(|week| peaks.learn(3, 700 + 7 * week));
+        assert_eq!(peaks.highest(), 5_000, "five weeks later");
+        peaks.learn(3, 742);
+        assert_eq!(peaks.highest(), 3, "six weeks later");
     }
 
     #[test]

@@ -3,32 +3,48 @@
 use super::*;
 use crate::account::AccountSource;
 use crate::mail::{Address, BodyType, Envelope, Recipient, ReversePath};
-use crate::message::{HeaderField, Mailbox, Message};
+use crate::message::{HeaderField, Html, Mailbox, Message};
+
+mod rows;
+mod signs;
 
 const DAY: u64 = 86_400_000;
 /// 9 o'clock of a day in 2026.
 const START: u64 = 20_600 * DAY + 9 * 3_600_000;
 
-/// A letter of the account `ann@firm.example`.
+/// One letter.
+#[derive(Clone, Copy)]
 struct Letter<'a> {
+    account: &'a str,
+    from: &'a str,
     to: &'a str,
     client: &'a str,
+    program: &'a str,
+    list: &'a str,
     text: &'a str,
+    /// Elements of its HTML; 0 is plain text.
+    elements: u32,
 }
 
 impl Letter<'_> {
     fn with<R>(&self, at: u64, use_it: impl FnOnce(&Submission<'_>) -> R) -> R {
-        let account = Account::named("ann@firm.example");
+        let account = Account::named(self.account);
+        let field = |name: &str, value: &str| HeaderField { name: name.into(), value: value.into() };
+        let mut header = vec![field("X-Mailer", self.program)];
+        if !self.list.is_empty() {
+            header.extend([field("List-Id", self.list), field("List-Unsubscribe", "<https://list.example/leave>")]);
+        }
         let message = Message {
-            header: vec![HeaderField { name: "X-Mailer".into(), value: "Mailer 1.2".into() }],
-            from: vec![Mailbox { name: String::new(), address: "ann@firm.example".into() }],
+            header,
+            from: vec![Mailbox { name: String::new(), address: self.from.into() }],
             text: self.text.into(),
             plain: self.text.into(),
+            html: (self.elements > 0).then(|| Html { elements: self.elements, ..Html::default() }),
             ..Message::default()
         };
         let recipient = |to: &str| Recipient::plain(Address::parse(to.as_bytes()).unwrap());
         let envelope = Envelope {
-            reverse_path: ReversePath::parse(b"ann@firm.example").unwrap(),
+            reverse_path: ReversePath::parse(self.from.as_bytes()).unwrap(),
             recipients: self.to.split(' ').map(recipient).collect(),
             body: BodyType::default(),
             smtputf8: false,
@@ -44,6 +60,17 @@ impl Letter<'_> {
             at: WallMs(at),
         })
     }
+
+    /// It comes, and leaves.
+    fn sent(&self, behaviour: &mut Behaviour, at: u64) -> Assessment {
+        self.judged(behaviour, at, Judged::Sent)
+    }
+
+    fn judged(&self, behaviour: &mut Behaviour, at: u64, judged: Judged) -> Assessment {
+        let assessment = self.with(at, |submission| behaviour.assess(submission));
+        behaviour.accepted(assessment.footprint.as_ref().unwrap(), judged);
+        assessment
+    }
 }
 
 const OFFER: &str = "I have read that you look for somebody who keeps your books and would like to offer you my help. I have \
@@ -51,17 +78,23 @@ const OFFER: &str = "I have read that you look for somebody who keeps your books
 
 fn usual(nth: u64) -> Letter<'static> {
     const TO: [&str; 3] = ["bob@one.example", "cleo@two.example", "dan@three.example"];
-    let to = TO[usize::try_from(nth % 3).unwrap()];
-    Letter { to, client: "192.0.2.7", text: "ok, thanks" }
+    Letter {
+        account: "ann@firm.example",
+        from: "ann@firm.example",
+        to: TO[usize::try_from(nth % 3).unwrap()],
+        client: "192.0.2.7",
+        program: "Mailer 1.2",
+        list: "",
+        text: "Thank you, I have read the plan and will send you my remarks with the next letter.",
+        elements: 0,
+    }
 }
 
 /// A memory with a month of four letters a day to three people.
 fn month() -> Behaviour {
     let mut behaviour = Behaviour::new(BehaviourSettings::default(), None);
     for nth in 0..120 {
-        let at = START + nth / 4 * DAY + nth % 4 * 1_800_000;
-        let assessment = usual(nth).with(at, |submission| behaviour.assess(submission));
-        behaviour.accepted(&assessment.footprint.unwrap(), Judged::Sent);
+        usual(nth).sent(&mut behaviour, START + nth / 4 * DAY + nth % 4 * 1_800_000);
     }
     behaviour
 }
@@ -82,8 +115,14 @@ fn what_is_usual_has_no_points_and_what_is_new_has() {
     let behaviour = month();
     assert_eq!(points_of(&behaviour, &usual(1), NOW), [], "one more of the usual");
     let crowd = (0..60).map(|n| format!("stranger{n}@far{n}.example")).collect::<Vec<_>>().join(" ");
+    let german = "Vielen Dank, wir haben Ihre Nachricht erhalten und werden sie mit dem nächsten Brief beantworten, das ist \
+                  für uns nicht schwer.";
     let cases = [
         ("new-client", Letter { client: "198.51.100.1", ..usual(1) }),
+        ("new-program", Letter { program: "Other 3", ..usual(1) }),
+        ("new-from", Letter { from: "sales@firm.example", ..usual(1) }),
+        ("new-language", Letter { text: german, ..usual(1) }),
+        ("new-template", Letter { elements: 200, ..usual(1) }),
         ("many-recipients", Letter { to: &crowd, ..usual(1) }),
         ("strangers", Letter { to: &crowd, ..usual(1) }),
         ("new-domains", Letter { to: &crowd, ..usual(1) }),
@@ -114,14 +153,15 @@ fn a_hijack_does_not_teach_itself() {
     let theft = |nth: u64| format!("victim{nth}@far{nth}.example");
     for nth in 0..40 {
         let to = theft(nth);
-        let letter = Letter { to: &to, client: "198.51.100.1", text: OFFER };
+        let letter = Letter { to: &to, client: "198.51.100.1", text: OFFER, ..usual(0) };
         let at = NOW + nth * 1_000;
         let seen = letter.with(at, |submission| behaviour.assess(submission)).footprint.unwrap();
         // The first few leave, the rest is held.
         behaviour.accepted(&seen, if nth < 4 { Judged::Sent } else { Judged::Held });
     }
     let to = theft(41);
-    let next_day = points_of(&behaviour, &Letter { to: &to, client: "198.51.100.1", text: OFFER }, NOW + DAY);
+    let next_day =
+        points_of(&behaviour, &Letter { to: &to, client: "198.51.100.1", text: OFFER, ..usual(0) }, NOW + DAY);
     for name in ["new-client", "near-copies-to-strangers", "text-was-held"] {
         assert!(has(&next_day, name), "{name} is no habit on the day after: {next_day:?}");
     }
@@ -132,7 +172,7 @@ fn a_hijack_does_not_teach_itself() {
 #[test]
 fn what_is_released_is_learned_and_its_copies_pass() {
     let mut behaviour = month();
-    let letter = |to| Letter { to, client: "192.0.2.7", text: OFFER };
+    let letter = |to| Letter { to, text: OFFER, ..usual(0) };
     for to in ["one@far.example", "two@far.example"] {
         let seen = letter(to).with(NOW, |submission| behaviour.assess(submission)).footprint.unwrap();
         behaviour.accepted(&seen, Judged::Held);
@@ -184,28 +224,4 @@ fn the_first_week_only_watches() {
     let crowd = (200..400).map(|n| format!("stranger{n}@far{n}.example")).collect::<Vec<_>>().join(" ");
     let later = points_of(&behaviour, &Letter { to: &crowd, ..usual(1) }, START + 8 * DAY);
     assert!(has(&later, "many-recipients"), "after a week: {later:?}");
-}
-
-#[test]
-fn a_restart_changes_nothing() {
-    let mut behaviour = month();
-    for (to, judged) in
-        [("a@far.example", Judged::Sent), ("b@far.example", Judged::Sent), ("c@far.example", Judged::Held)]
-    {
-        let letter = Letter { to, client: "198.51.100.1", text: OFFER };
-        let seen = letter.with(NOW, |submission| behaviour.assess(submission)).footprint.unwrap();
-        behaviour.accepted(&seen, judged);
-    }
-    let rows = behaviour.changed(usize::MAX);
-    assert_eq!(rows.iter().filter(|row| row.kind == RowKind::Habit).count(), 2, "one account and the pool");
-    let mut again = Behaviour::new(BehaviourSettings::default(), None);
-    for row in &rows {
-        assert!(again.restore(row.kind, &row.key, row.bytes.as_ref().unwrap()), "{row:?}");
-        let cut = &row.bytes.as_ref().unwrap()[..20];
-        assert!(!again.restore(row.kind, &row.key, cut), "a row cut short is refused");
-    }
-    for letter in [usual(1), Letter { to: "d@far.example", client: "198.51.100.9", text: OFFER }] {
-        assert_eq!(points_of(&again, &letter, NOW + 5), points_of(&behaviour, &letter, NOW + 5));
-    }
-    assert_eq!(again.changed(usize::MAX), [], "what was restored is not written again");
 }

@@ -1,0 +1,101 @@
+//! Signs of a campaign and of another hand, one by one.
+
+use super::*;
+
+#[test]
+fn from_addresses_that_change_are_more_than_a_new_one() {
+    let mut behaviour = month();
+    let from = |nth| ["a@firm.example", "b@firm.example", "c@firm.example"][nth];
+    for nth in 0..3 {
+        let points = Letter { from: from(nth), ..usual(1) }.sent(&mut behaviour, NOW + 1_000).reasons;
+        let many = points.iter().any(|reason| reason.name == "many-froms");
+        assert_eq!(many, nth == 2, "after {nth}: {points:?}");
+    }
+}
+
+#[test]
+fn many_copies_to_strangers_are_a_campaign_and_to_a_known_list_are_not() {
+    // Each day a letter to forty people, one by one; then one to forty others.
+    let mut behaviour = Behaviour::new(BehaviourSettings::default(), None);
+    let reader = |nth: u64, of: &str| format!("reader{nth}@{of}.example");
+    for day in 0..10 {
+        for nth in 0..40 {
+            let to = reader(nth, "known");
+            usual_of_day(day, &to).sent(&mut behaviour, START + day * DAY + nth * 60_000);
+        }
+    }
+    let now = START + 10 * DAY;
+    for (of, is_campaign) in [("known", false), ("stranger", true)] {
+        let mut last = Vec::new();
+        for nth in 0..40 {
+            let to = reader(nth, of);
+            let letter = Letter { text: OFFER, ..usual_of_day(0, &to) };
+            last = letter.sent(&mut behaviour, now + nth * 60_000).reasons;
+        }
+        let copies = last.iter().find(|reason| reason.name == "near-copies-to-strangers");
+        assert_eq!(copies.is_some_and(|reason| reason.points >= 60), is_campaign, "{of}: {last:?}");
+    }
+}
+
+fn usual_of_day(day: u64, to: &str) -> Letter<'_> {
+    const TEXTS: [&str; 2] = [
+        "The rehearsal on Friday begins at seven; please bring the second part of the scores and your own chairs this time.",
+        "We have found new rooms for the summer, near the station, and will show them to all of you before the next concert.",
+    ];
+    Letter { to, text: TEXTS[usize::try_from(day % 2).unwrap()], ..usual(0) }
+}
+
+#[test]
+fn a_text_that_was_held_speaks_against_all_accounts() {
+    let mut behaviour = month();
+    for nth in 0..4 {
+        let to = format!("victim{nth}@far.example");
+        Letter { account: "thief@other.example", to: &to, text: OFFER, ..usual(0) }.judged(
+            &mut behaviour,
+            NOW + nth,
+            Judged::Held,
+        );
+    }
+    let letter = Letter { to: "fifth@far.example", text: OFFER, ..usual(0) };
+    let reasons = letter.with(NOW + 60_000, |submission| behaviour.assess(submission)).reasons;
+    let held = reasons.iter().find(|reason| reason.name == "text-was-held").unwrap();
+    assert!(held.points == 90 && held.sentence.contains("other accounts too"), "{held:?}");
+    let after = points_of(&behaviour, &letter, NOW + 3 * DAY);
+    assert!(!has(&after, "text-was-held"), "three days later: {after:?}");
+}
+
+#[test]
+fn a_hand_does_not_send_a_dozen_letters_a_minute() {
+    let mut behaviour = month();
+    for nth in 0..6 {
+        let to = format!("somebody{nth}@far{nth}.example");
+        let letter = Letter { to: &to, text: "ok", ..usual(0) };
+        let points = letter.sent(&mut behaviour, NOW + nth * 2_000).reasons;
+        assert_eq!(points.iter().any(|reason| reason.name == "rush"), nth >= 4, "letter {nth}: {points:?}");
+    }
+    // To people it knows, they are only many.
+    let mut behaviour = month();
+    for nth in 0..6 {
+        let points = usual(nth).sent(&mut behaviour, NOW + nth * 2_000).reasons;
+        assert!(!points.iter().any(|reason| reason.name == "rush"), "to a known one: {points:?}");
+    }
+}
+
+#[test]
+fn peers_stand_in_for_the_habit_of_a_new_account() {
+    let crowd = |of: &str| (0..60).map(|n| format!("{of}{n}@far.example")).collect::<Vec<_>>().join(" ");
+    let mut behaviour = month();
+    let to = crowd("stranger");
+    let new = Letter { account: "new@firm.example", to: &to, ..usual(0) };
+    assert!(has(&points_of(&behaviour, &new, NOW), "many-recipients"), "where others write to ten at most");
+    // Twenty accounts that write to sixty at once, for three days each.
+    let all = crowd("reader");
+    for day in 0..4 {
+        for nth in 0..20 {
+            let account = format!("news{nth}@other.example");
+            Letter { account: &account, to: &all, ..usual(0) }.sent(&mut behaviour, NOW + day * DAY + nth);
+        }
+    }
+    let after = points_of(&behaviour, &new, NOW + 4 * DAY);
+    assert!(!has(&after, "many-recipients"), "where many do: {after:?}");
+}
