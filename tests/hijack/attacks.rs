@@ -1,69 +1,74 @@
-//! An account with a month of habit in other hands.
+//! An account in other hands.
 
-use crate::people::{MONTH, Person, ip};
-use crate::rig::{DAY, HOUR, MINUTE, Mail, Random, START, Tally, World};
+use std::rc::Rc;
+
+use crate::mail::{Body, Mail, ip};
+use crate::people::{MONTH, Person};
+use crate::rig::{DAY, HOUR, MINUTE, Random, START, Tally, World};
 use crate::words;
 
 /// Where the thief sends from.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum From {
     /// A machine of their own, with a program of their own.
     Elsewhere,
-    /// The account's own webmail: same network, same program.
-    OwnWebmail,
+    /// The account's own machine or webmail: same network, same program.
+    OwnMachine,
 }
 
 /// What is sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum Text {
-    /// A campaign that rules and model know.
+    /// One of the texts that rules and model know.
     Known,
-    /// One that they find clean, with other names and links for each recipient.
+    /// Somebody's real campaign, as found.
+    Found(Rc<[u8]>),
+    /// One that looks clean, with other names and links for each recipient.
     Clean,
-    /// One that they find clean, in other words each time.
+    /// One that looks clean, in other words each time.
     CleanAndVaried,
-    /// A request to log in, as colleagues would get it, that they find suspicious.
+    /// A request to log in.
     Phishing,
 }
 
 /// To whom.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum To {
-    /// People that nobody here ever wrote to.
+    /// People that nobody here ever wrote to; one in eight addresses is dead.
     Strangers,
     /// People of the account's own domain.
     Colleagues,
+    /// First all that the account knows, then strangers.
+    ContactsFirst,
 }
 
-/// 2,000 messages after a month of work.
+/// How it is sent.
+#[derive(Clone)]
 pub(crate) struct Attack {
-    pub(crate) account: &'static str,
-    pub(crate) seed: u64,
     pub(crate) text: Text,
     pub(crate) from: From,
     pub(crate) to: To,
-    /// Milliseconds between two.
+    /// Milliseconds between two messages.
     pub(crate) every_ms: u64,
+    /// Recipients of each.
+    pub(crate) recipients: usize,
 }
 
-/// How many the thief tries to send.
-pub(crate) const MESSAGES: u32 = 2_000;
-/// One in two seconds.
+/// One message in two seconds.
 pub(crate) const FAST: u64 = 2_000;
 /// Twenty an hour.
 pub(crate) const SLOW: u64 = 3 * MINUTE;
 
 impl Attack {
-    /// A month of work, then the attack, with a restart of the daemon in between. The second tally is the account's own
-    /// mail meanwhile, one letter an hour.
-    pub(crate) fn run(&self, world: &mut World) -> (Tally, Tally) {
-        let mut owner = Person::new(self.account, self.seed);
-        owner.month(world);
+    /// Sends so many messages from the day after the month on. The second tally is the account's own mail meanwhile, one
+    /// letter an hour.
+    pub(crate) fn run(&self, world: &mut World, mut owner: Person, messages: u32, seed: u64) -> (Tally, Tally) {
         let (mut spam, mut own) = (Tally::default(), Tally::default());
-        let mut random = Random::new(self.seed + 1);
+        let mut random = Random::new(seed);
+        let pick = random.below(60);
         let start = START + MONTH * DAY + 10 * HOUR;
         let mut own_at = start + 7 * MINUTE;
-        for nth in 0..MESSAGES {
+        for nth in 0..messages {
             let at = start + u64::from(nth) * self.every_ms;
             while own_at < at {
                 // The owner sleeps at night.
@@ -73,58 +78,59 @@ impl Attack {
                 }
                 own_at += HOUR;
             }
-            let mail = self.mail(&mut owner, &mut random);
+            let mail = self.mail(&mut owner, &mut random, usize::try_from(nth).unwrap(), pick);
             world.send(&mail, at, &mut spam);
         }
         (spam, own)
     }
 
-    fn mail(&self, owner: &mut Person, random: &mut Random) -> Mail {
-        let (subject, text, content_points) = self.text(random);
-        let to = match self.to {
-            To::Strangers => format!("target{}@mail{}.example", random.below(100_000_000), random.below(3_000)),
-            To::Colleagues => format!("colleague{}@firm.example", random.below(5_000)),
-        };
+    fn mail(&self, owner: &mut Person, random: &mut Random, nth: usize, pick: usize) -> Mail {
+        let to: Vec<String> =
+            (0..self.recipients).map(|n| self.recipient(owner, random, nth * self.recipients + n)).collect();
+        let is_to_nobody = to[0].starts_with("target") && random.one_in(8);
+        let (subject, body) = self.text(random, pick);
         let own = owner.letter();
-        let (client, program, elements) = match self.from {
-            From::Elsewhere => (ip(200, 9), "Bulk", 12),
-            From::OwnWebmail => (own.client, own.program, 0),
+        let (client, program) = match self.from {
+            From::Elsewhere => (ip(200, 9), "Bulk 7"),
+            From::OwnMachine => (own.client, own.program),
         };
-        Mail { to: vec![to], client, program, subject, text, elements, content_points, ..own }
+        let shown_to = (to.len() > 1).then(|| owner.account.clone());
+        Mail { to, shown_to, client, program, subject, body, is_to_nobody, ..own }
     }
 
-    fn text(&self, random: &mut Random) -> (String, String, i32) {
-        let (name, number) = (words::name(random), random.below(1_000_000));
-        match self.text {
-            Text::Known => (
-                "You have won".to_owned(),
-                format!(
-                    "Dear {name}, your address has won 850,000 USD in our lottery. To claim your prize {number} answer \
-                     with your name, bank and telephone number to our agent within three days, http://win{number}.example"
-                ),
-                220,
-            ),
-            Text::Clean => (
-                format!("Your file {number}"),
-                format!(
-                    "Hello {name},\nas agreed I send you the file {number} that we spoke of last month. You find it at \
-                     https://files{number}.example/view together with the plan for the second half of the year. Please \
-                     look at it until Friday and tell me what you think.\nBest regards"
-                ),
-                5,
-            ),
+    fn recipient(&self, owner: &Person, random: &mut Random, nth: usize) -> String {
+        match self.to {
+            To::Colleagues => format!("colleague{}@firm.example", random.below(5_000)),
+            To::ContactsFirst if nth < owner.contacts.len() => owner.contacts[nth].clone(),
+            To::Strangers | To::ContactsFirst => {
+                format!("target{}@mail{}.example", random.below(100_000_000), random.below(3_000))
+            }
+        }
+    }
+
+    fn text(&self, random: &mut Random, pick: usize) -> (String, Body) {
+        let one_of = |texts: &[&str], subject: &str, random: &mut Random| {
+            let text = words::filled(texts[pick % texts.len()], random);
+            (subject.to_owned(), self.shape(text))
+        };
+        match &self.text {
+            Text::Found(raw) => (String::new(), Body::Raw(Rc::clone(raw))),
+            Text::Known => one_of(&words::KNOWN, "For you", random),
+            Text::Clean => one_of(&words::CLEAN, "As agreed", random),
+            Text::Phishing => one_of(&words::PHISHING, "Your account", random),
             Text::CleanAndVaried => {
                 let (subject, text) = words::letter(random);
-                (subject, format!("{text} https://files{number}.example/{name}"), 5)
+                let link = format!("{text} https://files{}.example/view", random.below(1_000_000));
+                (subject, self.shape(link))
             }
-            Text::Phishing => (
-                "Your mailbox is full".to_owned(),
-                format!(
-                    "Dear {name}, your mailbox has reached its limit. Please log in at https://mail{number}.example/login \
-                     with your password within 24 hours, or it will be closed. Your administrator"
-                ),
-                80,
-            ),
+        }
+    }
+
+    /// A thief's own program writes HTML; at the owner's machine it is a letter.
+    fn shape(&self, text: String) -> Body {
+        match self.from {
+            From::Elsewhere => Body::Html(text, 4),
+            From::OwnMachine => Body::Plain(text),
         }
     }
 }

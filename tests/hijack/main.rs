@@ -1,128 +1,295 @@
 //! An account in other hands against mail that only looks like it: how much leaves before the hold, and who is held
 //! without cause.
 //!
-//! `cargo test --test hijack -- --nocapture` prints the tables. The assessment, learning and combination are the daemon's;
-//! what rules and model would give stands in as a fixed number of points for each kind of text. Seeds are fixed.
+//! Parsing, rules, model, behaviour and their combination are the daemon's; time is virtual. Small numbers by default.
+//! In full, with real campaigns (docs/behaviour.md has the figures):
+//!
+//! ```text
+//! OUTGUARD_HIJACK=full OUTGUARD_HIJACK_SEEDS=11,12,13 OUTGUARD_CORPUS=folder \
+//!     cargo test --release --test hijack -- --nocapture --test-threads=1
+//! ```
 
 #![cfg(test)]
 
 mod attacks;
+mod bulk;
+mod campaigns;
+mod mail;
 mod people;
 mod rig;
 mod words;
 
-use std::sync::OnceLock;
-
-use attacks::{Attack, FAST, From, MESSAGES, SLOW, Text, To};
+use attacks::{Attack, FAST, From, SLOW, Text, To};
+use bulk::Newsletter;
 use outguard::score::behaviour::Row;
 use people::Person;
 use rig::{Random, Tally, World};
 
-/// A server with a few people at work, whose habits are the pool of peers, after a restart.
-fn office() -> World {
-    static ROWS: OnceLock<Vec<Row>> = OnceLock::new();
-    World::restored(ROWS.get_or_init(|| month_of_an_office().rows()))
+/// How much is sent.
+struct Extent {
+    seeds: Vec<u64>,
+    /// Messages of each attack.
+    attack: u32,
+    /// Readers of a newsletter.
+    readers: usize,
+    /// A divisor for the days of shop, helpdesk and list.
+    part: u64,
+    /// Real campaigns for each seed.
+    campaigns: usize,
 }
 
-fn month_of_an_office() -> World {
-    const OTHERS: [&str; 6] =
-        ["a@firm.example", "b@firm.example", "c@firm.example", "d@firm.example", "e@firm.example", "f@firm.example"];
-    let mut world = World::new();
-    for (seed, account) in (100..).zip(OTHERS) {
-        Person::new(account, seed).month(&mut world);
+fn extent() -> Extent {
+    let text = |name: &str| std::env::var(name).ok();
+    let seeds = text("OUTGUARD_HIJACK_SEEDS").unwrap_or_else(|| "1".to_owned());
+    let seeds = seeds.split(',').map(|seed| seed.parse().unwrap()).collect();
+    match text("OUTGUARD_HIJACK").as_deref() {
+        Some("full") => Extent { seeds, attack: 2_000, readers: 5_000, part: 1, campaigns: 40 },
+        _ => Extent { seeds, attack: 100, readers: 150, part: 4, campaigns: 5 },
     }
-    world
 }
 
-type Run<'a> = &'a dyn Fn(&mut World, &mut Random) -> Tally;
+/// A server with six people at work, whose habits are the pool of peers.
+struct Office {
+    people: Vec<Person>,
+    rows: Vec<Row>,
+}
+
+impl Office {
+    fn new(seed: u64) -> Self {
+        let mut world = World::new();
+        let person = |n: u64| Person::new(&format!("person{n}@firm.example"), seed * 100 + n);
+        let mut people: Vec<Person> = (0..6).map(person).collect();
+        for person in &mut people {
+            person.month(&mut world);
+        }
+        Self { people, rows: world.rows() }
+    }
+
+    /// The server after a restart.
+    fn world(&self) -> World {
+        World::restored(&self.rows)
+    }
+
+    fn person(&self) -> Person {
+        self.people[0].clone()
+    }
+}
 
 fn reasons(of: &[outguard::reason::Reason]) -> String {
-    of.iter().map(|reason| format!("{} {}", reason.name, reason.points)).collect::<Vec<_>>().join(", ")
+    let shown = of.iter().filter(|reason| reason.points != 0);
+    shown.map(|reason| format!("{} {}", reason.name, reason.points)).collect::<Vec<_>>().join(", ")
+}
+
+/// Attacks: name, text, from, to, milliseconds between two, recipients of each, and how many may leave before the hold.
+fn attacks() -> Vec<(&'static str, Attack, u32)> {
+    use From::{Elsewhere, OwnMachine};
+    use Text::{Clean, CleanAndVaried, Known, Phishing};
+    use To::{Colleagues, ContactsFirst, Strangers};
+    let attack = |text, from, to, every_ms, recipients| Attack { text, from, to, every_ms, recipients };
+    vec![
+        ("a known campaign", attack(Known, Elsewhere, Strangers, FAST, 1), 5),
+        ("a known campaign, own machine", attack(Known, OwnMachine, Strangers, FAST, 1), 5),
+        ("a clean text", attack(Clean, Elsewhere, Strangers, FAST, 1), 5),
+        ("a clean text, own machine", attack(Clean, OwnMachine, Strangers, FAST, 1), 5),
+        ("a clean text to a hundred at once", attack(Clean, OwnMachine, Strangers, FAST, 100), 1),
+        ("a clean text, contacts first", attack(Clean, OwnMachine, ContactsFirst, FAST, 1), 100),
+        ("clean, other words each time", attack(CleanAndVaried, Elsewhere, Strangers, FAST, 1), 15),
+        ("clean, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, FAST, 1), 60),
+        ("phishing to colleagues", attack(Phishing, Elsewhere, Colleagues, FAST, 1), 5),
+        ("phishing to colleagues, own machine", attack(Phishing, OwnMachine, Colleagues, FAST, 1), 5),
+        ("20 an hour, clean", attack(Clean, Elsewhere, Strangers, SLOW, 1), 10),
+        ("20 an hour, clean, own machine", attack(Clean, OwnMachine, Strangers, SLOW, 1), 40),
+        ("20 an hour, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, SLOW, 1), 2_000),
+    ]
 }
 
 #[test]
 fn few_leave_before_the_hold() {
-    use From::{Elsewhere, OwnWebmail};
-    use Text::{Clean, CleanAndVaried, Known, Phishing};
-    use To::{Colleagues, Strangers};
-    // What is asked of each: how many may leave before the first hold, and in all.
-    let cases = [
-        ("a known campaign", Known, Elsewhere, Strangers, FAST, 0, 0),
-        ("a known campaign, own webmail", Known, OwnWebmail, Strangers, FAST, 0, 0),
-        ("clean-looking text", Clean, Elsewhere, Strangers, FAST, 5, 5),
-        ("phishing to colleagues", Phishing, Elsewhere, Colleagues, FAST, 5, 5),
-        ("phishing to colleagues, own webmail", Phishing, OwnWebmail, Colleagues, FAST, 5, 5),
-        ("clean-looking text, 20 an hour", Clean, Elsewhere, Strangers, SLOW, 5, 100),
-        ("clean-looking text, own webmail", Clean, OwnWebmail, Strangers, FAST, 20, 20),
-        ("clean-looking text, own webmail, 20 an hour", Clean, OwnWebmail, Strangers, SLOW, 2_000, 2_000),
-        ("clean text in other words each time", CleanAndVaried, Elsewhere, Strangers, FAST, 60, 60),
-    ];
+    let extent = extent();
     println!(
-        "{:<46} {:>11} {:>10} {:>6} {:>10}  first hold",
-        "2,000 messages", "before hold", "left", "held", "own held"
+        "{:>4} {:<38} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5}  first hold",
+        "seed", "attack", "sent", "text", "left0", "left", "held", "own"
     );
-    for (seed, (name, text, from, to, every_ms, before_max, left_max)) in (1..).zip(cases) {
-        let mut world = office();
-        let attack = Attack { account: "victim@firm.example", seed, text, from, to, every_ms };
-        let (spam, own) = attack.run(&mut world);
-        let before = spam.left_before_hold.unwrap_or(MESSAGES);
-        println!(
-            "{name:<46} {before:>11} {:>10} {:>6} {:>10}  {}",
-            spam.left,
-            spam.held,
-            own.held,
-            reasons(&spam.first_held)
-        );
-        assert!(
-            before <= before_max && spam.left <= left_max,
-            "{name}: {before} left before the hold, {} in all",
-            spam.left
-        );
-        assert_eq!(own.held, 0, "{name}: the owner's letters, {:?}", own.first_held);
+    let mut faults = Vec::new();
+    for seed in &extent.seeds {
+        let office = Office::new(*seed);
+        for (name, attack, before_max) in attacks() {
+            let (spam, own) = attack.run(&mut office.world(), office.person(), extent.attack, *seed);
+            println!(
+                "{seed:>4} {name:<38} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5}  {}",
+                extent.attack,
+                spam.content_max,
+                spam.before(),
+                spam.left,
+                spam.held,
+                own.held,
+                reasons(&spam.first_held)
+            );
+            if spam.before() > before_max {
+                faults.push(format!("seed {seed}, {name}: {} left before the hold", spam.before()));
+            }
+            if own.held > 0 {
+                faults.push(format!("seed {seed}, {name}: the owner's letters are held: {:?}", own.first_held));
+            }
+        }
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn real_campaigns_are_held_at_once() {
+    let extent = extent();
+    for seed in &extent.seeds {
+        let campaigns = campaigns::found(extent.campaigns, *seed);
+        if campaigns.is_empty() {
+            println!("skipped: OUTGUARD_CORPUS names no corpus");
+            return;
+        }
+        let office = Office::new(*seed);
+        for from in [From::Elsewhere, From::OwnMachine] {
+            let mut before = Vec::new();
+            for (source, raw) in &campaigns {
+                let text = Text::Found(std::rc::Rc::clone(raw));
+                let attack = Attack { text, from, to: To::Strangers, every_ms: FAST, recipients: 1 };
+                let (spam, _) = attack.run(&mut office.world(), office.person(), 60, *seed);
+                before.push((spam.before(), spam.content_max, source.clone()));
+            }
+            before.sort();
+            let at_once = before.iter().filter(|(before, ..)| *before == 0).count();
+            let within = before.iter().filter(|(before, ..)| *before <= 5).count();
+            println!(
+                "seed {seed}, {from:?}: of {} campaigns {at_once} held at once, {within} before the sixth; the last {:?}",
+                before.len(),
+                before.last()
+            );
+            assert!(within * 10 >= before.len() * 9, "seed {seed}, {from:?}: {before:?}");
+        }
+    }
+}
+
+type Run = Box<dyn Fn(&mut World, &Office, &mut Random) -> Tally>;
+
+/// Innocent mail: name, account, how it is sent, how many may be held.
+fn innocents(extent: &Extent) -> Vec<(&'static str, &'static str, Run, u32)> {
+    let (readers, part) = (extent.readers, extent.part);
+    let news = Newsletter {
+        account: "news@shop.example",
+        readers,
+        issues_before: 4,
+        growth_percent: 0,
+        is_new_tool: false,
+        misjudged_points: 0,
+    };
+    let issue = |news: Newsletter| -> Run { Box::new(move |world, _, random| news.run(world, random)) };
+    let first = Newsletter { readers: readers / 10, issues_before: 0, ..news.clone() };
+    let me = "person0@firm.example";
+    let (shop, news_account) = ("shop@store.example", news.account);
+    vec![
+        ("a weekly newsletter", news_account, issue(news.clone()), 0),
+        (
+            "a weekly newsletter, text misjudged by 90",
+            news_account,
+            issue(Newsletter { misjudged_points: 90, ..news.clone() }),
+            0,
+        ),
+        (
+            "a newsletter that grew by a third",
+            news_account,
+            issue(Newsletter { growth_percent: 33, ..news.clone() }),
+            0,
+        ),
+        ("a newsletter from a new tool", news_account, issue(Newsletter { is_new_tool: true, ..news }), 0),
+        ("a new account's first newsletter", news_account, issue(first), 0),
+        ("a shop's receipts", shop, Box::new(move |world, _, random| bulk::receipts(world, 40 / part, 1, random)), 0),
+        (
+            "a shop's receipts, tenfold",
+            shop,
+            Box::new(move |world, _, random| bulk::receipts(world, 40 / part, 10, random)),
+            0,
+        ),
+        (
+            "the third run of invoices",
+            "billing@power.example",
+            Box::new(move |world, _, random| bulk::invoices(world, 400 / usize::try_from(part).unwrap(), 2, random)),
+            0,
+        ),
+        (
+            "a helpdesk's replies",
+            "help@desk.example",
+            Box::new(move |world, _, random| bulk::helpdesk(world, 60 / part, random)),
+            0,
+        ),
+        (
+            "a mailing list",
+            "list@lists.example",
+            Box::new(move |world, _, random| bulk::mailing_list(world, 28 / part, random)),
+            0,
+        ),
+        (
+            "a new account's first days",
+            "newcomer@firm.example",
+            Box::new(|world, office, _| people::newcomer(world, 77 + office.rows.len() as u64)),
+            1,
+        ),
+        ("a change of address to 120", me, Box::new(|world, office, _| people::moved_house(world, office.person())), 1),
+        (
+            "holiday answers for two weeks",
+            me,
+            Box::new(|world, office, _| people::on_holiday(world, office.person())),
+            0,
+        ),
+        (
+            "back from holidays, 60 contacts",
+            me,
+            Box::new(|world, office, _| people::back_from_holidays(world, office.person())),
+            0,
+        ),
+        (
+            "a full outbox, 15 letters at once",
+            me,
+            Box::new(|world, office, _| people::outbox(world, office.person())),
+            0,
+        ),
+        (
+            "twelve applications in an evening",
+            me,
+            Box::new(|world, office, _| people::applications(world, office.person(), 0)),
+            0,
+        ),
+        (
+            "twelve applications, misjudged by 20",
+            me,
+            Box::new(|world, office, _| people::applications(world, office.person(), 20)),
+            6,
+        ),
+    ]
 }
 
 #[test]
 fn the_innocent_are_not_held() {
-    let mut world = office();
-    let random = &mut Random::new(5);
-    let shop = |world: &mut World, random: &mut Random, rush| people::receipts(world, 40, rush, random);
-    let cases: [(&str, &str, Run<'_>); 11] = [
-        ("a weekly newsletter of 5,000", "news@shop.example", &|world, random| {
-            people::newsletter(world, 5_000, 0, random)
-        }),
-        ("a newsletter whose list grew by a third", "news@shop.example", &|world, random| {
-            people::newsletter(world, 600, 33, random)
-        }),
-        ("a shop's receipts", "shop@store.example", &|world, random| shop(world, random, 1)),
-        ("a shop's receipts on Black Friday, tenfold", "shop@store.example", &|world, random| shop(world, random, 10)),
-        ("a helpdesk's replies", "help@desk.example", &|world, random| people::helpdesk(world, random)),
-        ("a mailing list", "list@lists.example", &|world, random| people::mailing_list(world, random)),
-        ("a new account's first days", "newcomer@firm.example", &|world, random| people::newcomer(world, random)),
-        ("back from holidays, 60 contacts", "holiday@firm.example", &|world, _| people::back_from_holidays(world)),
-        ("twelve applications in an evening", "seeker@firm.example", &|world, _| people::applications(world, 0)),
-        ("twelve applications that read like adverts", "seeker@firm.example", &|world, _| {
-            people::applications(world, 9)
-        }),
-        ("an office of six", "a@firm.example", &|_, _| Tally::default()),
-    ];
-    println!("{:<46} {:>6} {:>6} {:>10}  heaviest", "innocent mail", "sent", "held", "score max");
-    for (name, account, run) in cases {
-        let mut fresh = office();
-        let world = if name.contains("adverts") || name.contains("list grew") || name.contains("Black Friday") {
-            &mut fresh
-        } else {
-            &mut world
-        };
-        let tally = run(world, random);
-        println!(
-            "{name:<46} {:>6} {:>6} {:>10}  {}",
-            tally.left,
-            tally.held,
-            tally.score_max,
-            reasons(&tally.heaviest)
-        );
-        assert_eq!(tally.held, 0, "{name}: {:?}", tally.first_held);
-        assert!(!world.is_advised(account), "{name}: suspended without cause");
+    let extent = extent();
+    println!("{:>4} {:<42} {:>5} {:>5} {:>5} {:>5}  heaviest", "seed", "innocent mail", "text", "left", "held", "max");
+    let mut faults = Vec::new();
+    for seed in &extent.seeds {
+        let office = Office::new(*seed);
+        for (name, account, run, held_max) in innocents(&extent) {
+            let mut world = office.world();
+            let tally = run(&mut world, &office, &mut Random::new(*seed));
+            println!(
+                "{seed:>4} {name:<42} {:>5} {:>5} {:>5} {:>5}  {}",
+                tally.content_max,
+                tally.left,
+                tally.held,
+                tally.score_max,
+                reasons(&tally.heaviest)
+            );
+            if tally.held > held_max {
+                faults.push(format!("seed {seed}, {name}: {} held: {}", tally.held, reasons(&tally.first_held)));
+            }
+            if world.is_advised(account) {
+                faults.push(format!("seed {seed}, {name}: suspended without cause"));
+            }
+        }
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

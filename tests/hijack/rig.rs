@@ -1,17 +1,20 @@
-//! What the simulation runs: the very assessment, learning and combination of the daemon, with a clock of its own.
+//! One server with its accounts, and a clock of its own: each message is parsed, judged and learned from as the daemon
+//! does it.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use outguard::account::{Account, AccountSource};
 use outguard::clock::WallMs;
-use outguard::mail::{Address, BodyType, Envelope, Recipient, ReversePath};
-use outguard::message::{HeaderField, Html, Mailbox, Message};
+use outguard::guard::{Decision, Sender, Verdict};
+use outguard::message::{Bounds, Message};
 use outguard::reason::Reason;
-use outguard::score::Submission;
-use outguard::score::behaviour::{Behaviour, BehaviourSettings, Judged, Outcome, Row, SuspendAdvice};
-use outguard::score::combine::combine;
-use outguard::score::settings::Thresholds;
+use outguard::score::allow::Allow;
+use outguard::score::behaviour::{self, Behaviour, BehaviourSettings, Outcome, Row, SuspendAdvice};
+use outguard::score::scorer::Scorer;
+use outguard::score::{ScoreSettings, Submission};
+
+use crate::mail::Mail;
 
 pub(crate) const MINUTE: u64 = 60_000;
 pub(crate) const HOUR: u64 = 60 * MINUTE;
@@ -20,6 +23,7 @@ pub(crate) const DAY: u64 = 24 * HOUR;
 pub(crate) const START: u64 = 1_780_272_000_000;
 
 /// Numbers that look random and are the same in each run (xorshift64*).
+#[derive(Clone)]
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -42,23 +46,10 @@ impl Random {
     pub(crate) fn one_in(&mut self, of: usize) -> bool {
         self.below(of) == 0
     }
-}
 
-/// One message to be sent.
-#[derive(Clone)]
-pub(crate) struct Mail {
-    pub(crate) account: &'static str,
-    pub(crate) from: String,
-    pub(crate) to: Vec<String>,
-    pub(crate) client: IpAddr,
-    pub(crate) program: &'static str,
-    pub(crate) list: Option<&'static str>,
-    pub(crate) subject: String,
-    pub(crate) text: String,
-    /// How much HTML there is: 0 is plain text.
-    pub(crate) elements: u32,
-    /// What rules and model would give.
-    pub(crate) content_points: i32,
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
 }
 
 /// What became of many messages.
@@ -68,30 +59,66 @@ pub(crate) struct Tally {
     pub(crate) held: u32,
     /// How many had left when the first was held.
     pub(crate) left_before_hold: Option<u32>,
-    /// How many had left when the account was proposed for suspension.
-    pub(crate) left_before_advice: Option<u32>,
-    /// The reasons of the first that was held, and the highest score.
+    /// The reasons of the first that was held, and of the one with the highest score.
     pub(crate) first_held: Vec<Reason>,
     pub(crate) score_max: i32,
     pub(crate) heaviest: Vec<Reason>,
+    /// The points of the text alone, at most.
+    pub(crate) content_max: i32,
 }
 
-/// One server with its accounts.
-pub(crate) struct World {
-    pub(crate) behaviour: Behaviour,
-    advice: HashMap<&'static str, SuspendAdvice>,
+impl Tally {
+    /// How many had left before the first hold: all, where there was none.
+    pub(crate) fn before(&self) -> u32 {
+        self.left_before_hold.unwrap_or(self.left)
+    }
+
+    fn count(&mut self, verdict: Verdict, content_points: i32) {
+        let Verdict { decision, score_points, reasons } = verdict;
+        self.content_max =
+            if self.left + self.held == 0 { content_points } else { self.content_max.max(content_points) };
+        if self.heaviest.is_empty() || score_points > self.score_max {
+            (self.score_max, self.heaviest) = (score_points, reasons.clone());
+        }
+        if decision == Decision::Send {
+            self.left += 1;
+            return;
+        }
+        self.held += 1;
+        if self.left_before_hold.is_none() {
+            self.left_before_hold = Some(self.left);
+            self.first_held = reasons;
+        }
+    }
 }
+
+fn points(reasons: &[Reason]) -> i32 {
+    reasons.iter().map(|reason| reason.points).sum()
+}
+
+/// One server.
+pub(crate) struct World {
+    behaviour: Behaviour,
+    advice: HashMap<String, SuspendAdvice>,
+    /// Counts messages, for their Message-IDs.
+    sent: u64,
+}
+
+static SCORER: LazyLock<Scorer> = LazyLock::new(|| Scorer::new(ScoreSettings::default()).unwrap());
+static BOUNDS: LazyLock<Bounds> = LazyLock::new(Bounds::default);
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self { behaviour: Behaviour::new(BehaviourSettings::default(), None), advice: HashMap::new() }
+        let behaviour = Behaviour::new(BehaviourSettings::default(), None);
+        Self { behaviour, advice: HashMap::new(), sent: 0 }
     }
 
-    /// Sends a message as the daemon does: judged, counted, and delivered unless it is held.
+    /// A message comes: it is judged, counted, and delivered unless it is held.
     pub(crate) fn send(&mut self, mail: &Mail, at: u64, tally: &mut Tally) {
-        let message = mail.message();
+        self.sent += 1;
+        let message = Message::parse(&mail.bytes(at, self.sent), &BOUNDS);
         let envelope = mail.envelope();
-        let account = Account::named(mail.account);
+        let account = Account::named(&mail.account);
         let submission = Submission {
             message: &message,
             envelope: Some(&envelope),
@@ -100,32 +127,24 @@ impl World {
             client: Some(mail.client),
             at: WallMs(at),
         };
-        let content =
-            Reason { name: "content".into(), points: mail.content_points, sentence: "rules and model".into() };
+        let mut content = SCORER.content(&submission, None).reasons;
+        if mail.misjudged_points != 0 {
+            content.push(Reason { name: "misjudged".into(), points: mail.misjudged_points, sentence: "".into() });
+        }
+        let content_points = points(&content);
         let assessment = self.behaviour.assess(&submission);
-        let reasons = combine(vec![content], &assessment);
-        let score_points: i32 = reasons.iter().map(|reason| reason.points).sum();
-        let held = Thresholds::default().hold.points().is_some_and(|hold| score_points >= hold);
-        let seen = assessment.footprint.unwrap();
-        let advice = self.behaviour.accepted(&seen, if held { Judged::Held } else { Judged::Sent });
-        if score_points > tally.score_max {
-            (tally.score_max, tally.heaviest) = (score_points, reasons.clone());
+        let thresholds = SCORER.settings().thresholds;
+        let reasons = SCORER.joined(&submission, content, &assessment, &Allow::default(), thresholds);
+        let verdict = Verdict::from_reasons(reasons, thresholds, Sender::Proven, Decision::Send);
+        let held = verdict.decision != Decision::Send;
+        tally.count(verdict, content_points);
+        let judged = if held { behaviour::Judged::Held } else { behaviour::Judged::Sent };
+        if let Some(advice) = self.behaviour.accepted(&assessment.footprint.unwrap(), judged) {
+            self.advice.insert(mail.account.clone(), advice);
         }
-        if held {
-            tally.held += 1;
-            if tally.left_before_hold.is_none() {
-                tally.left_before_hold = Some(tally.left);
-                tally.first_held = reasons;
-            }
-        } else {
-            tally.left += 1;
-            for _ in &mail.to {
-                self.behaviour.outcome(&account, Outcome::Delivered, WallMs(at));
-            }
-        }
-        if let Some(advice) = advice {
-            tally.left_before_advice.get_or_insert(tally.left);
-            self.advice.insert(mail.account, advice);
+        for _ in mail.to.iter().filter(|_| !held) {
+            let outcome = if mail.is_to_nobody { Outcome::UnknownUser } else { Outcome::Delivered };
+            self.behaviour.outcome(&account, outcome, WallMs(at));
         }
     }
 
@@ -142,54 +161,10 @@ impl World {
     /// A server that starts with these rows.
     pub(crate) fn restored(rows: &[Row]) -> Self {
         let mut world = Self::new();
-        for row in rows {
-            let Some(bytes) = &row.bytes else { continue };
-            assert!(
-                world.behaviour.restore(row.kind, &row.key, bytes),
-                "{:?} {} does not come back",
-                row.kind,
-                row.key
-            );
+        for Row { kind, key, bytes } in rows {
+            let bytes = bytes.as_ref().unwrap();
+            assert!(world.behaviour.restore(*kind, key, bytes), "{kind:?} {key} does not come back");
         }
         world
-    }
-}
-
-impl Mail {
-    fn envelope(&self) -> Envelope {
-        let recipient = |to: &String| Recipient::plain(Address::parse(to.as_bytes()).unwrap());
-        Envelope {
-            reverse_path: ReversePath::parse(self.from.as_bytes()).unwrap(),
-            recipients: self.to.iter().map(recipient).collect(),
-            body: BodyType::default(),
-            smtputf8: false,
-            ret: None,
-            envid: None,
-        }
-    }
-
-    fn message(&self) -> Message {
-        let field = |name: &str, value: &str| HeaderField { name: name.to_owned(), value: value.to_owned() };
-        let mut header = vec![
-            field("From", &self.from),
-            field("To", self.to.first().map_or("", String::as_str)),
-            field("Subject", &self.subject),
-            field("X-Mailer", self.program),
-        ];
-        header.extend(self.list.map(|list| field("List-Id", list)));
-        let html = (self.elements > 0).then(|| Html {
-            visible: self.text.clone(),
-            elements: self.elements,
-            ..Html::default()
-        });
-        Message {
-            header,
-            from: vec![Mailbox { name: String::new(), address: self.from.clone() }],
-            subject: self.subject.clone(),
-            plain: if html.is_some() { String::new() } else { self.text.clone() },
-            text: self.text.clone(),
-            html,
-            ..Message::default()
-        }
     }
 }

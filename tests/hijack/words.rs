@@ -91,15 +91,95 @@ pub(crate) fn letter(random: &mut Random) -> (String, String) {
     (subject, text)
 }
 
-/// A long text on some topics, for an issue of a newsletter: alike within an issue, unlike the next.
+/// Something that people order or ask about.
+pub(crate) fn thing(random: &mut Random) -> &'static str {
+    pick(random, &SUBJECTS)
+}
+
+/// An issue of a newsletter on gardens: alike within an issue, unlike the next but for its head and foot.
 pub(crate) fn issue(random: &mut Random) -> String {
-    let mut text = String::from("Our news of this week.\n\n");
-    for _ in 0..12 {
-        text.push_str(&letter(random).1);
-        text.push_str("\n\n");
+    const PLANTS: [&str; 12] = [
+        "tomatoes",
+        "the apple trees",
+        "roses",
+        "the lawn",
+        "beans and peas",
+        "the compost",
+        "strawberries",
+        "the hedge",
+        "herbs on the balcony",
+        "pumpkins",
+        "the pond",
+        "tulips",
+    ];
+    const ADVICE: [&str; 12] = [
+        "want water early in the morning now, and none on their leaves",
+        "can be cut back by a third before the end of the month",
+        "do well beside marigolds, as our readers from the coast tell us",
+        "need some patience this year, for the spring was cold",
+        "are shown step by step by our gardener Ines on page four",
+        "suffer from snails; a ring of coffee grounds helps more than salt",
+        "were the theme of our visit to the open gardens in Graz",
+        "should be covered in clear nights until the middle of the month",
+        "can be sown once more, in rows a hand apart",
+        "give more when the first flowers are taken off",
+        "are divided in autumn and planted again at once",
+        "stand best where the wind does not reach them",
+    ];
+    let mut text = String::from("these are the garden news of this week.\n\n");
+    for _ in 0..14 {
+        let plant = pick(random, &PLANTS);
+        let lines = format!("About {plant}: they {}. They {}.\n\n", pick(random, &ADVICE), pick(random, &ADVICE));
+        text.push_str(&lines);
     }
-    text.push_str("You get this letter since you ordered it on our site. Unsubscribe: https://news.shop.example/u/");
+    text.push_str("You get this letter since you ordered it on our site. To leave the list: ");
     text
+}
+
+/// Texts of a thief that look clean: no word of money, no threat, one link.
+pub(crate) const CLEAN: [&str; 5] = [
+    "Hello {name},\nas agreed I send you the file {number} that we spoke of last month. You find it at \
+     https://files{number}.example/view together with the plan for the second half of the year. Please look at it until \
+     Friday and tell me what you think.\nBest regards",
+    "Hi {name},\nI have put the drawings of the house on our server, as you asked. There are two versions now, and the \
+     second has the larger kitchen: https://plans{number}.example/{name}. Let me know which of them I shall send to the \
+     builder, he waits for our answer.\nSee you soon",
+    "Dear {name},\nthe minutes of the last meeting are ready and can be read at https://doc{number}.example/minutes. \
+     Under item four there is a question for you about the schedule of the spring. Would you be so kind as to answer it \
+     before the next meeting?\nKind regards",
+    "Good morning {name},\nwe have received your question about the delivery and have looked into it. The parts left our \
+     house on Tuesday, the papers are at https://track{number}.example/p/{number}. Should something be missing, please \
+     call us between nine and five.\nWith kind regards",
+    "Hello {name},\nthe photographs of the excursion have become very good, I have chosen the best hundred of them. You \
+     can see them at https://album{number}.example/{name} until the end of the month. The one of the lake is my \
+     favourite.\nAll the best",
+];
+
+/// Texts that ask colleagues for their password.
+pub(crate) const PHISHING: [&str; 3] = [
+    "Dear {name}, your mailbox has reached its limit. Please log in at https://mail{number}.example/login with your \
+     password within 24 hours, or it will be closed. Your administrator",
+    "Hello {name},\nour mail server was moved during the night. To keep your mail you must confirm your account once: \
+     https://portal{number}.example/confirm. Use your usual name and password. Mail that is not confirmed by tomorrow is \
+     lost.\nIT department",
+    "Hi {name},\nthe list of salaries for the next year is on the internal page, please check your entry before it goes \
+     to the board: https://intern{number}.example/staff. You log in as you do at your computer.\nPersonnel department",
+];
+
+/// Texts that rules and model know, should no corpus be there.
+pub(crate) const KNOWN: [&str; 3] = [
+    "Dear {name}, your address has won 850,000 USD in our international lottery. To claim your prize {number} answer with \
+     your full name, bank and telephone number to our claims agent within three days, http://win{number}.example",
+    "Dear friend, I am the widow of a late minister and have 18 million US dollars in a bank that I want to transfer to \
+     your account for charity. You will get 30 percent of the funds. Please answer in strict confidence, {name}.",
+    "Cheap Viagra and Cialis without prescription, discreet delivery, 80% off today only, order now at \
+     http://pills{number}.example/{name} and save. Click here for the best price on all our pills!",
+];
+
+/// A text with a name and a number put in.
+pub(crate) fn filled(text: &str, random: &mut Random) -> String {
+    let (name, number) = (name(random), random.below(1_000_000).to_string());
+    text.replace("{name}", name).replace("{number}", &number)
 }
 
 /// A first name.
