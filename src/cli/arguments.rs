@@ -156,17 +156,9 @@ pub enum AllowCommand {
 #[derive(Debug, Subcommand)]
 pub enum TeachCommand {
     /// These messages were wanted.
-    Ham {
-        /// Queue ids or Message-IDs of mail of the last days.
-        #[arg(required = true)]
-        messages: Vec<String>,
-    },
+    Ham(TaughtMessages),
     /// These were spam: as an operator saw it, or the provider's notice says.
-    Spam {
-        /// Queue ids or Message-IDs of mail of the last days.
-        #[arg(required = true)]
-        messages: Vec<String>,
-    },
+    Spam(TaughtMessages),
     /// What was taught, by whom and when.
     List,
     /// Take a lesson back.
@@ -178,6 +170,17 @@ pub enum TeachCommand {
     Export,
     /// Take lessons from standard input, as exported.
     Import,
+}
+
+/// The messages of `outguard teach ham` and `spam`.
+#[derive(Debug, Args)]
+pub struct TaughtMessages {
+    /// Queue ids or Message-IDs of mail of the last days.
+    #[arg(required = true)]
+    pub messages: Vec<String>,
+    /// They are named by files instead: messages, mbox files or Maildirs.
+    #[arg(long)]
+    pub files: bool,
 }
 
 /// `outguard score`.

@@ -177,6 +177,16 @@ fn lessons_move_the_score_and_can_be_taken_back() {
     assert!(imported.status.success());
     assert_eq!(score(4), after);
     assert!(!site.command(&["teach", "spam", "<unknown@example.org>"]).status.success());
+    // The same from a file, as of mail that never passed here; twice is once.
+    text(&site, &["teach", "undo", &about]);
+    let file = site.folder().join("reported.eml");
+    fs::write(&file, note(1)).expect("ours");
+    let file = file.display().to_string();
+    for expected in ["1 lesson learned", "0 lessons learned"] {
+        let told = text(&site, &["teach", "spam", "--files", &file]);
+        assert!(told.contains(expected), "{told}");
+    }
+    assert_eq!(score(5), after);
     relay.stop();
 }
 
