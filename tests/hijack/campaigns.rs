@@ -1,8 +1,8 @@
 //! Real campaigns to send: the spam of a labelled corpus that the model was trained on.
 
-use std::path::PathBuf;
 use std::rc::Rc;
 
+use crate::corpus;
 use crate::rig::Random;
 
 /// Fields of a found message that say what it is; all others are the account's own.
@@ -10,22 +10,29 @@ const KEPT: [&str; 4] = ["subject:", "mime-version:", "content-type:", "content-
 /// A campaign of more bytes is passed over: it shows nothing that a smaller one does not.
 const BYTES_MAX: usize = 200_000;
 
-/// So many campaigns, chosen by the seed, each with its source; none where `OUTGUARD_CORPUS` names no folder with a
-/// manifest.csv (split, label, source, file) and its files.
-pub(crate) fn found(count: usize, seed: u64) -> Vec<(String, Rc<[u8]>)> {
-    let Some(folder) = std::env::var_os("OUTGUARD_CORPUS").map(PathBuf::from) else { return Vec::new() };
-    let manifest = std::fs::read_to_string(folder.join("manifest.csv")).unwrap();
-    let rows = manifest.lines().map(|line| line.split(',').collect::<Vec<_>>());
-    let spam: Vec<(String, PathBuf)> =
-        rows.filter(|row| row[..2] == ["train", "spam"]).map(|row| (row[2].to_owned(), folder.join(row[3]))).collect();
+/// One of them.
+pub(crate) struct Campaign {
+    /// Where it was found.
+    pub(crate) source: String,
+    /// Its subject, how its body is to be read, its body.
+    pub(crate) raw: Rc<[u8]>,
+}
+
+/// The spam of the corpus's train part.
+pub(crate) fn all() -> Vec<corpus::Mail> {
+    let mut mail = corpus::read(&["train.tar.zst", "train-2.tar.zst"]);
+    mail.retain(|mail| mail.name.starts_with("spam/") && mail.bytes.len() <= BYTES_MAX);
+    mail
+}
+
+/// So many of them, chosen by the seed.
+pub(crate) fn chosen(from: &[corpus::Mail], count: usize, seed: u64) -> Vec<Campaign> {
     let mut random = Random::new(seed);
     let mut campaigns = Vec::new();
-    for _ in 0..count * 20 {
-        let (source, file) = random.pick(&spam);
-        let mail = std::fs::read(file).unwrap();
-        if let Some(raw) = kept(&mail).filter(|_| mail.len() < BYTES_MAX && campaigns.len() < count) {
-            campaigns.push((source.clone(), raw.into()));
-        }
+    while campaigns.len() < count {
+        let mail = random.pick(from);
+        let source = mail.name.split('/').nth(1).unwrap().to_owned();
+        campaigns.extend(kept(&mail.bytes).map(|raw| Campaign { source, raw: raw.into() }));
     }
     campaigns
 }

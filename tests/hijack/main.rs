@@ -2,11 +2,10 @@
 //! without cause.
 //!
 //! Parsing, rules, model, behaviour and their combination are the daemon's; time is virtual. Small numbers by default.
-//! In full, with real campaigns (docs/behaviour.md has the figures):
+//! In full, with real campaigns out of a corpus (docs/behaviour.md has the figures):
 //!
 //! ```text
-//! OUTGUARD_HIJACK=full OUTGUARD_HIJACK_SEEDS=11,12,13 OUTGUARD_CORPUS=folder \
-//!     cargo test --release --test hijack -- --nocapture --test-threads=1
+//! OUTGUARD_HIJACK=full OUTGUARD_HIJACK_SEEDS=11,12,13 cargo test --release --test hijack -- --nocapture
 //! ```
 
 #![cfg(test)]
@@ -14,14 +13,17 @@
 mod attacks;
 mod bulk;
 mod campaigns;
+#[path = "../rig/corpus.rs"]
+mod corpus;
 mod mail;
+mod memory;
 mod people;
 mod rig;
 mod words;
 
 use attacks::{Attack, FAST, From, SLOW, Text, To};
 use bulk::Newsletter;
-use outguard::score::behaviour::Row;
+use outguard::score::behaviour::{BehaviourSettings, Row};
 use people::Person;
 use rig::{Random, Tally, World};
 
@@ -36,6 +38,8 @@ struct Extent {
     part: u64,
     /// Real campaigns for each seed.
     campaigns: usize,
+    /// Accounts whose memory is weighed.
+    accounts: Vec<usize>,
 }
 
 fn extent() -> Extent {
@@ -43,8 +47,10 @@ fn extent() -> Extent {
     let seeds = text("OUTGUARD_HIJACK_SEEDS").unwrap_or_else(|| "1".to_owned());
     let seeds = seeds.split(',').map(|seed| seed.parse().unwrap()).collect();
     match text("OUTGUARD_HIJACK").as_deref() {
-        Some("full") => Extent { seeds, attack: 2_000, readers: 5_000, part: 1, campaigns: 40 },
-        _ => Extent { seeds, attack: 100, readers: 150, part: 4, campaigns: 5 },
+        Some("full") => {
+            Extent { seeds, attack: 2_000, readers: 5_000, part: 1, campaigns: 40, accounts: vec![10_000, 100_000] }
+        }
+        _ => Extent { seeds, attack: 100, readers: 150, part: 4, campaigns: 0, accounts: vec![1_000] },
     }
 }
 
@@ -139,32 +145,60 @@ fn few_leave_before_the_hold() {
 #[test]
 fn real_campaigns_are_held_at_once() {
     let extent = extent();
+    let spam = if extent.campaigns > 0 { campaigns::all() } else { Vec::new() };
+    if spam.is_empty() {
+        println!("skipped: real campaigns (OUTGUARD_HIJACK=full sends those of a corpus)");
+        return;
+    }
     for seed in &extent.seeds {
-        let campaigns = campaigns::found(extent.campaigns, *seed);
-        if campaigns.is_empty() {
-            println!("skipped: OUTGUARD_CORPUS names no corpus");
-            return;
-        }
+        let campaigns = campaigns::chosen(&spam, extent.campaigns, *seed);
         let office = Office::new(*seed);
         for from in [From::Elsewhere, From::OwnMachine] {
             let mut before = Vec::new();
-            for (source, raw) in &campaigns {
-                let text = Text::Found(std::rc::Rc::clone(raw));
+            for campaign in &campaigns {
+                let text = Text::Found(std::rc::Rc::clone(&campaign.raw));
                 let attack = Attack { text, from, to: To::Strangers, every_ms: FAST, recipients: 1 };
                 let (spam, _) = attack.run(&mut office.world(), office.person(), 60, *seed);
-                before.push((spam.before(), spam.content_max, source.clone()));
+                before.push((spam.before(), spam.content_max, campaign.source.as_str()));
             }
-            before.sort();
-            let at_once = before.iter().filter(|(before, ..)| *before == 0).count();
-            let within = before.iter().filter(|(before, ..)| *before <= 5).count();
+            before.sort_unstable();
+            let within = |most: u32| before.iter().filter(|(before, ..)| *before <= most).count();
             println!(
-                "seed {seed}, {from:?}: of {} campaigns {at_once} held at once, {within} before the sixth; the last {:?}",
+                "seed {seed}, {from:?}: of {} campaigns {} held at the first message, {} before the sixth; the last: {:?}",
                 before.len(),
+                within(0),
+                within(5),
                 before.last()
             );
-            assert!(within * 10 >= before.len() * 9, "seed {seed}, {from:?}: {before:?}");
+            assert!(within(5) * 10 >= before.len() * 9, "seed {seed}, {from:?}: {before:?}");
         }
     }
+}
+
+/// Bytes that an account's habit takes at most, where it writes to a few dozen.
+const HABIT_BYTES_MAX: usize = 2_560;
+const MB: usize = 1_000_000;
+
+#[test]
+fn the_memory_is_bounded() {
+    let full = BehaviourSettings::default();
+    for accounts in extent().accounts {
+        let before = memory::resident_bytes();
+        let memory = memory::of(accounts, full.clone());
+        println!(
+            "{accounts} accounts: {} bytes a habit, {} MB in all; {} texts, {} MB; the process grew by {} MB",
+            memory.habits_bytes / memory.accounts,
+            memory.habits_bytes / MB,
+            memory.texts,
+            memory.texts_bytes / MB,
+            memory::resident_bytes().saturating_sub(before) / MB
+        );
+        assert!(memory.accounts <= full.accounts_max && memory.habits_bytes <= full.habits_bytes_max);
+        assert!(memory.texts <= full.texts_max && memory.habits_bytes <= memory.accounts * HABIT_BYTES_MAX);
+    }
+    let small = BehaviourSettings { accounts_max: 400, texts_max: 100, ..full };
+    let memory = memory::of(1_000, small);
+    assert_eq!((memory.accounts, memory.texts), (400, 100), "past a bound the one of least use gives way");
 }
 
 type Run = Box<dyn Fn(&mut World, &Office, &mut Random) -> Tally>;
@@ -260,7 +294,7 @@ fn innocents(extent: &Extent) -> Vec<(&'static str, &'static str, Run, u32)> {
             "twelve applications, misjudged by 20",
             me,
             Box::new(|world, office, _| people::applications(world, office.person(), 20)),
-            6,
+            9,
         ),
     ]
 }

@@ -118,6 +118,8 @@ pub struct Remembered {
     pub habits_bytes: usize,
     /// Texts of the last two days.
     pub texts: usize,
+    /// Their bytes, and those of the index by which they are found.
+    pub texts_bytes: usize,
 }
 
 impl Behaviour {
@@ -240,7 +242,12 @@ impl Behaviour {
 
     /// How much is remembered.
     pub fn remembered(&self) -> Remembered {
-        Remembered { accounts: self.accounts.len(), habits_bytes: self.accounts.bytes(), texts: self.texts.len() }
+        Remembered {
+            accounts: self.accounts.len(),
+            habits_bytes: self.accounts.bytes(),
+            texts: self.texts.len(),
+            texts_bytes: self.texts.bytes(),
+        }
     }
 
     fn bounds(&self) -> Bounds {

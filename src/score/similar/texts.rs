@@ -91,9 +91,6 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Bytes that one text takes at most, its share of the index included.
-    pub const BYTES_A_TEXT: usize = size_of::<Text>() + 2 * size_of::<u32>() * PLACES / 2;
-
     /// An empty store of so many texts at most.
     pub fn new(texts_max: usize) -> Self {
         let texts_max = texts_max.max(1);
@@ -154,6 +151,11 @@ impl Texts {
     /// How many texts are kept.
     pub fn len(&self) -> usize {
         self.kept.len()
+    }
+
+    /// Bytes of all texts and of the index.
+    pub fn bytes(&self) -> usize {
+        self.kept.capacity() * size_of::<Text>() + size_of_val(&*self.index)
     }
 
     /// Whether none is kept.
