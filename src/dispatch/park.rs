@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 
 use crate::limits::Moment;
 
+use super::hop::HopState;
 use super::line::{AccountId, HopId, Line, LineNo};
 use super::schedule::Dispatch;
 
@@ -25,6 +26,12 @@ enum Parked {
 }
 
 impl Dispatch {
+    /// Whether a hop other than this one wants a connection, so that this one should not keep what they share.
+    pub fn another_wants_connection(&self, hop: HopId) -> bool {
+        let wants = |other: &HopId| self.hops.get(other).is_some_and(HopState::wants_connection);
+        !self.gated && self.wanting.iter().any(|other| *other != hop && wants(other))
+    }
+
     /// Nothing of this account leaves before then: its limit is used up.
     pub fn park_account(&mut self, account: AccountId, until: Moment) {
         self.account_mut(account).parked_until = until;

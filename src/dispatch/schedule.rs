@@ -36,7 +36,7 @@ pub struct Dispatch {
     pub(super) accounts: HashMap<AccountId, AccountState, foldhash::fast::RandomState>,
     pub(super) hops: HashMap<HopId, HopState, foldhash::fast::RandomState>,
     /// Hops that may want a connection, each once.
-    wanting: VecDeque<HopId>,
+    pub(super) wanting: VecDeque<HopId>,
     pub(super) timers: BinaryHeap<std::cmp::Reverse<Timer>>,
     /// Messages under way: at most one turn of a message in a line at a time.
     pub(super) under_way: HashMap<(LineNo, QueueId), Again>,

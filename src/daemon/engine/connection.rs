@@ -22,7 +22,7 @@ pub(super) struct Prepared {
 impl Engine {
     /// The life of one connection. It was counted as opened.
     pub(super) async fn connection(self: Arc<Self>, hop: HopId, plan: Arc<Plan>, egress: Arc<Egress>) {
-        let open = OpenGuard { engine: &self, hop };
+        let open = OpenGuard { engine: &self, hop, egress: &egress };
         let connected = NextHop::connect(&plan, &egress, &self.edges()).await;
         match connected {
             Ok(next_hop) => {
@@ -38,16 +38,18 @@ impl Engine {
     }
 
     async fn serve(self: &Arc<Self>, hop: HopId, plan: &Arc<Plan>, egress: &Arc<Egress>, mut next_hop: NextHop) {
-        let mut ready = None;
+        let (mut ready, mut used) = (None, false);
         loop {
             let next = match ready.take() {
                 Some(ready) => Some(ready),
+                None if used && self.core().gives_way(hop, egress) => None,
                 None => self.next_leased(hop, plan, egress, &mut next_hop).await,
             };
             let Some((prepared, lease)) = next else {
                 next_hop.quit().await;
                 return;
             };
+            used = true;
             let Prepared { turn, left, loaded } = prepared;
             let message = Sent::new(&loaded, lease.get());
             let outgoing = Outgoing::new(&loaded.row, &loaded.deliveries, lease.get(), loaded.content);
@@ -56,7 +58,8 @@ impl Engine {
 
             let connection = end.connection.take().filter(|_| !self.draining.is_cancelled());
             let settled = self.settle(end, &message, hop, plan);
-            let next = if connection.is_some() { self.next_prepared(hop, plan, egress).await } else { None };
+            let goes_on = connection.is_some() && !self.core().gives_way(hop, egress);
+            let next = if goes_on { self.next_prepared(hop, plan, egress).await } else { None };
             let turn = guard.turn.take().expect("only this task takes the turn out of its guard");
             ready = self.conclude(settled, turn, left, next).await;
             match connection {
@@ -280,6 +283,7 @@ const PANIC_PAUSE_MS: u64 = 60_000;
 struct OpenGuard<'a> {
     engine: &'a Arc<Engine>,
     hop: HopId,
+    egress: &'a Egress,
 }
 
 impl Drop for OpenGuard<'_> {
@@ -289,7 +293,7 @@ impl Drop for OpenGuard<'_> {
         if std::thread::panicking() {
             core.dispatch.park_hop(self.hop, crate::limits::Moment::from(now).plus_ms(PANIC_PAUSE_MS));
         }
-        core.dispatch.closed(self.hop);
+        core.closed(self.hop, self.egress);
         drop(core);
         self.engine.signals.connections.notify_one();
     }

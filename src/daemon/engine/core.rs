@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cache::{FreshMessages, Loaded};
 use super::gates::Gates;
-use super::hops::Hop;
+use super::hops::{Hop, OpenFrom};
 use super::load::WaitingLoad;
 use super::slots::{Asking, Parked, Slots};
 use crate::account::Account;
@@ -34,6 +34,7 @@ pub(super) struct Core {
     pub(super) hops: HashMap<HopId, Hop>,
     pub(super) under_way: HashMap<TurnId, (AccountId, Arc<str>, u32)>,
     pub(super) draining: bool,
+    pub(super) open: OpenFrom,
     /// The first moment at which a hop is tried with more connections again.
     pub(super) fewer_until: Moment,
     /// The earliest due time that was set since the due loop last looked: it may have passed it already.
@@ -81,6 +82,7 @@ impl Core {
             hops: HashMap::new(),
             under_way: HashMap::new(),
             draining: false,
+            open: OpenFrom::default(),
             fewer_until: Moment::END,
             due_from: None,
         };

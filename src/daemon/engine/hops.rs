@@ -70,7 +70,43 @@ impl Hop {
     }
 }
 
+/// Connections open or being opened, by the egress that they leave from.
+#[derive(Debug, Default)]
+pub(super) struct OpenFrom(HashMap<Arc<str>, u32>);
+
+impl OpenFrom {
+    /// Whether there are as many as there may be.
+    fn is_full(&self, egress: &Egress) -> bool {
+        self.0.get(&egress.name).is_some_and(|open| *open >= egress.concurrency)
+    }
+
+    fn opened(&mut self, egress: &Egress) {
+        *self.0.entry(egress.name.clone()).or_default() += 1;
+    }
+
+    fn closed(&mut self, egress: &Egress) {
+        if let Some(open) = self.0.get_mut(&egress.name) {
+            *open = open.saturating_sub(1);
+            if *open == 0 {
+                self.0.remove(&egress.name);
+            }
+        }
+    }
+}
+
 impl Core {
+    /// A connection is closed, or came to nothing.
+    pub(super) fn closed(&mut self, hop: HopId, egress: &Egress) {
+        self.dispatch.closed(hop);
+        self.open.closed(egress);
+    }
+
+    /// Whether a connection should end though its hop has more mail: its egress may have no further one, and another hop
+    /// wants one.
+    pub(super) fn gives_way(&self, hop: HopId, egress: &Egress) -> bool {
+        self.open.is_full(egress) && self.dispatch.another_wants_connection(hop)
+    }
+
     /// Whether the operator is to be told of that row of the reply table: once an hour for each hop, or a flood of refused
     /// mail becomes a flood of events.
     pub(super) fn may_tell(&mut self, hop: HopId, row: &str, now: Now) -> bool {
@@ -91,6 +127,9 @@ impl Core {
         }
         let moment = Moment::from(now);
         self.wake(moment);
+        if self.router.egresses().iter().all(|egress| self.open.is_full(egress)) {
+            return None;
+        }
         for _ in 0..=self.hops.len() {
             let hop = self.dispatch.next_wanting(moment)?;
             let Some(Ok(plan)) = self.hops.get(&hop).map(|state| state.plan.clone()) else {
@@ -108,16 +147,27 @@ impl Core {
             {
                 state.next_egress = place;
             }
-            let free = (0..len).map(|step| (state.next_egress + step) % len).find(|place| {
+            let mut usable = (0..len).map(|step| (state.next_egress + step) % len).filter(|place| {
                 let egress = &plan.egresses[*place];
                 self.slots.egress_waits_until(egress, &plan) <= moment
                     && self.gates.stops_egress(&egress.name).is_none()
             });
+            let mut full = false;
+            let free = usable.find(|place| {
+                let has_room = !self.open.is_full(&plan.egresses[*place]);
+                full |= !has_room;
+                has_room
+            });
+            drop(usable);
             if let Some(place) = free {
                 state.next_egress = place + 1;
                 self.dispatch.opened(hop);
                 let egress = plan.egresses[place].clone();
+                self.open.opened(&egress);
                 return Some((hop, plan, egress));
+            }
+            if full {
+                continue; // asked again when a connection closes
             }
             // Those behind a gate do not count: opening it ends the park.
             let open = plan.egresses.iter().filter(|egress| self.gates.stops_egress(&egress.name).is_none());

@@ -7,7 +7,7 @@ use crate::dispatch::Line;
 use crate::event::Event;
 use crate::limits::{Crossing, KeyKind};
 use crate::mail::QueueId;
-use crate::store::{Filter, Gate, GateKind, StoreError};
+use crate::store::{Filter, Gate, GateKind, Page, StoreError};
 
 /// How many of an account's last messages are looked at for whom it wrote to most.
 const RECENT_MESSAGES: usize = 200;
@@ -100,7 +100,8 @@ impl Engine {
     pub(super) async fn tell_crossing(&self, crossing: Crossing) {
         let (mut busiest, mut source) = (Vec::new(), None);
         if crossing.kind == KeyKind::Account
-            && let Ok(found) = self.store.find(crossing.key.to_string(), RECENT_MESSAGES).await
+            && let Ok(found) =
+                self.store.find(crossing.key.to_string(), Page { after: None, limit: RECENT_MESSAGES }).await
         {
             let own = found.iter().filter(|(row, _)| row.account.as_str() == &*crossing.key);
             let mut counts: HashMap<&str, u32> = HashMap::new();
