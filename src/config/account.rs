@@ -67,8 +67,12 @@ pub(super) fn read(root: &mut TableReader<'_>) -> AccountSettings {
             default.own_hops,
         ),
         header_fields: table.or(
-            key("header_fields", "Header fields in which a hosting panel names the account, most believed first.")
-                .example("[\"X-Authenticated-Id\"]"),
+            key(
+                "header_fields",
+                "Header fields in which a hosting panel names the account, most believed first. They count above the MTA's \
+                 own Received field alone: what stands below it is the sender's.",
+            )
+            .example("[\"X-Authenticated-Id\"]"),
             default.header_fields,
         ),
         local_part: table.or(

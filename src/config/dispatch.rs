@@ -68,11 +68,6 @@ pub(super) fn read(root: &mut TableReader<'_>) -> DispatchSettings {
         key("own_weight", "The share of DSNs and of outguard's own mail, in percent of an account's."),
         default.own_weight,
     );
-    let hop_connections_max = table.or_where(
-        key("hop_connections", "Connections open at once to one server or destination."),
-        default.hop_connections_max,
-        at_least_one,
-    );
     let class = ClassSettings {
         transactional_recipients_max: table.or(
             key("transactional_recipients", "A message to more recipients is bulk."),
@@ -99,7 +94,8 @@ pub(super) fn read(root: &mut TableReader<'_>) -> DispatchSettings {
         bulk_share_percent,
         weights,
         own_weight,
-        hop_connections_max,
+        // Each route says how many go to one destination; this is for those that none leads to.
+        hop_connections_max: default.hop_connections_max,
         class,
         retry: read_retry(root),
         waiting: read_waiting(root),
@@ -131,7 +127,14 @@ fn read_retry(root: &mut TableReader<'_>) -> RetrySettings {
             ),
             default.expiry_ms,
         ),
-        age_ms_max: time(&mut table, key("age_max", "The age at which it bounces all the same."), default.age_ms_max),
+        age_ms_max: time(
+            &mut table,
+            key(
+                "age_max",
+                "The age past which mail that was tried bounces when it is due again, whatever it waited for.",
+            ),
+            default.age_ms_max,
+        ),
         delay_notice_ms: time(
             &mut table,
             key("delay_notice", "After so long the sender is told of the delay, once, if an attempt has failed."),
