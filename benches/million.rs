@@ -21,12 +21,14 @@ use outguard::guard::{Decision, Verdict};
 use outguard::mail::{Address, BodyType, Envelope, QueueId, Recipient, ReversePath};
 use outguard::store::settings::{FreeMin, StoreSettings};
 use outguard::store::sqlite::SqliteStore;
-use outguard::store::{Acceptance, Body, Destination, Reads, Store};
+use outguard::store::{Acceptance, Body, Destination, Page, Reads, Store};
 
 const ACCOUNTS: u64 = 1_000;
 const DOMAINS: u64 = 20;
 /// As many as go into one transaction of the store.
 const SUBMITTERS: u64 = 512;
+/// What is searched for.
+const FIRST: Page = Page { after: None, limit: 20 };
 
 fn main() {
     let messages = std::env::args().find_map(|a| a.parse().ok()).unwrap_or(1_000_000_u64);
@@ -95,8 +97,8 @@ async fn questions(settings: &StoreSettings) {
     timed("totals", store.totals()).await.unwrap();
     timed("next_due", store.next_due(clock.now().wall)).await.unwrap();
     let account = format!("account7@shop{}.example", 7 % DOMAINS);
-    assert_eq!(timed("find an account", store.find(account, 20)).await.unwrap().len(), 20);
-    assert!(timed("find nothing", store.find("nobody@example.org".into(), 20)).await.unwrap().is_empty());
+    assert_eq!(timed("find an account", store.find(account, FIRST)).await.unwrap().len(), 20);
+    assert!(timed("find nothing", store.find("nobody@example.org".into(), FIRST)).await.unwrap().is_empty());
     store.close();
 }
 

@@ -139,9 +139,13 @@ impl Client {
         self.get(&format!("/v1/queue/{}", percent(id)), &[]).await
     }
 
-    /// Messages by Message-ID, queue id, the MTA's queue id or address.
-    pub async fn trace(&self, term: &str, limit: usize) -> Result<TraceView, ClientError> {
-        self.get("/v1/trace", &[("term", term), ("limit", &limit.to_string())]).await
+    /// Messages by Message-ID, queue id, the MTA's queue id or address; with `after` older ones than that.
+    pub async fn trace(&self, term: &str, after: Option<&str>, limit: usize) -> Result<TraceView, ClientError> {
+        let limit = limit.to_string();
+        let query = [("term", Some(term)), ("limit", Some(&limit)), ("after", after)];
+        let query: Vec<(&str, &str)> =
+            query.iter().filter_map(|(key, value)| value.map(|value| (*key, value))).collect();
+        self.get("/v1/trace", &query).await
     }
 
     /// How full the limits are.

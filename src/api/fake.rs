@@ -82,11 +82,13 @@ impl Reads for FakeStore {
         now(self.messages.iter().filter(|(row, _)| fits(row)).take(page.limit).cloned().collect())
     }
 
-    fn find(&self, term: String, limit: usize) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>> {
+    fn find(&self, term: String, page: Page) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>> {
         let fits = |row: &MessageRow| {
-            row.id.to_string() == term || row.message_id.as_ref() == Some(&term) || row.account.as_str() == term
+            let known =
+                row.id.to_string() == term || row.message_id.as_ref() == Some(&term) || row.account.as_str() == term;
+            known && page.after.is_none_or(|after| row.id < after)
         };
-        now(self.messages.iter().filter(|(row, _)| fits(row)).take(limit).cloned().collect())
+        now(self.messages.iter().rev().filter(|(row, _)| fits(row)).take(page.limit).cloned().collect())
     }
 
     fn history(&self, id: QueueId) -> StoreFuture<'_, Vec<EventRow>> {

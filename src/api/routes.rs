@@ -225,6 +225,7 @@ async fn limits(_: Reader, State(api): State<Api>) -> Answer<LimitsView> {
 #[derive(Debug, Deserialize)]
 struct TraceQuery {
     term: String,
+    after: Option<String>,
     limit: Option<usize>,
 }
 
@@ -235,11 +236,17 @@ async fn trace(
 ) -> Answer<TraceView> {
     let asked = query(asked)?;
     let limit = asked.limit.unwrap_or(10).clamp(1, TRACE_MESSAGES_MAX);
+    let after = asked.after.as_deref().map(queue_id).transpose()?;
+    // One more than is shown tells whether there is more.
+    let mut found = api.store.find(asked.term, Page { after, limit: limit + 1 }).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
     let mut messages = Vec::new();
-    for (row, deliveries) in api.store.find(asked.term, limit).await? {
+    for (row, deliveries) in found {
         messages.push(api.detail(row, deliveries).await?);
     }
-    Ok(Json(TraceView { messages }))
+    let next = messages.last().filter(|_| more).map(|last| last.message.id.clone());
+    Ok(Json(TraceView { messages, next }))
 }
 
 /// The query of `GET /v1/events`.

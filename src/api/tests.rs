@@ -62,8 +62,20 @@ async fn looking() {
     assert!(detail.why[0].sentence.contains("used up"));
     assert_eq!(detail.history[0].event.name(), "delivery.deferred", "events keep their name on the way");
 
-    let found = rig.client.trace("<2@shop.example>", 5).await.unwrap();
+    let found = rig.client.trace("<2@shop.example>", None, 5).await.unwrap();
     assert_eq!(found.messages[0].message.id, "0000000002", "a term with < and @ arrives whole");
+    assert_eq!(found.next, None);
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = rig.client.trace("shop@example.org", after.as_deref(), 1).await.unwrap();
+        pages.extend(page.messages.into_iter().map(|detail| detail.message.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, ["0000000003", "0000000002", "0000000001"], "newest first, a page at a time");
     assert_eq!(rig.client.limits().await.unwrap().limits[0].key, "shop@example.org", "fullest first");
     let events = rig.client.events(1, 1).await.unwrap();
     assert_eq!((events.events.len(), events.next), (1, 2));

@@ -107,6 +107,9 @@ pub struct EventView {
 pub struct TraceView {
     /// Newest first.
     pub messages: Vec<MessageDetail>,
+    /// What to give as `after` for older ones; absent where there are none.
+    #[serde(default)]
+    pub next: Option<String>,
 }
 
 /// `GET /v1/events`.

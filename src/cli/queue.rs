@@ -69,7 +69,7 @@ async fn list(place: &Place, which: &ListArguments, look: Look, out: &mut dyn Wr
             None => match place.or_store(place.client.queue(&query(which, after.clone(), limit)).await)? {
                 Answer::Daemon(page) => page,
                 Answer::Store(opened) => {
-                    let page = stored(&opened, which, None, limit).await?;
+                    let page = stored(&opened, which, after.as_deref(), limit).await?;
                     store = Some(opened);
                     page
                 }

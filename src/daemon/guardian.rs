@@ -9,7 +9,7 @@ use crate::mail::QueueId;
 use crate::score::allow::{AllowError, Rule, Scope};
 use crate::score::model::taught::Lesson;
 use crate::score::model::train::Label;
-use crate::store::Reads as _;
+use crate::store::{Page, Reads as _};
 
 /// Messages that one Message-ID names at most.
 const NAMED_MAX: usize = 20;
@@ -20,7 +20,7 @@ impl Guardian for Daemon {
             let now = self.clock.now().wall;
             let label = label_of(label);
             let (mut found, mut learned) = (false, 0);
-            for (row, _) in self.store.find(about.clone(), NAMED_MAX).await? {
+            for (row, _) in self.store.find(about.clone(), Page { after: None, limit: NAMED_MAX }).await? {
                 if row.id.to_string() != about && row.message_id.as_deref().is_none_or(|id| !is_id(id, &about)) {
                     continue; // an address would name all mail of somebody
                 }

@@ -152,8 +152,8 @@ pub trait Reads: Send + Sync + 'static {
     fn list(&self, filter: Filter, page: Page) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>>;
 
     /// Messages known by a Message-ID, a queue id, the MTA's queue id or an address (sender, account or recipient), ended
-    /// ones too while the journal keeps them; newest first, at most `limit` (a store may give fewer than 1,000 asked for).
-    fn find(&self, term: String, limit: usize) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>>;
+    /// ones too while the journal keeps them; newest first, a page at a time: here the next page is of older ones.
+    fn find(&self, term: String, page: Page) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>>;
 
     /// The events of a message in order.
     fn history(&self, id: QueueId) -> StoreFuture<'_, Vec<EventRow>>;

@@ -246,7 +246,7 @@ pub struct Filter {
 /// Which page of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// Only ids after this one.
+    /// Only what comes after this one in the order of the listing.
     pub after: Option<QueueId>,
     /// At most so many messages; a store may give fewer than 1,000 asked for.
     pub limit: usize,

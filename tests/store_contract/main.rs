@@ -434,6 +434,10 @@ async fn lists_and_searches(store: &dyn Store) {
     assert_eq!(list(to_b0, Some(expected[3]), 100).await, expected[4..]);
     let held = Filter { state: Some(DeliveryState::Held), ..Filter::default() };
     assert!(list(held, None, 10).await.is_empty());
+    let find = |term: &str, after, limit| {
+        let found = store.find(term.to_owned(), Page { after, limit });
+        async { found.await.unwrap().into_iter().map(|(m, _)| m.id).collect::<Vec<QueueId>>() }
+    };
     let cases = [
         (ids[3].to_string(), vec![ids[3]]),
         ("<4@example.org>".into(), vec![ids[4]]),
@@ -444,10 +448,16 @@ async fn lists_and_searches(store: &dyn Store) {
         ("nobody@example.org".into(), vec![]),
     ];
     for (term, expected) in cases {
-        let found: Vec<QueueId> = store.find(term.clone(), 100).await.unwrap().into_iter().map(|(m, _)| m.id).collect();
-        assert_eq!(found, expected, "{term}");
+        assert_eq!(find(&term, None, 100).await, expected, "{term}");
+        // A page at a time it is the same.
+        let mut paged = Vec::new();
+        while let page = find(&term, paged.last().copied(), 3).await
+            && !page.is_empty()
+        {
+            paged.extend(page);
+        }
+        assert_eq!(paged, expected, "{term}");
     }
-    assert_eq!(store.find("a@example.org".into(), 3).await.unwrap().len(), 3);
 }
 
 async fn history_is_forgotten_in_time(store: &dyn Store) {

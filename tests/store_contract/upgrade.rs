@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::sync::Arc;
 
 use outguard::store::sqlite::{OpenError, SqliteStore};
-use outguard::store::{DeliveryState, GateKind, Memory, MemoryKind, Reads as _, Store as _, Totals};
+use outguard::store::{DeliveryState, GateKind, Memory, MemoryKind, Page, Reads as _, Store as _, Totals};
 
 use super::sample::{FixedClock, at, open, settings};
 
@@ -43,7 +43,11 @@ async fn old_stores_open_with_all_they_hold() {
         assert_eq!(deliveries[1].recipient.notify.map(outguard::mail::Notify::bits), Some(3), "version {version}");
         assert_eq!(store.content(row.id).await.unwrap().size_bytes, 24, "version {version}");
         for term in ["shop@example.org", deliveries[0].recipient.address.as_str()] {
-            assert_eq!(store.find(term.to_owned(), 10).await.unwrap().len(), 1, "version {version}: {term}");
+            assert_eq!(
+                store.find(term.to_owned(), Page { after: None, limit: 10 }).await.unwrap().len(),
+                1,
+                "version {version}: {term}"
+            );
         }
         assert_eq!(store.attempts_pruned().await.unwrap(), None, "version {version}");
         assert_eq!(store.gates().await.unwrap()[0].kind, GateKind::Account, "version {version}");

@@ -77,8 +77,8 @@ macro_rules! reads {
                 Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.list(&filter, page)))
             }
 
-            fn find(&self, term: String, limit: usize) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>> {
-                Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.find(&term, limit)))
+            fn find(&self, term: String, page: Page) -> StoreFuture<'_, Vec<(MessageRow, Vec<DeliveryRow>)>> {
+                Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.find(&term, page)))
             }
 
             fn history(&self, id: QueueId) -> StoreFuture<'_, Vec<EventRow>> {

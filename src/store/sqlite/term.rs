@@ -14,7 +14,7 @@ use super::read_queue::queue_id;
 use super::readers::{Read, Reader};
 use super::tx::{Tx, many, number};
 use crate::mail::QueueId;
-use crate::store::Acceptance;
+use crate::store::{Acceptance, Page};
 
 /// A bucket holds the ids that are equal above so many bits.
 const BUCKET_BITS: u32 = 14;
@@ -92,14 +92,16 @@ fn next_bucket(db: &Connection, after: i64) -> rusqlite::Result<Option<i64>> {
 
 impl Reader {
     /// Messages known by this term, newest first.
-    pub(super) fn find(&self, term: &str, limit: usize) -> Read<Vec<Whole>> {
-        let (wanted, limit) = (normal(term), limit.min(LIST_MAX));
+    pub(super) fn find(&self, term: &str, page: Page) -> Read<Vec<Whole>> {
+        let (wanted, limit) = (normal(term), page.limit.min(LIST_MAX));
         let mut found: Vec<Whole> = Vec::new();
+        let older = |id: QueueId| page.after.is_none_or(|after| id < after);
         let by_id = term.parse::<QueueId>().ok();
-        if let Some(id) = by_id {
+        if let Some(id) = by_id.filter(|id| older(*id)) {
             found.extend(self.message(id)?);
         }
-        let (mut below, mut looks) = (i64::MAX, 0);
+        let mut below = page.after.map_or(i64::MAX, |after| (number(after) >> BUCKET_BITS) + 1);
+        let mut looks = 0;
         while found.len() < limit
             && looks < LOOKS_MAX
             && let Some(bucket) = self.bucket_below(below)?
@@ -109,8 +111,11 @@ impl Reader {
                 if found.len() == limit || looks == LOOKS_MAX {
                     break;
                 }
-                looks += 1;
                 let id = queue_id(id)?;
+                if !older(id) {
+                    continue;
+                }
+                looks += 1;
                 let message = if by_id == Some(id) { None } else { self.message(id)? };
                 found.extend(message.filter(|message| is_known_by(message, &wanted)));
             }
