@@ -6,7 +6,7 @@
 //!
 //! Changes that made these tests or those of fairness fail: no start tags; credit or debt for time away; a turn counted as
 //! one recipient; weights, virtual time or the share of bulk left out; a late reading of the store believed; messages that
-//! had no room, or came due while under way, forgotten; a message under way given a second time; one added before what
+//! had no room, or came due while under way, forgotten; a line to be read believed to be there; a message under way given a second time; one added before what
 //! waits in the store; parked lines left ready; hops that stay parked; lines without room forgotten; no refill
 //! after a park.
 
@@ -116,6 +116,7 @@ impl Engine {
             19 => self.come_due(),
             20 => self.park(),
             21 => self.now += u64::from(self.dice.roll(30)),
+            22 if self.dice.roll(4) == 0 => self.forget(),
             22 => self.round(),
             _ => {
                 let (hop, gate) = (HopId(self.dice.roll(3)), self.dice.pick(&[GateState::Open, GateState::Closed]));
@@ -264,6 +265,22 @@ impl Engine {
             for line in lines {
                 self.dispatch.add_from_store(line);
             }
+        }
+    }
+
+    /// All that waits is forgotten and read again, as when routes change; what is being read is answered before.
+    fn forget(&mut self) {
+        for hop in 0..3 {
+            let _ = self.dispatch.take_hop(HopId(hop));
+            self.dispatch.check();
+        }
+        self.read(); // of what was to be read, nothing is left
+        while !self.readings.is_empty() {
+            self.answer();
+        }
+        let lines: Vec<Line> = self.store.iter().filter(|(_, s)| s.due > 0).map(|((line, _), _)| *line).collect();
+        for line in lines {
+            self.dispatch.add_from_store(line);
         }
     }
 

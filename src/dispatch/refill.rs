@@ -74,9 +74,9 @@ impl Dispatch {
     /// [`Dispatch::refill`]; until then the line is not named again.
     pub fn needs_refill(&mut self) -> Option<(Line, usize)> {
         while let Some(no) = self.to_refill.pop_front() {
-            let Some(state) = self.lines[no.place()].as_mut().filter(|state| state.store == InStore::Asked) else {
-                continue;
-            };
+            // The line may have been taken out since, with its hop, and in a quiet moment the place as well.
+            let state = self.lines.get_mut(no.place()).and_then(Option::as_mut);
+            let Some(state) = state.filter(|state| state.store == InStore::Asked) else { continue };
             state.store = InStore::Reading;
             let line = state.line;
             // One more than has room: those under way are read too, and must not crowd out the rest.

@@ -43,7 +43,7 @@ fn a_connection_that_panics_before_it_stands_gives_its_place_back() {
     let id = bed.accept("s@x.example", &recipients("r", 1, "mx.example"));
     wait_for("the first panic", || bed.panics.load(Ordering::SeqCst) == 2);
     bed.poke();
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    std::thread::sleep(std::time::Duration::from_millis(500));
     assert_eq!(bed.panics.load(Ordering::SeqCst), 2, "its destination is left alone for a while");
     bed.until_empty(600);
     assert_eq!(bed.states(id), [DeliveryState::Delivered]);

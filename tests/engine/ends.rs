@@ -58,12 +58,55 @@ fn what_is_held_does_not_expire_and_is_tried_when_it_is_free_again() {
             std::thread::sleep(Duration::from_millis(10));
         }
         assert_eq!((bed.states(id), attempts(&bed, id)), (vec![DeliveryState::Waiting], 1), "{kind:?}");
-        assert!(bed.why(id)[0].starts_with("held by a gate before"), "{kind:?}: {:?}", bed.why(id));
+        let before = match kind {
+            GateKind::All => "all mail".to_owned(),
+            GateKind::Account | GateKind::Egress => format!("{} {key}", kind.as_str()),
+        };
+        let why = format!("held by a gate before {before}, closed by root: test; it stays until it is opened");
+        assert_eq!(bed.why(id), [why]);
         refuses.store(false, Ordering::SeqCst);
         bed.open(kind, &key);
         bed.until_empty(60);
         assert_eq!(bed.states(id), [DeliveryState::Delivered], "{kind:?}");
     }
+}
+
+#[test]
+fn a_life_that_is_over_while_it_is_held_does_not_end_there() {
+    let address = SocketAddr::from((own_address(), 2525));
+    let reports = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan {
+        next_hops: vec![reports.address(), address],
+        adjust: |written| {
+            // The second wait of the next hop ends after a life.
+            written.dispatch.retry.first_wait_ms = HOUR_MS / 2;
+            written.dispatch.retry.wait_ms_max = HOUR_MS;
+        },
+        ..Plan::to(&[&reports])
+    };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let held = bed.accept("held@x.example", &recipients("held", 1, "b.example"));
+    let free = bed.accept("free@x.example", &recipients("free", 1, "b.example"));
+    let spent = |id| bed.run(bed.store.message(id)).unwrap().unwrap().1[0].spent_ms;
+    wait_for("both to be put off beyond their lives", || {
+        clock.advance(HOUR_MS / 20);
+        bed.poke();
+        spent(held) > HOUR_MS && spent(free) > HOUR_MS
+    });
+    bed.close(GateKind::Account, "held@x.example");
+    for _ in 0..30 {
+        clock.advance(HOUR_MS / 6);
+        bed.poke();
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    wait_for("the free one to end", || bed.states(free) == [DeliveryState::Bounced]);
+    assert_eq!(bed.states(held), [DeliveryState::Waiting]);
+    let sink = Sink::start_at(address, None, |_| Answer::Usual);
+    bed.open(GateKind::Account, "held@x.example");
+    sink.wait_accepted(1);
+    bed.until_empty(60);
+    assert_eq!(bed.states(held), [DeliveryState::Delivered]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use outguard::account::Account;
 use outguard::clock::Clock as _;
 use outguard::event::Event;
 use outguard::limits::{AppliesTo, KeyKind, Override};
@@ -348,4 +349,39 @@ fn each_message_knows_when_it_will_leave() {
         assert!(arrived == left || told[arrived - 4] <= now + 1_000, "{arrived} left by {now}, told {told:?}");
         left = arrived;
     }
+}
+
+#[test]
+fn too_much_waiting_mail_is_refused_with_the_time_of_room() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan {
+        account: "4/m", // within half of the hour that mail may wait here, not quite 120 leave
+        adjust: |written| written.dispatch.waiting.deliveries_max = 150,
+        ..Plan::to(&[&sink])
+    };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.close(GateKind::All, "");
+    let admits = |account: &str, recipients| {
+        let answer = outguard::intake::Queue::admit(&*bed.engine, &Account::named(account), recipients);
+        answer.map_err(|refusal| {
+            let mut bytes = Vec::new();
+            refusal.reply().write(&mut bytes);
+            String::from_utf8(bytes).unwrap()
+        })
+    };
+    bed.accept("s@x.example", &recipients("r", 100, "a.example"));
+    assert_eq!(admits("s@x.example", 19), Ok(()));
+    let refusal = admits("s@x.example", 20).unwrap_err();
+    assert!(
+        refusal.starts_with("452 4.7.1 100 deliveries of this account are waiting; there is room about 2030-"),
+        "{refusal}"
+    );
+    assert_eq!(admits("t@x.example", 50), Ok(()), "others go on");
+    let refusal = admits("t@x.example", 51).unwrap_err();
+    assert!(refusal.starts_with("452 4.3.1 "), "all together have enough: {refusal}");
+    // What leaves makes room.
+    bed.open(GateKind::All, "");
+    sink.wait_accepted(1);
+    wait_for("four to have left", || admits("s@x.example", 23) == Ok(()));
 }
