@@ -48,6 +48,22 @@ pub enum Event {
         /// The heaviest reason.
         reason: String,
     },
+    /// A message was refused at the end of its content by its score; nothing of it was kept.
+    #[serde(rename = "message.rejected")]
+    Rejected {
+        /// The queue id that it would have had.
+        id: String,
+        /// Whom it would have counted against.
+        account: Account,
+        /// Reverse-path.
+        from: String,
+        /// Message-ID.
+        message_id: Option<String>,
+        /// Score in points.
+        score_points: i32,
+        /// The heaviest reasons.
+        reasons: Vec<String>,
+    },
     /// A delivery was taken by the next hop.
     #[serde(rename = "delivery.delivered")]
     Delivered {
@@ -270,6 +286,7 @@ impl Event {
         match self {
             Self::Accepted { .. } => "message.accepted",
             Self::Held { .. } => "message.held",
+            Self::Rejected { .. } => "message.rejected",
             Self::Delivered { .. } => "delivery.delivered",
             Self::Deferred { .. } => "delivery.deferred",
             Self::Bounced { .. } => "delivery.bounced",
@@ -296,6 +313,7 @@ impl Event {
         match self {
             Self::Accepted { id, .. }
             | Self::Held { id, .. }
+            | Self::Rejected { id, .. }
             | Self::Delivered { id, .. }
             | Self::Deferred { id, .. }
             | Self::Bounced { id, .. }

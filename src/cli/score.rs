@@ -85,8 +85,8 @@ fn judge(scorer: &Scorer, submission: &Submission<'_>) -> (Verdict, f64) {
     let content = scorer.content(submission, None);
     let thresholds = scorer.settings().thresholds(submission.account, &[]);
     let reasons = scorer.joined(submission, content.reasons, &Assessment::default(), &Allow::default(), thresholds);
-    // Without an account nobody is proven, and a rejection is shown as the hold that it would be.
-    let sender = if submission.account.is_some() { Sender::Proven } else { Sender::Claimed };
+    // Without an account nobody has logged in, and a rejection is shown as the hold that it would be.
+    let sender = if submission.account.is_some() { Sender::Here } else { Sender::Elsewhere };
     (Verdict::from_reasons(reasons, thresholds, sender, Decision::Send), content.text.probability)
 }
 

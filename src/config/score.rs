@@ -36,7 +36,8 @@ pub(super) fn read(root: &mut TableReader<'_>) -> (ScoreSettings, BehaviourSetti
     );
     let enabled = table.or(key("enabled", "Whether messages are judged at all."), default.enabled);
     let header_fields = table.or(
-        key("header_fields", "Whether the next hop is told score and reasons (X-Outguard-Score, X-Outguard-Reasons)."),
+        key("header_fields", "Whether the next hop is told score and reasons (X-Outguard-Score, X-Outguard-Reasons). A message may bring \
+                 such fields of its own: only those above all others are ours."),
         default.header_fields,
     );
     let thresholds = Thresholds {
@@ -47,8 +48,8 @@ pub(super) fn read(root: &mut TableReader<'_>) -> (ScoreSettings, BehaviourSetti
         reject: table.or(
             key(
                 "reject",
-                "From this score on a message is refused, where the account is proven (AUTH, local user); of any other \
-                 it is held. Or \"off\".",
+                "From this score on a message is refused, where its sender has logged in to outguard itself; of any other it \
+                 is held, for an MTA in between would make a bounce of the refusal. Or \"off\".",
             )
             .example("400"),
             default.thresholds.reject,

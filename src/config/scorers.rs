@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::item::{Fault, Item, Setting};
-use super::reader::{TableReader, key};
+use super::item::{Fault, Item, Place, Setting};
+use super::reader::{Reading, TableReader, key};
 use super::values::{Size, parsed, quoted, words};
 use crate::score::other::{Endpoint, List, ListKind, OnFailure, OtherSettings, Scorer};
 
@@ -34,12 +34,37 @@ words!(ListKind, "\"domain\", \"address\" or \"client\"", {
     "client" => ListKind::Client,
 });
 
-/// Reads `[scorers]`.
-pub(super) fn read(root: &mut TableReader<'_>) -> OtherSettings {
+/// The least time between the longest wait for a scorer and the end of that for an answer: the message is stored in it.
+const STORING: Duration = Duration::from_secs(2);
+
+/// Checks `[scorers]`, which stands at `place`, against what is configured elsewhere.
+pub(super) fn check(reading: &Reading<'_>, others: &OtherSettings, place: &Place, answer: Duration, enabled: bool) {
+    let scorers = [&others.rspamd, &others.spamassassin, &others.clamav];
+    let lists = others.lists.iter().map(|list| list.timeout);
+    let Some(longest) = scorers.into_iter().flatten().map(|scorer| scorer.timeout).chain(lists).max() else { return };
+    if longest + STORING > answer {
+        let (longest, answer) = (longest.written(), answer.written());
+        let longest = longest.trim_matches('"');
+        reading.error(
+            place,
+            format!(
+                "a timeout of {longest} leaves too little of intake.timeouts.answer = {answer}: a scorer that hangs would have \
+                 all mail told to come again; write it 2s shorter than that"
+            ),
+        );
+    }
+    if !enabled {
+        reading.warning(place, "nothing is asked: score.enabled = false judges no message");
+    }
+}
+
+/// Reads `[scorers]`, and says where it stands.
+pub(super) fn read(root: &mut TableReader<'_>) -> (OtherSettings, Place) {
     let mut table = root.table(
         "scorers",
         "Other scorers, asked at once at the final dot. None is needed; each brings points beside outguard's own.",
     );
+    let place = table.here();
     let rspamd = table.table("rspamd", "Rspamd's normal worker.");
     let rspamd = read_scorer(
         rspamd,
@@ -64,7 +89,7 @@ pub(super) fn read(root: &mut TableReader<'_>) -> OtherSettings {
     let doc = "A list in the DNS (RFC 5782) that links or clients are looked up in. Ask its operator first: many forbid \
                public resolvers.";
     let lists = table.tables("list", doc).into_iter().filter_map(read_list).collect();
-    OtherSettings { rspamd, spamassassin, clamav, lists }
+    (OtherSettings { rspamd, spamassassin, clamav, lists }, place)
 }
 
 fn read_scorer(

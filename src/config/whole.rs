@@ -131,6 +131,7 @@ impl Config {
         let delivery = delivery::read(&mut root);
         let (judging, behaviour) = score::read(&mut root);
         let servers = delivery.dns.servers.clone();
+        let (scorers, scorers_at) = scorers::read(&mut root);
         let config = Self {
             user,
             intake,
@@ -140,7 +141,7 @@ impl Config {
             delivery,
             score: judging,
             behaviour,
-            scorers: scorers::read(&mut root),
+            scorers,
             align: align::read(&mut root, &servers),
             account: account::read(&mut root),
             api: api::read(&mut root),
@@ -148,6 +149,8 @@ impl Config {
             store,
         };
         let (limits, case) = (&config.limits.overrides, config.account.local_part);
+        let (answer, enabled) = (config.intake.timeouts.answer, config.score.enabled);
+        scorers::check(reading, &config.scorers, &scorers_at, answer, enabled);
         limits::check_names(reading, limits, &overrides, &config.delivery, case);
         config
     }

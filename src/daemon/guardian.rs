@@ -28,6 +28,12 @@ impl Guardian for Daemon {
                 found |= lesson.is_some();
                 learned += u64::from(lesson.is_some_and(|lesson| self.judging.teach(lesson)));
             }
+            if !found && let Ok(id) = about.parse() {
+                // Of a message that was rejected there is nothing but what it was made of.
+                let lesson = self.judging.lesson_about(self.store.as_ref(), id, label, &by, now).await?;
+                found = lesson.is_some();
+                learned += u64::from(lesson.is_some_and(|lesson| self.judging.teach(lesson)));
+            }
             if !found {
                 return Err(refused(
                     format!("nothing is known any more of a message {about}"),
@@ -71,6 +77,7 @@ impl Guardian for Daemon {
                 account: asked.account.as_deref().map(Account::named),
                 list: asked.list.clone(),
                 template: None,
+                proven: false,
             };
             self.allowed_scope(scope, &asked, &by).await
         })

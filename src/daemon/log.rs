@@ -198,6 +198,7 @@ fn level_of(event: &Event) -> Level {
         | Event::AccountSuspect { .. } => Level::WARN,
         Event::Accepted { .. }
         | Event::Held { .. }
+        | Event::Rejected { .. }
         | Event::Delivered { .. }
         | Event::Deferred { .. }
         | Event::Bounced { .. }

@@ -171,9 +171,9 @@ impl Daemon {
         let live = reload::judge(&config, &edges, Arc::clone(&settings.router))?;
         let any_store: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let engine = Engine::start(settings, any_store, Arc::clone(&clock), edges, abandoned_receiver).await?;
-        let (advice, advised) = tokio::sync::mpsc::unbounded_channel();
+        let (news, heard) = tokio::sync::mpsc::channel(judge::NEWS_MAX);
         let folder = config.store.path.clone();
-        let judging = Judging::new(&folder, clock.now().wall, live, config.behaviour.clone(), advice);
+        let judging = Judging::new(&folder, clock.now(), live, config.behaviour.clone(), news);
         let judging = Arc::new(judging);
         if let Err(error) = judging.recall(store.as_ref(), clock.as_ref()).await {
             tracing::warn!(%error, advice = error.advice(), "habits and lessons of earlier runs are not known");
@@ -207,7 +207,7 @@ impl Daemon {
         let api = Api::new(reads, Arc::clone(&daemon) as _, Arc::clone(&daemon) as _, local_part);
         daemon.tasks.spawn(control.serve(api, daemon.stop.clone()));
         daemon.begin_upkeep(log);
-        daemon.begin_learning(advised);
+        daemon.begin_learning(heard);
         daemon
             .note(Event::Started {
                 version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,6 +1,7 @@
 //! The daemon as operators see it: what the routes of `api` call.
 
 use super::Daemon;
+use super::judge::Stored;
 use super::reload::Reloaded;
 use crate::api::guardian::{AllowRequest, ReleaseRequest, RemoveRequest};
 use crate::api::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
@@ -57,11 +58,11 @@ impl Operator for Daemon {
     fn remove(&self, id: QueueId, how: RemoveRequest, by: String) -> OperatorFuture<'_, Option<u32>> {
         Box::pin(async move {
             // Read first: its body goes with its last delivery.
-            let stored = if how.spam { self.judging.stored(self.store.as_ref(), id).await? } else { None };
+            let stored = if how.spam { self.read_for_learning(id).await } else { None };
             let removed = self.engine.remove(id, by.clone()).await?;
-            if let Some(stored) = stored {
+            if let Some(stored) = stored.filter(|_| removed.is_some_and(|deliveries| deliveries > 0)) {
                 self.judging.rejected(&stored, &by, self.clock.now().wall);
-                self.keep_memory().await?;
+                self.keep_learned().await;
             }
             Ok(removed)
         })
@@ -69,20 +70,20 @@ impl Operator for Daemon {
 
     fn release(&self, id: QueueId, how: ReleaseRequest, by: String) -> OperatorFuture<'_, Option<u32>> {
         Box::pin(async move {
-            let stored = self.judging.stored(self.store.as_ref(), id).await?;
+            let stored = self.read_for_learning(id).await;
             let released = self.engine.release(id, by.clone()).await?;
-            if released.is_some_and(|deliveries| deliveries > 0)
-                && let Some(stored) = stored
-            {
-                self.judging.released(&stored, &by, self.clock.now().wall);
-                match how.allow_ms {
-                    Some(ms) => {
-                        let why = format!("more like {id}, which was released");
-                        let asked = AllowRequest { for_ms: Some(ms), why, ..AllowRequest::default() };
-                        self.allowed_scope(stored.scope(), &asked, &by).await?;
-                    }
-                    None => self.keep_memory().await?,
-                }
+            if released.is_none_or(|deliveries| deliveries == 0) {
+                return Ok(released);
+            }
+            // What a next hop's refusal held was no judgement of ours: its release says nothing about spam.
+            if let Some(stored) = stored.as_ref().filter(|stored| stored.was_held_by_verdict()) {
+                self.judging.released(stored, &by, self.clock.now().wall);
+                self.keep_learned().await;
+            }
+            if let Some(ms) = how.allow_ms {
+                let why = format!("more like {id}, which was released");
+                let asked = AllowRequest { for_ms: Some(ms), why, ..AllowRequest::default() };
+                self.allowed_after_release(stored.as_ref(), &asked, &by).await?;
             }
             Ok(released)
         })
@@ -100,6 +101,45 @@ impl Operator for Daemon {
                     advice: "the old configuration stays in effect; correct the file and reload again".to_owned(),
                 }),
             }
+        })
+    }
+}
+
+impl Daemon {
+    /// The message as a decision about it teaches. A deed does not fail because nothing can be learned from it.
+    async fn read_for_learning(&self, id: QueueId) -> Option<Stored> {
+        let read = self.judging.stored(self.store.as_ref(), id).await;
+        let warned = read.inspect_err(|error| {
+            tracing::warn!(id = %id, %error, "nothing is learned from a decision: its message cannot be read");
+        });
+        warned.ok().flatten()
+    }
+
+    /// What was learned is written; if it cannot be now, it is tried again with all else.
+    async fn keep_learned(&self) {
+        if let Err(error) = self.judging.write(self.store.as_ref(), self.clock.as_ref()).await {
+            tracing::warn!(%error, advice = error.advice(), "what a decision taught is written later");
+        }
+    }
+
+    /// The allow rule of `queue release --allow`: the message has left already, so a failure says so.
+    async fn allowed_after_release(
+        &self,
+        stored: Option<&Stored>,
+        asked: &AllowRequest,
+        by: &str,
+    ) -> Result<(), OperatorError> {
+        let fault = match stored {
+            None => "its message could not be read".to_owned(),
+            Some(stored) => match self.allowed_scope(stored.scope(), asked, by).await {
+                Ok(_) => return Ok(()),
+                Err(OperatorError::Refused { faults, .. }) => faults.join("; "),
+                Err(error) => error.to_string(),
+            },
+        };
+        Err(OperatorError::Refused {
+            faults: vec![format!("it is released, but no allow rule was made: {fault}")],
+            advice: "make one by `outguard allow add`".to_owned(),
         })
     }
 }

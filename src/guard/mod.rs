@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::reason::Reason;
+use crate::score::allow::is_unforgivable;
 use crate::score::settings::{Threshold, Thresholds};
 
 /// What is to become of a message.
@@ -31,33 +32,38 @@ pub struct Verdict {
     pub reasons: Vec<Reason>,
 }
 
-/// Whether a refusal would reach the one who sent it: only then may a message be rejected, for any other MTA makes a
-/// bounce of it, which goes to whoever stands in its reverse-path.
+/// Whether a refusal would reach the one who sent it: only then may a message be rejected, for an MTA makes a bounce of
+/// it, which goes to whoever stands in its reverse-path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
-    /// A login or a local user stands behind it.
-    Proven,
-    /// It is known by what the message claims.
-    Claimed,
+    /// It logged in to this very session.
+    Here,
+    /// An MTA stands between, or the account is known by what the message claims.
+    Elsewhere,
 }
 
 impl Verdict {
     /// The verdict over these reasons: the score is their sum, and where it reaches a threshold the message is held or
-    /// rejected. `at_least` is what is done whatever the score: a scorer that failed may demand a hold.
+    /// rejected. `at_least` is what is done whatever the score: a scorer that failed may demand a hold. What is
+    /// [unforgivable](is_unforgivable) is held at the least, wherever the thresholds are.
     pub fn from_reasons(mut reasons: Vec<Reason>, thresholds: Thresholds, sender: Sender, at_least: Decision) -> Self {
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.points));
         let score_points = reasons.iter().map(|r| r.points).fold(0, i32::saturating_add);
         let reaches = |threshold: Threshold| threshold.points().is_some_and(|from| score_points >= from);
         let decision = match sender {
-            Sender::Proven if reaches(thresholds.reject) => Decision::Reject,
-            // What would be rejected of a proven sender is held of a claimed one.
-            Sender::Proven | Sender::Claimed if reaches(thresholds.hold) || reaches(thresholds.reject) => {
+            Sender::Here if reaches(thresholds.reject) => Decision::Reject,
+            // What would be rejected of a sender that is here is held of another.
+            Sender::Here | Sender::Elsewhere if reaches(thresholds.hold) || reaches(thresholds.reject) => {
                 Decision::Hold
             }
-            Sender::Proven | Sender::Claimed => Decision::Send,
+            Sender::Here | Sender::Elsewhere => Decision::Send,
+        };
+        let at_least = match at_least {
+            Decision::Send if reasons.iter().any(is_unforgivable) => Decision::Hold,
+            other => other,
         };
         let decision = match (decision, at_least) {
-            (Decision::Reject, _) | (_, Decision::Reject) if sender == Sender::Proven => Decision::Reject,
+            (Decision::Reject, _) | (_, Decision::Reject) if sender == Sender::Here => Decision::Reject,
             (Decision::Send, Decision::Send) => Decision::Send,
             _ => Decision::Hold,
         };
@@ -79,21 +85,21 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_are_included_and_a_claimed_sender_is_never_rejected() {
+    fn thresholds_are_included_and_a_refusal_reaches_its_sender() {
         use Decision::{Hold, Reject, Send};
-        use Sender::{Claimed, Proven};
+        use Sender::{Elsewhere, Here};
         let cases = [
             // score, hold, reject, sender, at least, decision
-            (149, Some(150), None, Proven, Send, Send),
-            (150, Some(150), None, Proven, Send, Hold),
-            (999, None, None, Proven, Send, Send),
-            (400, Some(150), Some(400), Proven, Send, Reject),
-            (400, Some(150), Some(400), Claimed, Send, Hold), // its bounce would go to somebody else
-            (400, None, Some(400), Claimed, Send, Hold),
-            (0, Some(150), None, Proven, Hold, Hold), // a scorer failed
-            (0, Some(150), None, Claimed, Reject, Hold),
-            (0, Some(150), None, Proven, Reject, Reject),
-            (400, Some(150), Some(400), Proven, Hold, Reject),
+            (149, Some(150), None, Here, Send, Send),
+            (150, Some(150), None, Here, Send, Hold),
+            (999, None, None, Here, Send, Send),
+            (400, Some(150), Some(400), Here, Send, Reject),
+            (400, Some(150), Some(400), Elsewhere, Send, Hold), // its bounce would go to somebody else
+            (400, None, Some(400), Elsewhere, Send, Hold),
+            (0, Some(150), None, Here, Hold, Hold), // a scorer failed
+            (0, Some(150), None, Elsewhere, Reject, Hold),
+            (0, Some(150), None, Here, Reject, Reject),
+            (400, Some(150), Some(400), Here, Hold, Reject),
         ];
         for (score, hold, reject, sender, at_least, decision) in cases {
             let of = |points: Option<i32>| points.map_or(Threshold::Off, Threshold::From);
@@ -110,7 +116,7 @@ mod tests {
     #[test]
     fn reasons_are_in_order_of_weight() {
         let reasons = vec![reason("small", 50), reason("against", -20), reason("big", 100)];
-        let verdict = Verdict::from_reasons(reasons, Thresholds::default(), Sender::Proven, Decision::Send);
+        let verdict = Verdict::from_reasons(reasons, Thresholds::default(), Sender::Here, Decision::Send);
         let names: Vec<&str> = verdict.reasons.iter().map(|r| r.name.as_ref()).collect();
         assert_eq!((names.as_slice(), verdict.score_points), (["big", "small", "against"].as_slice(), 130));
     }

@@ -74,15 +74,18 @@ impl Shared {
             }
             Err(_) => return late(),
         };
-        let (verdict, fields) = match judged {
-            Judged::Verdict { verdict, fields } => (verdict, fields),
+        let (verdict, fields, mark) = match judged {
+            Judged::Verdict { verdict, fields, mark } => (verdict, fields, mark),
             Judged::Refused(refusal) => return refused(refusal),
         };
         let acceptance = draft.with(body, &ended, now, verdict, &fields);
         // A task of its own: what may be stored already must come to its end, whatever becomes of this session.
-        let queue = Arc::clone(&self.queue);
+        let (queue, judge) = (Arc::clone(&self.queue), Arc::clone(&self.judge));
         let accepting = self.tasks.spawn(async move {
             let stored = queue.accept(acceptance).await;
+            if stored.is_err() {
+                judge.not_taken(mark);
+            }
             drop(share);
             stored
         });

@@ -24,6 +24,10 @@ pub trait Judge: Send + Sync + 'static {
     /// The judgement. It does not fail and keeps its own time limits: where something cannot be found out in time, the
     /// configured outcome of that stands in its place.
     fn judge<'a>(&'a self, asked: Asked<'a>) -> JudgeFuture<'a>;
+
+    /// What was judged could not be stored, and its client will bring it again: it is not to be counted twice. `mark` is
+    /// that of [`Judged::Verdict`].
+    fn not_taken(&self, mark: Mark);
 }
 
 /// One message at its final dot.
@@ -53,6 +57,10 @@ pub struct Asked<'a> {
     pub at: Now,
 }
 
+/// A message with its envelope and account, by a checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mark(pub u128);
+
 /// What was found.
 #[derive(Debug)]
 pub enum Judged {
@@ -62,6 +70,8 @@ pub enum Judged {
         verdict: Verdict,
         /// Further fields for our prefix, each with its line end; empty by default.
         fields: String,
+        /// What it is known by if it comes again.
+        mark: Mark,
     },
     /// It is not taken.
     Refused(Refusal),

@@ -16,7 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 
-use super::judge::{Asked, JudgeFuture, Judged};
+use super::judge::{Asked, JudgeFuture, Judged, Mark};
 use super::settings::{AuthSettings, ListenAt, ListenSettings, ListenTls, PaceOfClient, TlsFiles};
 use super::stream::Stream;
 use super::*;
@@ -38,6 +38,8 @@ struct Fake {
     panics: AtomicBool,
     /// Account, client, size and text of what was judged.
     judged: Mutex<Vec<WasJudged>>,
+    /// What was judged and could not be stored.
+    not_taken: Mutex<Vec<Mark>>,
     fail_accept: Mutex<Option<StoreError>>,
     /// Accepting waits for this, where it is set.
     hold: Mutex<Option<Arc<Notify>>>,
@@ -120,8 +122,12 @@ impl Judge for FakeJudge {
                 return Judged::Refused(Refusal::fixed(replies::JUDGED_SPAM));
             }
             let verdict = Verdict { decision: Decision::Send, score_points: 7, reasons: Vec::new() };
-            Judged::Verdict { verdict, fields: "X-Judged: yes\r\n".to_owned() }
+            Judged::Verdict { verdict, fields: "X-Judged: yes\r\n".to_owned(), mark: Mark(7) }
         })
+    }
+
+    fn not_taken(&self, mark: Mark) {
+        self.0.not_taken.lock().unwrap().push(mark);
     }
 }
 
@@ -437,8 +443,10 @@ async fn what_the_store_refuses_is_the_clients_to_keep() {
     *rig.fake.fail_accept.lock().unwrap() = Some(StoreError::Unknown { detail: "/var/lib/outguard: EIO".into() });
     let reply = talk.message(b"X: y\r\n\r\n").await;
     assert!(reply.starts_with("451 4.3.0") && !reply.contains("EIO"), "{reply}");
+    assert_eq!(*rig.fake.not_taken.lock().unwrap(), [Mark(7)], "the judge knows that it comes again");
     *rig.fake.fail_accept.lock().unwrap() = None;
     assert!(talk.message(b"X: y\r\n\r\n").await.starts_with("250"));
+    assert_eq!(rig.fake.not_taken.lock().unwrap().len(), 1);
     *rig.fake.refuse_admission_of.lock().unwrap() = Some(format!("uid:{}", own_user()));
     talk.say("MAIL FROM:<a@example.org>", "452 4.3.1").await;
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Submission;
 use super::behaviour::Template;
 use super::behaviour::{list_id, list_id_of};
-use crate::account::Account;
+use crate::account::{Account, AccountSource};
 use crate::clock::WallMs;
 use crate::reason::Reason;
 
@@ -28,7 +28,10 @@ pub fn is_unforgivable(reason: &Reason) -> bool {
     reason.points > 0 && UNFORGIVABLE.contains(&reason.name.as_ref())
 }
 
-/// What a rule lets pass. At least one of the three is named.
+/// The most points that a rule speaks against: past it a message is something else than what was let pass.
+const SPOKEN_POINTS_MAX: i32 = 300;
+
+/// What a rule lets pass. At least one of account, list and template is named.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Scope {
     /// Mail of that account.
@@ -40,6 +43,9 @@ pub struct Scope {
     /// Mail of that template.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub template: Option<Template>,
+    /// Only mail whose account is proven: it was made for such mail, and anybody may write the account's address.
+    #[serde(default)]
+    pub proven: bool,
 }
 
 /// One rule.
@@ -97,7 +103,7 @@ impl Allow {
     ) -> Result<&Rule, AllowError> {
         let list = scope.list.as_deref().and_then(|list| list_id_of(&clean(list)));
         let scope = Scope { list, ..scope };
-        if scope == Scope::default() {
+        if scope.account.is_none() && scope.list.is_none() && scope.template.is_none() {
             return Err(AllowError::Everything);
         }
         if expires.is_some_and(|end| end <= now) {
@@ -145,16 +151,18 @@ impl Allow {
         }
         let template = Template::of(submission.message);
         let list = list_id(submission.message);
+        let is_proven = submission.source.is_some_and(AccountSource::is_proven);
         let fits = |scope: &Scope| {
-            scope.account.as_ref().is_none_or(|account| submission.account == Some(account))
+            (is_proven || !scope.proven)
+                && scope.account.as_ref().is_none_or(|account| submission.account == Some(account))
                 && scope.list.as_ref().is_none_or(|named| list.as_ref() == Some(named))
                 && scope.template.is_none_or(|named| named == template)
         };
         self.rules.values().find(|rule| rule.holds(submission.at) && fits(&rule.scope))
     }
 
-    /// The reason by which a rule brings a message below `hold_points`; `None` if it is below, no rule fits, or it has an
-    /// unforgivable reason.
+    /// The reason by which a rule brings a message below `hold_points`, as far as its 300 points go; `None` if it is below,
+    /// no rule fits, or it has an unforgivable reason.
     pub fn reason(&self, submission: &Submission<'_>, reasons: &[Reason], hold_points: i32) -> Option<Reason> {
         let score = reasons.iter().map(|reason| reason.points).fold(0, i32::saturating_add);
         if score < hold_points || reasons.iter().any(is_unforgivable) {
@@ -167,7 +175,7 @@ impl Allow {
         });
         Some(Reason {
             name: "allowed".into(),
-            points: hold_points.saturating_sub(1).saturating_sub(score),
+            points: hold_points.saturating_sub(1).saturating_sub(score).max(-SPOKEN_POINTS_MAX),
             sentence: format!("allow rule {} of {}{until}: {}", rule.id, rule.by, rule.why).into(),
         })
     }

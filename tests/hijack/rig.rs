@@ -135,7 +135,7 @@ impl World {
         let assessment = self.behaviour.assess(&submission);
         let thresholds = SCORER.settings().thresholds;
         let reasons = SCORER.joined(&submission, content, &assessment, &Allow::default(), thresholds);
-        let verdict = Verdict::from_reasons(reasons, thresholds, Sender::Proven, Decision::Send);
+        let verdict = Verdict::from_reasons(reasons, thresholds, Sender::Elsewhere, Decision::Send);
         let held = verdict.decision != Decision::Send;
         tally.count(verdict, content_points);
         let judged = if held { behaviour::Judged::Held } else { behaviour::Judged::Sent };

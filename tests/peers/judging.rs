@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::rig::client::{Client, Heard};
 use crate::rig::process::{run, wait_for};
 use crate::rig::relay::{Relay, Site, binary, smarthost};
-use crate::rig::sink::Sink;
+use crate::rig::sink::{Answer, Said, Sink};
 
 /// The test string that everybody may send, cut so that this file holds none.
 const GTUBE: [&str; 2] = ["XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-", "ANTI-UBE-TEST-EMAIL*C.34X"];
@@ -114,10 +114,13 @@ fn a_test_string_is_always_held() {
     let site = Site::new(&smarthost(sink.address()));
     let relay = site.start();
     let content = note(1) + &GTUBE.concat() + "\r\n";
+    site.configure(&format!("[score]\nhold = \"off\"\n{}", smarthost(sink.address())));
+    relay.signal(Signal::HUP);
+    relay.wait_log(&["daemon.reloaded"]);
     text(&site, &["allow", "add", "--account", "ann@example.org", "--why", "all of it"]);
     assert_eq!(deliver(&relay, "ann@example.org", &content).code, 250);
     let waiting = held(&site);
-    assert_eq!(waiting.len(), 1, "an allow rule does not let it pass");
+    assert_eq!(waiting.len(), 1, "neither an allow rule nor a threshold lets it pass");
     assert_eq!(waiting[0]["verdict"]["reasons"][0]["name"], "gtube");
     relay.stop();
 }
@@ -191,6 +194,25 @@ fn lessons_move_the_score_and_can_be_taken_back() {
 }
 
 #[test]
+fn what_a_next_hop_held_teaches_nothing_by_its_release() {
+    let refusals = std::sync::atomic::AtomicUsize::new(0);
+    let sink = Sink::scripted(move |said| match said {
+        Said::Content(..) if refusals.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 => {
+            Answer::say("550 5.7.26 Unauthenticated email is not accepted")
+        }
+        _ => Answer::Usual,
+    });
+    let site = Site::new(&smarthost(sink.address()));
+    let relay = site.start();
+    assert_eq!(deliver(&relay, "ann@example.org", &note(1)).code, 250);
+    wait_for("the next hop's refusal to hold it", || !held(&site).is_empty());
+    text(&site, &["queue", "release", &id_of(&held(&site)[0])]);
+    sink.wait_accepted(1);
+    assert!(rows(&site, &["teach", "list"]).is_empty(), "it was never judged to be spam");
+    relay.stop();
+}
+
+#[test]
 fn spam_that_is_removed_teaches() {
     let sink = Sink::start();
     let site = Site::new(&(MARKED.to_owned() + &smarthost(sink.address())));
@@ -247,34 +269,40 @@ fn thresholds_differ_for_some_and_a_reload_changes_them() {
     relay.stop();
 }
 
+/// A site where ann@example.org can log in.
+fn with_login(further: &str) -> std::sync::Arc<Site> {
+    let password = run(&binary(), &["password", "ann@example.org"], b"open sesame\n");
+    assert!(password.status.success(), "{}", String::from_utf8_lossy(&password.stderr));
+    let site = Site::new("");
+    let file = site.folder().join("passwords");
+    fs::write(&file, password.stdout).expect("a file of ours");
+    crate::rig::tls::set_mode(&file, 0o600);
+    site.configure(&format!("[auth]\npassword_file = \"{}\"\n{further}", file.display()));
+    site
+}
+
+fn deliver_as_ann(relay: &Relay, content: &str) -> Heard {
+    let mut client = Client::greeted(relay.site().address());
+    client.expect("AUTH PLAIN AGFubkBleGFtcGxlLm9yZwBvcGVuIHNlc2FtZQ==", 235);
+    client.deliver("ann@example.org", &["bob@example.net"], content.as_bytes()).expect("an answer")
+}
+
 #[test]
 fn a_rejection_reaches_only_who_is_proven() {
     let sink = Sink::start();
     let rejecting = "[score]\nreject = 150\nhold = \"off\"\n";
-    let users = "ann@example.org:".to_owned();
-    let password = run(&binary(), &["password", "ann@example.org"], b"open sesame\n");
-    assert!(password.status.success(), "{}", String::from_utf8_lossy(&password.stderr));
-    let line = String::from_utf8(password.stdout).expect("text");
-    assert!(line.starts_with(&users), "{line}");
-    let site = Site::new("");
-    let file = site.folder().join("passwords");
-    fs::write(&file, line).expect("a file of ours");
-    crate::rig::tls::set_mode(&file, 0o600);
-    site.configure(&format!(
-        "{rejecting}{MARKED}[auth]\npassword_file = \"{}\"\n{}",
-        file.display(),
-        smarthost(sink.address())
-    ));
+    let site = with_login(&format!("{rejecting}{MARKED}{}", smarthost(sink.address())));
     let relay = site.start();
     let unproven = deliver(&relay, "news@example.org", &newsletter(1));
     assert_eq!(unproven.code, 250, "a refusal would come back to somebody who sent nothing");
     assert_eq!(held(&site).len(), 1);
-    let mut client = Client::greeted(site.address());
-    client.expect("AUTH PLAIN AGFubkBleGFtcGxlLm9yZwBvcGVuIHNlc2FtZQ==", 235);
-    let refused = client.deliver("ann@example.org", &["bob@example.net"], newsletter(2).as_bytes()).expect("an answer");
+    let refused = deliver_as_ann(&relay, &newsletter(2));
     assert_eq!(refused.code, 550, "{}", refused.text());
     assert!(refused.text().contains("5.7.1"), "{}", refused.text());
     assert_eq!(held(&site).len(), 1, "nothing of it was kept");
+    let told = relay.wait_log(&["message.rejected", "ann@example.org", "news-2@example.org", "It has our mark"]);
+    let id = told.split_whitespace().find_map(|word| word.strip_prefix("id=")).expect("an id");
+    assert!(text(&site, &["teach", "ham", id]).contains("1 lesson"), "what it was made of is known");
     relay.stop();
 }
 
@@ -282,19 +310,25 @@ fn a_rejection_reaches_only_who_is_proven() {
 fn an_account_in_foreign_hands_is_closed_where_configured() {
     let sink = Sink::start();
     let further = "[score.behaviour]\nwatch_first = \"0s\"\nsuspend = \"close-gate\"\nsuspend_held = 5\n";
-    let site = Site::new(&format!("{further}{MARKED}{}", smarthost(sink.address())));
+    let site = with_login(&format!("{further}{MARKED}{}", smarthost(sink.address())));
     let relay = site.start();
-    for number in 1..=8 {
+    // By somebody who only wrote its address: told, but its gate stays open.
+    for number in 1..=6 {
         assert_eq!(deliver(&relay, "shop@example.org", &newsletter(number)).code, 250);
     }
-    let told = relay.wait_log(&["account.suspect", "shop@example.org"]);
+    let told = relay.wait_log(&["account.suspect", "account=shop@example.org"]);
+    assert!(told.contains("gate_closed=false"), "{told}");
+    for number in 11..=16 {
+        assert_eq!(deliver_as_ann(&relay, &newsletter(number)).code, 250);
+    }
+    let told = relay.wait_log(&["account.suspect", "account=ann@example.org"]);
     assert!(told.contains("gate_closed=true"), "{told}");
-    wait_for("its gate to be closed", || text(&site, &["status"]).contains("shop@example.org"));
+    wait_for("its gate to be closed", || text(&site, &["status"]).contains("ann@example.org"));
     // What is good of it waits too, and that of others leaves.
-    assert_eq!(deliver(&relay, "shop@example.org", &note(1)).code, 250);
+    assert_eq!(deliver_as_ann(&relay, &note(1)).code, 250);
     assert_eq!(deliver(&relay, "bob@example.org", &note(2)).code, 250);
     sink.wait_accepted(1);
-    text(&site, &["resume", "account", "shop@example.org"]);
+    text(&site, &["resume", "account", "ann@example.org"]);
     sink.wait_accepted(2);
     relay.stop();
 }

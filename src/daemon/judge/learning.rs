@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use super::Judging;
 use crate::clock::WallMs;
 use crate::event::Event;
+use crate::guard::Decision;
 use crate::mail::{Envelope, QueueId};
 use crate::message::{Bounds, Message};
 use crate::score::Submission;
@@ -13,7 +14,9 @@ use crate::score::behaviour::{Footprint, Outcome, Template, list_id};
 use crate::score::model::features::{Features, Words};
 use crate::score::model::taught::{Lesson, LessonError, Sketch};
 use crate::score::model::train::Label;
-use crate::store::{self, ContentBody, DeliveryRow, EventRow, MemoryKind, MessageRow, Store, StoreError};
+use crate::store::{
+    self, ContentBody, DeliveryRow, DeliveryState, EventRow, MemoryKind, MessageRow, Store, StoreError,
+};
 
 /// Enhanced codes that say that there is no such recipient (RFC 3463 3.2).
 const UNKNOWN_USER: [&str; 4] = ["5.1.1", "5.1.6", "5.1.10", "5.2.1"];
@@ -23,6 +26,8 @@ pub(in crate::daemon) struct Stored {
     row: MessageRow,
     envelope: Envelope,
     message: Message,
+    /// Whether a delivery is held without a next hop having said anything.
+    held_silently: bool,
 }
 
 impl Judging {
@@ -56,8 +61,9 @@ impl Judging {
         };
         let bounds = self.live().bounds.clone();
         let read = tokio::task::spawn_blocking(move || read(&content.body, &bounds)).await;
+        let held_silently = deliveries.iter().any(|one| one.state == DeliveryState::Held && one.last_reply.is_none());
         let envelope = envelope_of(&row, deliveries);
-        Ok(read.ok().flatten().map(|message| Stored { row, envelope, message }))
+        Ok(read.ok().flatten().map(|message| Stored { row, envelope, message, held_silently }))
     }
 
     /// A person let a held message go: it becomes habit, and the model learns that it is ham.
@@ -191,11 +197,19 @@ impl Stored {
         Lesson { about: self.row.id.to_string(), by: by.to_owned(), at: now, label, sketch: self.sketch() }
     }
 
-    /// What an allow rule for more of its kind names: its account, and its list or else its template.
+    /// Whether our verdict held it. What a next hop's answer held has that answer's words on each delivery that is held.
+    pub(in crate::daemon) fn was_held_by_verdict(&self) -> bool {
+        self.row.verdict.decision == Decision::Hold && self.held_silently
+    }
+
+    /// What an allow rule for more of its kind names: its account, its list if it has one, and its template.
     pub(in crate::daemon) fn scope(&self) -> Scope {
-        let list = list_id(&self.message);
-        let template = list.is_none().then(|| Template::of(&self.message));
-        Scope { account: Some(self.row.account.clone()), list, template }
+        Scope {
+            account: Some(self.row.account.clone()),
+            list: list_id(&self.message),
+            template: Some(Template::of(&self.message)),
+            proven: self.row.source.is_proven(),
+        }
     }
 }
 

@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{Judging, Memory};
-use crate::clock::{Clock, WallMs};
+use crate::clock::{Clock, Now, WallMs};
 use crate::mail::QueueId;
 use crate::score::behaviour::RowKind;
 use crate::score::model::taught::{Lesson, Sketch};
 use crate::store::{self, MemoryKind, Store, StoreError};
 
 /// Rows of behaviour that are written at once.
-const ROWS_MAX: usize = 1_000;
+const ROWS_MAX: usize = 100;
 /// Rows that are read at once.
 const PAGE: usize = 500;
 /// How long sketches and texts are kept, in milliseconds: a provider's notice comes within hours.
@@ -27,21 +27,11 @@ impl Judging {
     /// The store cannot be read.
     pub(in crate::daemon) async fn recall(&self, store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
         let mut broken = Vec::new();
-        for kind in [MemoryKind::Habit, MemoryKind::Sighting, MemoryKind::Taught, MemoryKind::Allow] {
-            let mut after: Option<Bytes> = None;
-            loop {
-                let rows = store.memories(kind, after.clone(), PAGE).await?;
-                let Some(last) = rows.last() else { break };
-                after = Some(last.key.clone());
-                for row in &rows {
-                    let is_read = match kind {
-                        MemoryKind::Taught => self.restore_lesson(&row.value),
-                        _ => self.memory().restore(kind, &row.key, &row.value),
-                    };
-                    if !is_read {
-                        broken.extend(store::Memory::forget(kind, row.key.clone()));
-                    }
-                }
+        let mut failed = None;
+        // First what people decided; a kind that cannot be read keeps no other from being read.
+        for kind in [MemoryKind::Allow, MemoryKind::Taught, MemoryKind::Habit, MemoryKind::Sighting] {
+            if let Err(error) = self.recall_kind(store, kind, &mut broken).await {
+                failed = Some(error);
             }
         }
         let now = clock.now();
@@ -50,7 +40,30 @@ impl Judging {
             tracing::warn!(rows = broken.len(), "memories of behaviour or teaching cannot be read and are forgotten");
             store.remember(broken, now).await?.into_inner();
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn recall_kind(
+        &self,
+        store: &dyn Store,
+        kind: MemoryKind,
+        broken: &mut Vec<store::Memory>,
+    ) -> Result<(), StoreError> {
+        let mut after: Option<Bytes> = None;
+        loop {
+            let rows = store.memories(kind, after.clone(), PAGE).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = Some(last.key.clone());
+            for row in &rows {
+                let is_read = match kind {
+                    MemoryKind::Taught => self.restore_lesson(&row.value),
+                    _ => self.memory().restore(kind, &row.key, &row.value),
+                };
+                if !is_read {
+                    broken.extend(store::Memory::forget(kind, row.key.clone()));
+                }
+            }
+        }
     }
 
     /// Writes what changed since the last time.
@@ -60,26 +73,28 @@ impl Judging {
     /// are kept for the next time.
     pub(in crate::daemon) async fn write(&self, store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
         let now = clock.now();
-        loop {
-            let (changed, durable) = {
-                let mut memory = self.memory();
+        let _alone = self.writing.lock().await;
+        let believed = self.believes(now);
+        let deeds = {
+            let mut memory = self.memory();
+            if believed {
                 memory.expire(now.wall);
-                (memory.changed(), std::mem::take(&mut memory.unwritten))
-            };
-            if changed.is_empty() && durable.is_empty() {
+            }
+            std::mem::take(&mut memory.unwritten)
+        };
+        if let Err(error) = store.remember(deeds.clone(), now).await {
+            let mut memory = self.memory();
+            let newer = std::mem::replace(&mut memory.unwritten, deeds);
+            memory.unwritten.extend(newer);
+            return Err(error);
+        }
+        loop {
+            // In pieces, so that no judgement waits long for the memory.
+            let changed = self.memory().changed();
+            if changed.is_empty() {
                 return Ok(());
             }
-            let is_last = changed.len() < ROWS_MAX;
-            let all = durable.iter().cloned().chain(changed).collect();
-            if let Err(error) = store.remember(all, now).await {
-                let mut memory = self.memory();
-                let newer = std::mem::replace(&mut memory.unwritten, durable);
-                memory.unwritten.extend(newer);
-                return Err(error);
-            }
-            if is_last {
-                return Ok(());
-            }
+            store.remember(changed, now).await?.into_inner();
         }
     }
 
@@ -87,7 +102,11 @@ impl Judging {
     ///
     /// # Errors
     /// The store cannot now.
-    pub(in crate::daemon) async fn prune(&self, store: &dyn Store, now: WallMs) -> Result<(), StoreError> {
+    pub(in crate::daemon) async fn prune(&self, store: &dyn Store, now: Now) -> Result<(), StoreError> {
+        if !self.believes(now) {
+            return Ok(()); // a clock that may be years ahead forgets nothing
+        }
+        let now = now.wall;
         self.teaching().fade(now);
         for (kind, keep) in [(MemoryKind::Sketch, SKETCH_KEEP_MS), (MemoryKind::Sighting, SIGHTING_KEEP_MS)] {
             while store.forget_memories(kind, WallMs(now.0.saturating_sub(keep))).await? {}

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::settings::{List, ListKind};
 use super::{Answer, Failure, Question};
 use crate::mail::Visible;
+use crate::message::{Link, LinkKind};
 use crate::reason::Reason;
 
 /// Names of one message that are looked up in one list.
@@ -143,10 +144,12 @@ fn standing(addresses: &[Ipv4Addr]) -> Standing {
     }
 }
 
-/// What is looked up: as it is shown, and the name in the DNS. Sorted and each once.
+/// What is looked up: as it is shown, and the name in the DNS. Each once, as many as are looked up: those of links that a
+/// reader follows first, in the order of the text, so that no heap of others hides one.
 fn names(list: &List, question: Question<'_>) -> BTreeMap<String, String> {
     let zone = list.zone.trim_matches('.');
-    let hosts = || question.message.links.iter().map(|link| link.host.as_str()).filter(|host| !host.is_empty());
+    let links = |followed: bool| question.message.links.iter().filter(move |link| is_followed(link) == followed);
+    let hosts = || links(true).chain(links(false)).map(|link| link.host.as_str()).filter(|host| !host.is_empty());
     let addresses = || hosts().filter_map(|host| host.parse::<IpAddr>().ok());
     let shown: Vec<(String, String)> = match list.kind {
         ListKind::Domain => hosts()
@@ -157,9 +160,19 @@ fn names(list: &List, question: Question<'_>) -> BTreeMap<String, String> {
         ListKind::Address => addresses().map(|ip| (ip.to_string(), reversed(ip))).collect(),
         ListKind::Client => question.client.into_iter().map(|ip| (ip.to_string(), reversed(ip))).collect(),
     };
-    let names: BTreeMap<String, String> =
-        shown.into_iter().map(|(shown, name)| (shown, format!("{name}.{zone}"))).collect();
-    names.into_iter().take(NAMES_MAX).collect()
+    let mut names = BTreeMap::new();
+    for (shown, name) in shown {
+        if names.len() == NAMES_MAX {
+            break;
+        }
+        names.entry(shown).or_insert_with(|| format!("{name}.{zone}"));
+    }
+    names
+}
+
+/// Whether a reader follows it: nothing that is loaded by itself.
+fn is_followed(link: &Link) -> bool {
+    link.kind != LinkKind::Loaded
 }
 
 /// The address as RFC 5782 2.1 and 2.4 write it.

@@ -81,9 +81,7 @@ fn request(scorer: &Scorer, question: Question<'_>) -> Request<Full<Bytes>> {
     if let Some(ip) = question.client {
         tell("ip", &ip.to_string());
     }
-    if let Some(account) = question.account {
-        tell("user", account);
-    }
+    // Not the account: Rspamd skips most of what it knows for mail of users that have logged in.
     if let Some(id) = question.queue_id {
         tell("queue-id", id);
     }
