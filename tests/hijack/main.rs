@@ -86,7 +86,10 @@ fn reasons(of: &[outguard::reason::Reason]) -> String {
     shown.map(|reason| format!("{} {}", reason.name, reason.points)).collect::<Vec<_>>().join(", ")
 }
 
-/// Attacks: name, text, from, to, milliseconds between two, recipients of each, and how many may leave before the hold.
+/// Attacks so named come from an account made for them.
+const NEW: &str = "a new account";
+
+/// Attacks: name, how, and how many may leave before the hold.
 fn attacks() -> Vec<(&'static str, Attack, u32)> {
     use From::{Elsewhere, OwnMachine};
     use Text::{Clean, CleanAndVaried, Known, Phishing};
@@ -103,6 +106,8 @@ fn attacks() -> Vec<(&'static str, Attack, u32)> {
         ("clean, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, FAST, 1), 60),
         ("phishing to colleagues", attack(Phishing, Elsewhere, Colleagues, FAST, 1), 5),
         ("phishing to colleagues, own machine", attack(Phishing, OwnMachine, Colleagues, FAST, 1), 5),
+        ("a new account, a known campaign", attack(Known, Elsewhere, Strangers, FAST, 1), 5),
+        ("a new account, a clean text", attack(Clean, Elsewhere, Strangers, FAST, 1), 60),
         ("20 an hour, clean", attack(Clean, Elsewhere, Strangers, SLOW, 1), 10),
         ("20 an hour, clean, own machine", attack(Clean, OwnMachine, Strangers, SLOW, 1), 40),
         ("20 an hour, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, SLOW, 1), 2_000),
@@ -120,7 +125,9 @@ fn few_leave_before_the_hold() {
     for seed in &extent.seeds {
         let office = Office::new(*seed);
         for (name, attack, before_max) in attacks() {
-            let (spam, own) = attack.run(&mut office.world(), office.person(), extent.attack, *seed);
+            let is_new = name.starts_with(NEW);
+            let owner = if is_new { Person::new("fresh@firm.example", *seed) } else { office.person() };
+            let (spam, own) = attack.run(&mut office.world(), owner, extent.attack, *seed);
             println!(
                 "{seed:>4} {name:<38} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5}  {}",
                 extent.attack,
@@ -134,7 +141,7 @@ fn few_leave_before_the_hold() {
             if spam.before() > before_max {
                 faults.push(format!("seed {seed}, {name}: {} left before the hold", spam.before()));
             }
-            if own.held > 0 {
+            if own.held > 0 && !is_new {
                 faults.push(format!("seed {seed}, {name}: the owner's letters are held: {:?}", own.first_held));
             }
         }
