@@ -85,7 +85,9 @@ async fn start(folder: &Path) -> Arc<Daemon> {
          ehlo = \"bench.example\"\n\
          [[route]]\n\
          smarthost = \"127.0.0.1:1\"\n\
-         tls = \"none\"\n"
+         tls = \"none\"\n\
+         [align]\n\
+         judge = false\n"
     );
     std::fs::write(&file, text).unwrap();
     let config = Config::load(&file).unwrap_or_else(|faults| panic!("{faults}")).config;

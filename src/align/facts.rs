@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::arc::Chain;
 use super::author::Author;
 use super::dkim::{Checked, Outcome};
 use super::dmarc::View;
@@ -25,6 +26,8 @@ pub struct Facts {
     pub routes: Vec<Route>,
     /// Whether it is forwarded.
     pub forwarded: Forwarded,
+    /// The chain of seals that it came with.
+    pub chain: Chain,
     /// Whether we have a key for the From domain.
     pub own: Own,
 }

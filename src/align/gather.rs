@@ -18,7 +18,7 @@ use crate::mail::{Domain, ReversePath};
 #[derive(Debug)]
 pub struct Subject<'a> {
     /// Our prefix and the received bytes.
-    pub leaving: Leaving<'a>,
+    pub leaving: &'a Leaving<'a>,
     /// Its From.
     pub author: Author,
     /// Who gets its bounces.
@@ -62,7 +62,7 @@ pub async fn gather(dns: &dyn Lookup, settings: &AlignSettings, subject: &Subjec
         }
     }
     let now_s = subject.at.0 / 1_000;
-    let checked = check(dns, &subject.leaving, now_s, settings.signatures_max).await;
+    let checked = check(dns, subject.leaving, now_s, settings.signatures_max).await;
     let mut signatures = Vec::with_capacity(checked.len());
     for checked in checked {
         let organizational = of_views(dns, &checked.domain, &views).await;
@@ -75,14 +75,15 @@ pub async fn gather(dns: &dyn Lookup, settings: &AlignSettings, subject: &Subjec
             Leg::Direct(sources) => Route::Direct(exits(dns, subject.reverse_path, sources, &views).await),
         });
     }
+    let chain = arc::verify(dns, subject.leaving, now_s).await;
     let forwarded = if is_rewritten(subject.reverse_path) {
         Forwarded::Rewritten
-    } else if arc::verify(dns, &subject.leaving, now_s).await.holds() {
+    } else if chain.holds() {
         Forwarded::Sealed
     } else {
         Forwarded::No
     };
-    Facts { author: subject.author.clone(), views, signatures, routes, forwarded, own: subject.own }
+    Facts { author: subject.author.clone(), views, signatures, routes, forwarded, chain, own: subject.own }
 }
 
 type Views = [Result<View, Box<str>>];

@@ -62,14 +62,39 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The finding where the facts could not be gathered in time, or at all.
+    pub fn unsure(why: &str, routes: usize, deeds: &Deeds) -> Self {
+        Self {
+            alignment: Alignment::TempError,
+            policy: Policy::None,
+            deed: Some(deeds.temperror),
+            name: "align-temperror",
+            sentence: format!("whether receivers will find it aligned cannot be told now: {why}"),
+            egresses: vec![None; routes],
+        }
+    }
+
     /// The line of evidence, where there is something to say. One that holds or rejects has no points: it does not
     /// depend on them.
     pub fn reason(&self) -> Option<Reason> {
-        let points = match self.deed? {
-            Deed::Points(points) => i32::from(points),
-            Deed::Send | Deed::Hold | Deed::Reject => 0,
+        let points = match self.deed {
+            None => return self.chosen_egresses(),
+            Some(Deed::Points(points)) => i32::from(points),
+            Some(Deed::Send | Deed::Hold | Deed::Reject) => 0,
         };
         Some(Reason { name: self.name.into(), points, sentence: self.sentence.clone().into() })
+    }
+
+    /// Of a message that passes: from which egresses alone.
+    fn chosen_egresses(&self) -> Option<Reason> {
+        let mut names: Vec<&str> = self.egresses.iter().flatten().flatten().map(AsRef::as_ref).collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.is_empty() {
+            return None;
+        }
+        let sentence = format!("{}, from {} alone: it leaves from there", self.sentence, names.join(" and "));
+        Some(Reason { name: "align-egress".into(), points: 0, sentence: sentence.into() })
     }
 }
 

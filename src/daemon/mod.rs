@@ -168,7 +168,7 @@ impl Daemon {
         let (abandoned, abandoned_receiver) = tokio::sync::mpsc::unbounded_channel();
         let edges = reload::edges(&config, &addresses, abandoned.clone())?;
         let settings = reload::engine_settings(&config)?;
-        let live = reload::judge(&config, &edges, Arc::clone(&settings.router))?;
+        let live = reload::judge(&config, &edges, Arc::clone(&settings.router), &clock, None)?;
         let any_store: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let engine = Engine::start(settings, any_store, Arc::clone(&clock), edges, abandoned_receiver).await?;
         let (news, heard) = tokio::sync::mpsc::channel(judge::NEWS_MAX);

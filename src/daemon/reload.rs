@@ -7,8 +7,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::engine::EngineSettings;
+use super::judge::aligning::Aligning;
 use super::judge::{JudgeSettings, Live};
 use super::{Daemon, RunError, readiness};
+use crate::clock::Clock;
 use crate::config::{Config, Diagnostics};
 use crate::delivery::{Abandoned, Dns, Edges, ReplyTable, Router, Tls};
 use crate::event::Event;
@@ -86,10 +88,21 @@ pub(super) fn edges(
     }))
 }
 
-/// Scoring of a configuration, over the resolver and the routes of now.
-pub(super) fn judge(config: &Config, edges: &Edges, router: Arc<Router>) -> Result<Live, RunError> {
+/// Scoring and alignment of a configuration, over the resolver and the routes of now. What `before` knows of DNS stays.
+pub(super) fn judge(
+    config: &Config,
+    edges: &Edges,
+    router: Arc<Router>,
+    clock: &Arc<dyn Clock>,
+    before: Option<&Live>,
+) -> Result<Live, RunError> {
+    let own_name = &config.intake.own_name;
+    let before = before.map(Live::aligning);
+    let aligning = Aligning::new(&config.align, own_name, Arc::clone(clock), before).map_err(|error| {
+        RunError::Delivery { what: "alignment", detail: error.to_string(), advice: "correct [align] and [[dkim]]" }
+    })?;
     let settings = JudgeSettings { score: config.score.clone(), others: config.scorers.clone() };
-    Live::new(&settings, Arc::clone(&edges.resolver), router).map_err(|error| RunError::Delivery {
+    Live::new(&settings, aligning, Arc::clone(&edges.resolver), router).map_err(|error| RunError::Delivery {
         what: "scoring",
         detail: error.to_string(),
         advice: "correct [score]",
@@ -157,7 +170,7 @@ impl Daemon {
         };
         let prepared = engine_settings(&new).and_then(|settings| {
             let edges = edges(&new, &self.intake.addresses(&intake), self.abandoned.clone())?;
-            let live = judge(&new, &edges, Arc::clone(&settings.router))?;
+            let live = judge(&new, &edges, Arc::clone(&settings.router), &self.clock, Some(&self.judging.live()))?;
             Ok((settings, edges, live))
         });
         let refused = match prepared {
@@ -193,6 +206,7 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
         ("accounts", old.account != new.account),
         ("limits", old.limits != new.limits),
         ("scoring", old.score != new.score || old.behaviour != new.behaviour),
+        ("alignment", old.align != new.align),
         ("other scorers", old.scorers != new.scorers),
         ("pace", old.pace != new.pace),
         ("dispatch", old.dispatch != new.dispatch),

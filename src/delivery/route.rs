@@ -122,6 +122,17 @@ pub enum NoPlan {
         /// The user.
         login: String,
     },
+    /// The mail was restricted to egresses that the route has no more.
+    #[error(
+        "the mail may leave from egress {egresses} alone, where SPF passes, and route \"{route}\" has it no more; it waits \
+         for a reload that has it, or remove the message and let it be sent anew"
+    )]
+    EgressGone {
+        /// The route.
+        route: String,
+        /// Their names.
+        egresses: String,
+    },
     /// The route has logins but none for this message: held until the operator adds one.
     #[error("no login of route \"{route}\" fits the account or the From domain; add one to its credentials and reload")]
     NoLoginFits {
@@ -172,6 +183,8 @@ pub const NAME_BYTES_MAX: usize = 64;
 const LOGIN: &str = " login=";
 const NO_LOGIN: &str = " login-missing";
 const TO: &str = " to=";
+/// Before the name of each egress that the mail is restricted to.
+const VIA: &str = " via=";
 
 impl Router {
     /// Reads the settings. `host_name` is the EHLO name of egresses that have none.
@@ -259,7 +272,23 @@ impl Router {
             recipient_domain: recipient.domain(),
             from_domain: waiting.header_from,
         };
-        if waiting.is_report { self.dsn_destination(facts) } else { self.destination(facts) }
+        let plain = if waiting.is_report { self.dsn_destination(facts) } else { self.destination(facts) };
+        // What was found about egresses when it was judged holds still.
+        match waiting.destination.find(VIA) {
+            Some(at) => Destination(format!("{}{}", plain.0, &waiting.destination[at..]).into()),
+            None => plain,
+        }
+    }
+
+    /// The same destination, from these egresses alone.
+    pub fn restricted(destination: &Destination, egresses: &[Arc<str>]) -> Destination {
+        let plain = destination.0.split(VIA).next().unwrap_or_default();
+        let mut text = plain.to_owned();
+        for egress in egresses {
+            text.push_str(VIA);
+            text.push_str(egress);
+        }
+        Destination(text.into())
     }
 
     /// The line in which a report of ours waits: by `[dsn] route`, or the ordinary way.
@@ -275,7 +304,9 @@ impl Router {
     /// # Errors
     /// It means nothing now: its mail waits with that reason.
     pub fn plan(&self, destination: &Destination) -> Result<Plan, NoPlan> {
-        let text: &str = &destination.0;
+        let mut parts = destination.0.split(VIA);
+        let text = parts.next().unwrap_or_default();
+        let via: Vec<&str> = parts.collect();
         let (name, rest) = text.split_at(text.find(' ').unwrap_or(text.len()));
         let gone = || NoPlan::RouteGone { route: name.to_owned() };
         let route = self.by_name.get(name).map(|&index| &self.routes[index]).ok_or_else(gone)?;
@@ -299,7 +330,7 @@ impl Router {
             target,
             tls,
             login,
-            egresses: route.egresses.clone(),
+            egresses: route.restricted(&via)?,
             concurrency: route.concurrency,
         })
     }
@@ -334,6 +365,18 @@ impl Route {
             }
         };
         Destination(text.into())
+    }
+
+    /// Its egresses, or those of them that are named.
+    fn restricted(&self, names: &[&str]) -> Result<Arc<[Arc<Egress>]>, NoPlan> {
+        if names.is_empty() {
+            return Ok(Arc::clone(&self.egresses));
+        }
+        let chosen: Arc<[_]> = self.egresses.iter().filter(|egress| names.contains(&&*egress.name)).cloned().collect();
+        if chosen.is_empty() {
+            return Err(NoPlan::EgressGone { route: self.name.to_string(), egresses: names.join(", ") });
+        }
+        Ok(chosen)
     }
 
     /// The login that the rest of a destination's name speaks of.

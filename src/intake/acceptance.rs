@@ -62,7 +62,7 @@ impl Shared {
             self.report(Report::MessageRefused, label, &refusal.reply().to_string());
             ContentAnswer::Refused(refusal)
         };
-        let draft = match self.draft(&ended, &head, id, body.len(), now) {
+        let mut draft = match self.draft(&ended, &head, id, body.len(), now) {
             Ok(draft) => draft,
             Err(refusal) => return refused(refusal),
         };
@@ -75,7 +75,10 @@ impl Shared {
             Err(_) => return late(),
         };
         let (verdict, fields, mark) = match judged {
-            Judged::Verdict { verdict, fields, mark } => (verdict, fields, mark),
+            Judged::Verdict { verdict, fields, mark, destinations } => {
+                draft.destinations = destinations.unwrap_or(draft.destinations);
+                (verdict, fields, mark)
+            }
             Judged::Refused(refusal) => return refused(refusal),
         };
         let acceptance = draft.with(body, &ended, now, verdict, &fields);
@@ -143,6 +146,7 @@ impl Shared {
             id: draft.id,
             bytes,
             message_bytes: body.len(),
+            body,
             envelope: &ended.transaction.envelope,
             destinations: &draft.destinations,
             account: &draft.resolved.account,

@@ -11,7 +11,7 @@ use crate::clock::Now;
 use crate::guard::Verdict;
 use crate::mail::{Envelope, QueueId};
 use crate::smtp::Refusal;
-use crate::store::Destination;
+use crate::store::{Body, Destination};
 
 /// What [`Judge::judge`] gives.
 pub type JudgeFuture<'a> = Pin<Box<dyn Future<Output = Judged> + Send + 'a>>;
@@ -39,6 +39,8 @@ pub struct Asked<'a> {
     pub bytes: Bytes,
     /// How long it is.
     pub message_bytes: u64,
+    /// All of it.
+    pub body: &'a Body,
     /// Who it is from and for.
     pub envelope: &'a Envelope,
     /// Where each recipient's mail stands in line, in the envelope's order.
@@ -72,6 +74,8 @@ pub enum Judged {
         fields: String,
         /// What it is known by if it comes again.
         mark: Mark,
+        /// In place of [`Asked::destinations`], where not all egresses may carry it.
+        destinations: Option<Vec<Destination>>,
     },
     /// It is not taken.
     Refused(Refusal),

@@ -122,7 +122,7 @@ impl Judge for FakeJudge {
                 return Judged::Refused(Refusal::fixed(replies::JUDGED_SPAM));
             }
             let verdict = Verdict { decision: Decision::Send, score_points: 7, reasons: Vec::new() };
-            Judged::Verdict { verdict, fields: "X-Judged: yes\r\n".to_owned(), mark: Mark(7) }
+            Judged::Verdict { verdict, fields: "X-Judged: yes\r\n".to_owned(), mark: Mark(7), destinations: None }
         })
     }
 

@@ -63,6 +63,8 @@ replies! {
     STORE_SLOW = retry(51, 3, 0, "not stored in time, try again later");
     /// The guard refuses it, and its sender is known for sure: a human or program that can read this (RFC 3463 3.8).
     JUDGED_SPAM = refuse(50, 7, 1, "this message looks like spam and was not taken; ask your postmaster");
+    /// Receivers would refuse it, for nothing authenticates its From domain (RFC 7372 3.3); its sender is known for sure.
+    NOT_ALIGNED = refuse(50, 7, 26, "nothing authenticates the domain of this message's From; ask your postmaster");
     /// A scorer without which nothing may pass does not answer.
     SCORER_FAILED = retry(51, 7, 0, "this message cannot be checked now, try again later");
     /// More connections in a short time than the pace of one client.

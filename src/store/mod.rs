@@ -222,6 +222,8 @@ pub struct RouteFacts<'a> {
     pub recipient: &'a str,
     /// The domain of the From field.
     pub header_from: Option<&'a str>,
+    /// Where it waits now.
+    pub destination: &'a str,
     /// Whether it is a report of ours, which may have a route of its own.
     pub is_report: bool,
 }

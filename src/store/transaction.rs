@@ -105,6 +105,18 @@ impl SpoolFile {
     pub async fn first_bytes(&self, bytes_max: usize) -> Result<Bytes, StoreError> {
         super::sqlite::spool::first_bytes(Arc::clone(&self.entry), bytes_max).await
     }
+
+    /// Reads all of it, piece by piece, into a state.
+    ///
+    /// # Errors
+    /// It cannot be read now.
+    pub async fn fold<T: Send + 'static>(
+        &self,
+        state: T,
+        step: impl FnMut(&mut T, &[u8]) + Send + 'static,
+    ) -> Result<T, StoreError> {
+        super::sqlite::spool::fold(Arc::clone(&self.entry), state, step).await
+    }
 }
 
 /// Which recipient of a message: its place in the envelope.

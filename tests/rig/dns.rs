@@ -15,6 +15,7 @@ pub(crate) enum Record {
     /// Preference and exchange; `.` as the exchange is the null MX of RFC 7505.
     Mx(u16, String),
     Cname(String),
+    Text(String),
     /// Every question about the name is answered SERVFAIL.
     ServerFailure,
     /// No question about the name is answered.
@@ -96,6 +97,7 @@ const A: u16 = 1;
 const CNAME: u16 = 5;
 const MX: u16 = 15;
 const AAAA: u16 = 28;
+const TXT: u16 = 16;
 
 /// `None` where the question is no question, or must stay unanswered.
 fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
@@ -154,6 +156,7 @@ fn resource(name: &str, asked: u16, record: &Record) -> Option<Vec<u8>> {
         Record::Address(IpAddr::V6(v6)) => (AAAA, v6.octets().to_vec()),
         Record::Mx(preference, exchange) => (MX, [preference.to_be_bytes().to_vec(), wire_name(exchange)].concat()),
         Record::Cname(to) => (CNAME, wire_name(to)),
+        Record::Text(text) => (TXT, strings(text)),
         Record::ServerFailure | Record::Silence => return None,
     };
     if kind != asked {
@@ -166,6 +169,16 @@ fn resource(name: &str, asked: u16, record: &Record) -> Option<Vec<u8>> {
     out.extend(u16::try_from(data.len()).ok()?.to_be_bytes());
     out.extend(data);
     Some(out)
+}
+
+/// Strings of at most 255 bytes (RFC 1035 3.3.14).
+fn strings(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    for part in text.as_bytes().chunks(255) {
+        out.push(u8::try_from(part.len()).expect("255 at most"));
+        out.extend(part);
+    }
+    out
 }
 
 fn wire_name(name: &str) -> Vec<u8> {

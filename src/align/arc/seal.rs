@@ -7,7 +7,6 @@ use super::{MESSAGE, RESULTS, SEAL, SETS_MAX, Set, sets};
 use crate::align::dkim::canonical::RawField;
 use crate::align::dkim::signature::signed_form;
 use crate::align::dkim::tags::to_base64;
-use crate::align::dkim::verify::body_hash;
 use crate::align::dkim::{Checked, Form, Leaving, Outcome};
 use crate::align::sign::{SigningKey, fields, fold_base64};
 use crate::clock::WallMs;
@@ -78,7 +77,7 @@ fn results(instance: usize, found: Found<'_>) -> String {
 
 fn message_signature(key: &SigningKey, leaving: &Leaving<'_>, instance: usize, at: WallMs) -> Option<Vec<u8>> {
     let names = fields::sealed(leaving);
-    let (hash, _) = body_hash(leaving, Form::Relaxed, None);
+    let (hash, _) = leaving.body_hash((Form::Relaxed, None));
     let mut field = format!(
         "{MESSAGE}: i={instance}; a={}; c=relaxed/relaxed;\r\n\td={}; s={}; t={};\r\n\th=",
         key.algorithm().as_str(),

@@ -5,6 +5,8 @@
 use aws_lc_rs::digest::{Context, Digest, SHA256};
 use memchr::{memchr, memchr3};
 
+use super::signature::Signature;
+use super::tags::Tags;
 use crate::mail::header::{FIELDS_MAX, HEADER_BYTES_MAX};
 
 /// One of the two canonical forms.
@@ -32,7 +34,31 @@ pub struct Leaving<'a> {
     header: Vec<u8>,
     /// Where each field stands, from the top.
     fields: Vec<std::ops::Range<usize>>,
-    body: Vec<&'a [u8]>,
+    body: Content<'a>,
+}
+
+/// Form and `l=` of a body hash.
+pub type Wanted = (Form, Option<u64>);
+
+#[derive(Debug)]
+enum Content<'a> {
+    /// Pieces that follow each other.
+    Pieces(Vec<&'a [u8]>),
+    /// It is too long to be held at once, and was hashed as it was read.
+    Hashed(Vec<(Wanted, [u8; 32], u64)>),
+}
+
+/// Body hashes of a body that is read piece by piece.
+#[derive(Debug, Default)]
+pub struct Hashing(Vec<(Wanted, BodyHash)>);
+
+impl Hashing {
+    /// The next piece of the body.
+    pub fn update(&mut self, piece: &[u8]) {
+        for (_, hash) in &mut self.0 {
+            hash.update(piece);
+        }
+    }
 }
 
 /// A header is longer than is looked at: such a message is neither signed nor checked.
@@ -56,17 +82,62 @@ impl<'a> Leaving<'a> {
             fields.push(from..end);
             from = end;
         }
-        Ok(Self { header, fields, body })
+        Ok(Self { header, fields, body: Content::Pieces(body) })
+    }
+
+    /// Body hashes for our signature and for every one that stands there.
+    pub fn hashing(&self) -> Hashing {
+        let mut wanted: Vec<Wanted> = vec![(Form::Relaxed, None)];
+        for field in self.fields().filter(|field| field.is("DKIM-Signature") || field.is("ARC-Message-Signature")) {
+            let text = String::from_utf8_lossy(field.value());
+            let Some(form) = Tags::parse(&text).and_then(|tags| Signature::body_form(&tags)) else { continue };
+            if wanted.len() < HASHES_MAX && !wanted.contains(&form) {
+                wanted.push(form);
+            }
+        }
+        Hashing(wanted.into_iter().map(|form| (form, BodyHash::new(form.0, form.1))).collect())
+    }
+
+    /// How many bytes of the pieces are the body's: what is hashed elsewhere begins there.
+    pub fn body_bytes(&self) -> usize {
+        match &self.body {
+            Content::Pieces(pieces) => pieces.iter().map(|piece| piece.len()).sum(),
+            Content::Hashed(_) => 0,
+        }
+    }
+
+    /// The message with a body that was hashed elsewhere, in place of the pieces.
+    #[must_use]
+    pub fn with_body(self, hashing: Hashing) -> Self {
+        let finished = hashing.0.into_iter().map(|(wanted, hash)| {
+            let (digest, length) = hash.finish();
+            (wanted, bytes_of(&digest), length)
+        });
+        Self { body: Content::Hashed(finished.collect()), ..self }
+    }
+
+    /// The hash of the body in a form, and its canonical length. What was hashed elsewhere has the forms of
+    /// [`Leaving::hashing`]; no signature has another.
+    pub fn body_hash(&self, (form, length): Wanted) -> ([u8; 32], u64) {
+        match &self.body {
+            Content::Pieces(pieces) => {
+                let mut hash = BodyHash::new(form, length);
+                for piece in pieces {
+                    hash.update(piece);
+                }
+                let (digest, whole) = hash.finish();
+                (bytes_of(&digest), whole)
+            }
+            Content::Hashed(known) => known
+                .iter()
+                .find(|(wanted, ..)| *wanted == (form, length))
+                .map_or(([0; 32], 0), |(_, hash, whole)| (*hash, *whole)),
+        }
     }
 
     /// The fields from the top, each with its line's end.
     pub fn fields(&self) -> impl DoubleEndedIterator<Item = RawField<'_>> + ExactSizeIterator {
         self.fields.iter().map(|range| RawField(&self.header[range.clone()]))
-    }
-
-    /// The body's pieces.
-    pub fn body(&self) -> &[&'a [u8]] {
-        &self.body
     }
 
     /// How often fields of a name stand in the header.
@@ -92,6 +163,13 @@ impl<'a> Leaving<'a> {
             }
         }
     }
+}
+
+/// More forms than this of one body are not hashed as it is read.
+const HASHES_MAX: usize = 16;
+
+fn bytes_of(digest: &Digest) -> [u8; 32] {
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 /// Header and body's pieces.
@@ -292,113 +370,4 @@ impl std::fmt::Debug for BodyHash {
 }
 
 #[cfg(test)]
-mod tests {
-    use aws_lc_rs::digest::digest;
-
-    use super::*;
-
-    /// The RFC's words, without a thought for speed.
-    fn body_slowly(form: Form, body: &[u8]) -> Vec<u8> {
-        let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
-        let mut at = 0;
-        while at < body.len() {
-            if body[at..].starts_with(b"\r\n") {
-                lines.push(Vec::new());
-                at += 2;
-            } else {
-                lines.last_mut().unwrap().push(body[at]);
-                at += 1;
-            }
-        }
-        if form == Form::Relaxed {
-            for line in &mut lines {
-                let mut out = Vec::new();
-                for byte in line.iter().map(|b| if *b == b'\t' { b' ' } else { *b }) {
-                    if byte != b' ' || out.last() != Some(&b' ') {
-                        out.push(byte);
-                    }
-                }
-                if out.last() == Some(&b' ') {
-                    out.pop();
-                }
-                *line = out;
-            }
-        }
-        while lines.last().is_some_and(Vec::is_empty) {
-            lines.pop();
-        }
-        let mut text = lines.join(b"\r\n".as_slice());
-        if !lines.is_empty() || form == Form::Simple {
-            text.extend_from_slice(b"\r\n");
-        }
-        text
-    }
-
-    proptest::proptest! {
-        #![proptest_config(proptest::test_runner::Config::with_cases(2_000))]
-        #[test]
-        fn bodies_hash_as_the_rfc_says_however_they_are_cut(
-            body in proptest::collection::vec(proptest::sample::select(b"\r\n \tab.".to_vec()), 0..24),
-            crlf in proptest::bool::ANY,
-            cut in 0_usize..24,
-            limit in proptest::option::of(0_u64..16),
-        ) {
-            // Half of the bodies have their lone line feeds made line ends.
-            let body = if crlf { String::from_utf8(body).unwrap().replace('\n', "\r\n").into_bytes() } else { body };
-            for form in [Form::Simple, Form::Relaxed] {
-                let slow = body_slowly(form, &body);
-                let counted = &slow[..slow.len().min(usize::try_from(limit.unwrap_or(u64::MAX)).unwrap())];
-                let mut hash = BodyHash::new(form, limit);
-                let (one, two) = body.split_at(cut.min(body.len()));
-                hash.update(one);
-                hash.update(two);
-                let (got, length) = hash.finish();
-                proptest::prop_assert_eq!(length, slow.len() as u64, "{:?} {:?}", form, String::from_utf8_lossy(&body));
-                let expected = digest(&SHA256, counted);
-                proptest::prop_assert_eq!(got.as_ref(), expected.as_ref(), "{:?} {:?}", form, String::from_utf8_lossy(&body));
-            }
-        }
-
-        #[test]
-        fn a_header_is_found_wherever_the_pieces_are_cut(cuts in proptest::collection::vec(0_usize..60, 0..4)) {
-            let message = b"From: a@b.example\r\nSubject: x\r\n y\r\nTo: c\r\n\r\nbody\r\n\r\nmore\r\n";
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(message.len())).chain([0, message.len()]).collect();
-            cuts.sort_unstable();
-            let pieces: Vec<&[u8]> = cuts.windows(2).map(|w| &message[w[0]..w[1]]).collect();
-            let leaving = Leaving::new(&pieces).unwrap();
-            let fields: Vec<&[u8]> = leaving.fields().map(|f| f.0).collect();
-            proptest::prop_assert_eq!(fields, vec![b"From: a@b.example\r\n".as_slice(), b"Subject: x\r\n y\r\n", b"To: c\r\n"]);
-            proptest::prop_assert_eq!(leaving.body().concat(), b"body\r\n\r\nmore\r\n".to_vec());
-        }
-    }
-
-    #[test]
-    fn the_example_of_rfc_6376_3_4_5() {
-        let leaving = Leaving::new(&[b"A: X\r\nB : Y\t\r\n\tZ  \r\n\r\n C \r\nD \t E\r\n\r\n\r\n"]).unwrap();
-        let canonical = |form| {
-            let mut header = Vec::new();
-            leaving.fields().for_each(|field| field.canonical(form, &mut header));
-            String::from_utf8(header).unwrap()
-        };
-        assert_eq!(canonical(Form::Relaxed), "a:X\r\nb:Y Z\r\n");
-        assert_eq!(canonical(Form::Simple), "A: X\r\nB : Y\t\r\n\tZ  \r\n");
-        assert_eq!(body_slowly(Form::Relaxed, &leaving.body().concat()), b" C\r\nD E\r\n");
-        assert_eq!(body_slowly(Form::Simple, &leaving.body().concat()), b" C \r\nD \t E\r\n");
-    }
-
-    #[test]
-    fn fields_are_taken_from_the_bottom_each_once() {
-        let leaving = Leaving::new(&[b"To: 1\r\nFrom: a\r\nTo: 2\r\n\r\n"]).unwrap();
-        let mut out = Vec::new();
-        leaving.signed_fields(["to", "From", "TO", "to", "Cc"].into_iter(), Form::Relaxed, &mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), "to:2\r\nfrom:a\r\nto:1\r\n");
-    }
-
-    #[test]
-    fn an_endless_header_is_not_looked_at() {
-        let long = vec![b'a'; HEADER_BYTES_MAX + 10];
-        assert_eq!(Leaving::new(&[&long]).err(), Some(HeaderTooLong));
-        assert_eq!(Leaving::new(&["A: b\r\n".repeat(FIELDS_MAX + 1).as_bytes()]).err(), Some(HeaderTooLong));
-        assert!(Leaving::new(&[b"A: b\r\n\r\n", &long]).is_ok());
-    }
-}
+mod tests;

@@ -114,6 +114,12 @@ impl Signature {
         })
     }
 
+    /// The form and length of the body that a signature is over, where it says them.
+    pub(super) fn body_form(tags: &Tags<'_>) -> Option<(Form, Option<u64>)> {
+        let (_, form) = forms(tags.get("c").unwrap_or("simple/simple"))?;
+        Some((form, number(tags, "l")?))
+    }
+
     /// Where the public key stands.
     pub fn key_name(&self) -> String {
         format!("{}._domainkey.{}", self.selector, self.domain)

@@ -1,6 +1,6 @@
 //! Checks the signatures of a message about to leave.
 
-use super::canonical::{BodyHash, Form, Leaving, RawField};
+use super::canonical::{Form, Leaving, RawField};
 use super::key::{KeyRecord, PublicKey, RSA_BITS_MIN};
 use super::signature::{Algorithm, Signature, signed_form};
 use crate::align::dns::{Lookup, NoAnswer, is_name, texts};
@@ -110,18 +110,10 @@ impl Bodies<'_> {
         if let Some((_, hash, whole)) = self.known.iter().find(|(key, ..)| *key == (form, length)) {
             return (*hash, *whole);
         }
-        let (hash, whole) = body_hash(self.leaving, form, length);
+        let (hash, whole) = self.leaving.body_hash((form, length));
         self.known.push(((form, length), hash, whole));
         (hash, whole)
     }
-}
-
-/// The hash of a body in a form, and its canonical length.
-pub(crate) fn body_hash(leaving: &Leaving<'_>, form: Form, length: Option<u64>) -> ([u8; 32], u64) {
-    let mut hash = BodyHash::new(form, length);
-    leaving.body().iter().for_each(|piece| hash.update(piece));
-    let (digest, whole) = hash.finish();
-    (digest.as_ref().try_into().expect("SHA-256 has 32 bytes"), whole)
 }
 
 /// Checks ARC's message signature, which is one like ours (RFC 8617 4.1.2).

@@ -12,7 +12,6 @@ use std::fmt::Write as _;
 
 use super::dkim::signature::{is_under, signed_form};
 use super::dkim::tags::to_base64;
-use super::dkim::verify::body_hash;
 use super::dkim::{Algorithm, Form, Leaving, Signature};
 use super::settings::{Covers, DkimKeySettings, ExistingSignature, SigningSettings};
 use crate::clock::WallMs;
@@ -98,32 +97,34 @@ impl Signer {
     /// Returns whole header fields to be put before the pieces; nothing where no key covers the From domain, where a
     /// signature stands that is to be left alone, or where the header is too long to be looked at.
     pub fn sign(&self, pieces: &[&[u8]], from_domain: &str, at: WallMs) -> Vec<u8> {
-        self.sign_with(&self.keys_for(from_domain), pieces, at)
+        Leaving::new(pieces).map_or_else(|_| Vec::new(), |leaving| self.sign_leaving(&leaving, from_domain, at))
+    }
+
+    /// As [`Signer::sign`], of a message whose header was found already.
+    pub fn sign_leaving(&self, leaving: &Leaving<'_>, from_domain: &str, at: WallMs) -> Vec<u8> {
+        self.sign_with(&self.keys_for(from_domain), leaving, at)
     }
 
     /// Signs with every key, whatever From says: another's signature.
     #[cfg(test)]
     pub(crate) fn sign_with_all(&self, pieces: &[&[u8]], at: WallMs) -> Vec<u8> {
-        self.sign_with(&self.keys.iter().collect::<Vec<_>>(), pieces, at)
+        self.sign_with(&self.keys.iter().collect::<Vec<_>>(), &Leaving::new(pieces).unwrap(), at)
     }
 
-    fn sign_with(&self, keys: &[&SigningKey], pieces: &[&[u8]], at: WallMs) -> Vec<u8> {
-        if keys.is_empty() {
-            return Vec::new();
-        }
-        let Ok(leaving) = Leaving::new(pieces) else { return Vec::new() };
-        if leaving.count("From") == 0
+    fn sign_with(&self, keys: &[&SigningKey], leaving: &Leaving<'_>, at: WallMs) -> Vec<u8> {
+        if keys.is_empty()
+            || leaving.count("From") == 0
             || self.settings.existing == ExistingSignature::Leave && leaving.count("DKIM-Signature") > 0
         {
             return Vec::new();
         }
-        let names = fields::names(&leaving, &self.settings.fields);
+        let names = fields::names(leaving, &self.settings.fields);
         let mut header = Vec::with_capacity(2_048);
         leaving.signed_fields(names.iter().map(AsRef::as_ref), FORMS.0, &mut header);
-        let (hash, _) = body_hash(&leaving, FORMS.1, None);
+        let (hash, _) = leaving.body_hash((FORMS.1, None));
         let mut signed = Vec::new();
         for key in keys {
-            if self.settings.existing == ExistingSignature::SignUnlessOurs && key.has_signed(&leaving) {
+            if self.settings.existing == ExistingSignature::SignUnlessOurs && key.has_signed(leaving) {
                 continue;
             }
             let field = self.field(key, &names, &hash, at.0 / 1_000);
@@ -229,7 +230,7 @@ impl SigningKey {
             if signature.domain != self.domain || signature.selector != self.selector {
                 return false;
             }
-            let (hash, _) = body_hash(leaving, signature.forms.1, signature.body_length);
+            let (hash, _) = leaving.body_hash((signature.forms.1, signature.body_length));
             let mut input = Vec::new();
             leaving.signed_fields(signature.fields.iter().map(AsRef::as_ref), signature.forms.0, &mut input);
             signed_form(field.0, signature.forms.0, &mut input);

@@ -68,8 +68,10 @@ impl World {
             Some(smarthost) => vec![Leg::Smarthost(smarthost.clone())],
             None => vec![Leg::Direct(exits.collect())],
         };
+        let pieces = [&*prefix, &*message];
+        let leaving = Leaving::new(&pieces).unwrap();
         let subject = Subject {
-            leaving: Leaving::new(&[&prefix, &message]).unwrap(),
+            leaving: &leaving,
             author: Author::of(&Message::parse(&message, &Bounds::default())),
             reverse_path: &reverse_path,
             routes: legs,

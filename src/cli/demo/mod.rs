@@ -136,7 +136,9 @@ fn configuration(folder: &Path, sink: &Sink, pace: Pace) -> String {
          ehlo = \"demo.example\"\n\
          [[route]]\n\
          smarthost = \"127.0.0.1:{port}\"\n\
-         tls = \"none\"\n"
+         tls = \"none\"\n\
+         [align]\n\
+         judge = false\n"
     )
 }
 

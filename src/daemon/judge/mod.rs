@@ -1,9 +1,11 @@
 //! Judgement at the final dot: what the daemon puts before the queue.
 //!
 //! Gathers what the pure rooms say and what other scorers answer, under one time limit, and lets the guard make the
-//! verdict. It decides nothing about points. Start with [`Judging`], then [`weigh`]; [`learning`] is how it learns from the
+//! verdict. It decides nothing about points. Start with [`Judging`], then [`weigh`]; [`aligning`] signs the message and
+//! asks what receivers will make of it; [`learning`] is how it learns from the
 //! journal and from operators, [`remembered`] what of it outlives a restart.
 
+pub(super) mod aligning;
 mod learning;
 mod lookup;
 mod remembered;
@@ -18,6 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 
+use self::aligning::Aligning;
 pub(super) use self::learning::Stored;
 use self::steady::Steady;
 use self::under_judgement::UnderJudgement;
@@ -90,6 +93,7 @@ pub(super) struct Judging {
 pub(super) struct Live {
     scorer: Scorer,
     others: OtherSettings,
+    aligning: Aligning,
     bounds: Bounds,
     lookup: lookup::Lookup,
     /// Which egresses a destination may leave from.
@@ -120,16 +124,23 @@ impl Live {
     /// A rule of the operator's own cannot be used.
     pub(super) fn new(
         settings: &JudgeSettings,
+        aligning: Aligning,
         resolver: Arc<dyn Resolver>,
         router: Arc<Router>,
     ) -> Result<Self, RulesError> {
         Ok(Self {
             scorer: Scorer::new(settings.score.clone())?,
             others: settings.others.clone(),
+            aligning,
             bounds: Bounds::default(),
             lookup: lookup::Lookup(resolver),
             router,
         })
+    }
+
+    /// What alignment remembers.
+    pub(super) fn aligning(&self) -> &Aligning {
+        &self.aligning
     }
 
     /// The names of the egresses that mail of these destinations may leave from.
@@ -182,7 +193,8 @@ impl Judging {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
     }
 
-    fn live(&self) -> Arc<Live> {
+    /// The settings of now.
+    pub(super) fn live(&self) -> Arc<Live> {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::aligning::Aligned;
 use super::{Judging, Live, News, SKETCHES_MAX};
 use crate::account::AccountSource;
 use crate::event::Event;
@@ -16,6 +17,7 @@ use crate::score::behaviour;
 use crate::score::model::taught::Taught;
 use crate::score::other::{self, Answer, Failure, OnFailure, OtherSettings, Question};
 use crate::score::scorer::ContentScore;
+use crate::score::settings::{Threshold, Thresholds};
 use crate::smtp::{Refusal, replies};
 
 /// Larger messages are read and scored on a thread that may take its time.
@@ -29,8 +31,9 @@ impl Judging {
     pub(super) async fn judged(&self, asked: &Asked<'_>) -> Judged {
         let live = self.live();
         let mark = mark_of(asked);
-        if !live.scorer.settings().enabled || asked.source == AccountSource::Own {
-            return Judged::Verdict { verdict: Verdict::unjudged(), fields: String::new(), mark };
+        let is_scored = live.scorer.settings().enabled;
+        if asked.source == AccountSource::Own || !is_scored && !live.aligning.is_on() {
+            return Judged::Verdict { verdict: Verdict::unjudged(), fields: String::new(), mark, destinations: None };
         }
         let Some(entered) = self.under_judgement.as_ref().map_or(Some(None), |file| file.enter(&asked.bytes).map(Some))
         else {
@@ -39,17 +42,23 @@ impl Judging {
         let Some(message) = parse(asked, &live.bounds).await else {
             return held(mark, "a fault of outguard while it was read; it is held unread");
         };
-        let answers = self.ask_others(&live, asked, &message).await;
+        let aligning = live.aligning.aligned(asked, &message, &live.router);
+        let (answers, aligned) = tokio::join!(self.ask_others(&live, asked, &message), aligning);
+        if !is_scored {
+            drop(entered);
+            return unscored((asked, mark), aligned);
+        }
         let Some((message, content)) = score(asked, &live, &self.taught, message).await else {
             return held(mark, "a fault of outguard while it was judged; it is held unread");
         };
-        let verdict = catch_unwind(AssertUnwindSafe(|| self.weigh(&live, (asked, mark), &message, content, answers)));
+        let weigh = || self.weigh(&live, (asked, mark), &message, content, answers, aligned);
+        let verdict = catch_unwind(AssertUnwindSafe(weigh));
         drop(entered);
         verdict.unwrap_or_else(|_panicked| held(mark, "a fault of outguard while it was judged; it is held unread"))
     }
 
     async fn ask_others(&self, live: &Live, asked: &Asked<'_>, message: &Message) -> Vec<Answer> {
-        if live.others == OtherSettings::default() {
+        if live.others == OtherSettings::default() || !live.scorer.settings().enabled {
             return Vec::new();
         }
         let id = asked.id.to_string();
@@ -72,20 +81,21 @@ impl Judging {
         message: &Message,
         mut content: ContentScore,
         answers: Vec<Answer>,
+        aligned: Aligned,
     ) -> Judged {
         let submission = submission(asked, message);
         let egresses = live.egresses(asked.destinations);
         let egresses: Vec<&str> = egresses.iter().map(|name| &**name).collect();
         let thresholds = live.scorer.settings().thresholds(Some(asked.account), &egresses);
-        let mut at_least = Decision::Send;
+        let mut at_least = aligned.at_least();
         for answer in answers {
             match answer {
                 Answer::Reasons(reasons) => content.reasons.extend(reasons),
                 Answer::Failed(failure) => {
                     self.tell(&failure, asked.at.wall);
                     match failure.then {
-                        OnFailure::Pass => {}
-                        OnFailure::Hold => at_least = Decision::Hold,
+                        OnFailure::Hold if at_least == Decision::Send => at_least = Decision::Hold,
+                        OnFailure::Pass | OnFailure::Hold => {}
                         OnFailure::Defer => return Judged::Refused(Refusal::fixed(replies::SCORER_FAILED)),
                     }
                     content.reasons.push(of_failure(&failure));
@@ -96,9 +106,12 @@ impl Judging {
         let sender = if asked.source == AccountSource::Login { Sender::Here } else { Sender::Elsewhere };
         let mut memory = self.memory();
         let assessment = memory.behaviour.assess(&submission);
-        let reasons = live.scorer.joined(&submission, content.reasons, &assessment, &memory.allow, thresholds);
+        let mut reasons = live.scorer.joined(&submission, content.reasons, &assessment, &memory.allow, thresholds);
+        // Behind what habits and allow rules change: receivers know neither.
+        reasons.extend(aligned.reason());
         let mut verdict = Verdict::from_reasons(reasons, thresholds, sender, at_least);
-        first_what_decided(&mut verdict, at_least, thresholds.hold.points());
+        let decided = if aligned.at_least() == Decision::Send { SCORER_FAILED } else { aligned.name() };
+        first_what_decided(&mut verdict, decided, at_least, thresholds.hold.points());
         let counted_before = self.not_taken.lock().unwrap_or_else(PoisonError::into_inner).contains(&mark);
         if let Some(footprint) = assessment.footprint.as_ref().filter(|_| !counted_before) {
             // Counted at once, before the next message of a flood is judged, though this one may yet fail to be stored.
@@ -118,11 +131,31 @@ impl Judging {
         drop(memory);
         if verdict.decision == Decision::Reject {
             let _ = self.news.try_send(News::Event(rejected(asked, message, &verdict)));
-            return Judged::Refused(Refusal::fixed(replies::JUDGED_SPAM));
+            return refused(&aligned);
         }
         let fields = if live.scorer.settings().header_fields { header_fields(&verdict) } else { String::new() };
-        Judged::Verdict { verdict, fields, mark }
+        let fields = fields + &aligned.fields;
+        Judged::Verdict { verdict, fields, mark, destinations: aligned.destinations }
     }
+}
+
+/// Where nothing is scored: what alignment says alone.
+fn unscored((asked, mark): (&Asked<'_>, Mark), aligned: Aligned) -> Judged {
+    let sender = if asked.source == AccountSource::Login { Sender::Here } else { Sender::Elsewhere };
+    let off = Thresholds { hold: Threshold::Off, reject: Threshold::Off };
+    let reasons = aligned.reason().into_iter().collect();
+    let verdict = Verdict::from_reasons(reasons, off, sender, aligned.at_least());
+    if verdict.decision == Decision::Reject {
+        return refused(&aligned);
+    }
+    Judged::Verdict { verdict, fields: aligned.fields, mark, destinations: aligned.destinations }
+}
+
+fn refused(aligned: &Aligned) -> Judged {
+    Judged::Refused(Refusal::fixed(match aligned.at_least() {
+        Decision::Reject => replies::NOT_ALIGNED,
+        Decision::Send | Decision::Hold => replies::JUDGED_SPAM,
+    }))
 }
 
 fn submission<'a>(asked: &Asked<'a>, message: &'a Message) -> Submission<'a> {
@@ -197,7 +230,7 @@ async fn score(
 fn held(mark: Mark, sentence: &'static str) -> Judged {
     let reasons = vec![Reason { name: "unjudged".into(), points: 0, sentence: sentence.into() }];
     let verdict = Verdict { decision: Decision::Hold, score_points: 0, reasons };
-    Judged::Verdict { verdict, fields: String::new(), mark }
+    Judged::Verdict { verdict, fields: String::new(), mark, destinations: None }
 }
 
 /// Says that there was more than is looked at.
@@ -222,12 +255,12 @@ fn of_failure(failure: &Failure) -> Reason {
 
 /// A message that is held although its points would let it pass: what held it stands before the points, as the reason that
 /// log and queue show.
-fn first_what_decided(verdict: &mut Verdict, at_least: Decision, hold_points: Option<i32>) {
+fn first_what_decided(verdict: &mut Verdict, decided: &str, at_least: Decision, hold_points: Option<i32>) {
     let by_points = hold_points.is_some_and(|from| verdict.score_points >= from);
-    if verdict.decision != Decision::Hold || at_least != Decision::Hold || by_points {
+    if verdict.decision != Decision::Hold || at_least == Decision::Send || by_points {
         return;
     }
-    if let Some(at) = verdict.reasons.iter().position(|reason| reason.name == SCORER_FAILED) {
+    if let Some(at) = verdict.reasons.iter().position(|reason| reason.name == decided) {
         verdict.reasons[..=at].rotate_right(1);
     }
 }

@@ -40,14 +40,16 @@ impl Reader {
         let mut changed = Vec::new();
         for place in page {
             let Some(addresses) = self.addresses(place.message, place.index)? else { continue };
+            let waits_at = self.name(place.destination)?;
             let to = route(&RouteFacts {
                 account: &self.account(place.account)?,
                 reverse_path: &addresses.reverse_path,
                 recipient: &addresses.recipient,
                 header_from: addresses.header_from.as_deref(),
+                destination: &waits_at,
                 is_report: addresses.is_report,
             });
-            if *to.0 != *self.name(place.destination)? {
+            if *to.0 != *waits_at {
                 changed.push((place, to));
             }
         }

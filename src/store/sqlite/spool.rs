@@ -98,6 +98,9 @@ impl Spool {
     }
 }
 
+/// How much is read at once.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// The first bytes of a body that no message has yet, at most `bytes_max`.
 pub(in crate::store) async fn first_bytes(entry: Arc<SpoolEntry>, bytes_max: usize) -> Result<Bytes, StoreError> {
     off_the_runtime(move || {
@@ -105,6 +108,25 @@ pub(in crate::store) async fn first_bytes(entry: Arc<SpoolEntry>, bytes_max: usi
         let file = entry.spool.open(entry.id)?;
         file.take(bytes_max as u64).read_to_end(&mut bytes).map_err(|e| of_file(&e))?;
         Ok(Bytes::from(bytes))
+    })
+    .await
+}
+
+/// A body that no message has yet, piece by piece.
+pub(in crate::store) async fn fold<T: Send + 'static>(
+    entry: Arc<SpoolEntry>,
+    mut state: T,
+    mut step: impl FnMut(&mut T, &[u8]) + Send + 'static,
+) -> Result<T, StoreError> {
+    off_the_runtime(move || {
+        let mut file = entry.spool.open(entry.id)?;
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            match file.read(&mut piece).map_err(|e| of_file(&e))? {
+                0 => return Ok(state),
+                length => step(&mut state, &piece[..length]),
+            }
+        }
     })
     .await
 }
