@@ -1,0 +1,196 @@
+//! The real binary: what it signs is what leaves, what it finds is what it does.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use outguard::align::dkim::{Leaving, Outcome, check};
+use outguard::align::dns::Fixed;
+use serde_json::Value;
+
+use crate::messages::messages;
+use crate::others::{dkimpy, has_dkimpy, opendkim};
+use crate::rig::client::Client;
+use crate::rig::dns::{Dns, Record, Zone};
+use crate::rig::loopback::own_address;
+use crate::rig::process;
+use crate::rig::relay::{Relay, Site, binary};
+use crate::rig::sink::{Arrival, Sink};
+
+const PORT: u16 = 2525;
+
+fn text(text: &str) -> Vec<Record> {
+    vec![Record::Text(text.to_owned())]
+}
+
+/// A DNS server, a next hop for example.org, and a relay with two egresses that the world sees as 192.0.2.10 and .20.
+struct World {
+    sink: Sink,
+    dns: Dns,
+    site: Arc<Site>,
+    relay: Relay,
+    /// The name of the key and its record.
+    key: Vec<(String, String)>,
+    egresses: [std::net::Ipv4Addr; 2],
+    _keys: tempfile::TempDir,
+}
+
+impl World {
+    fn start(more: &str) -> Self {
+        let sink = Sink::start();
+        let folder = tempfile::TempDir::new().unwrap();
+        let keys = folder.path().join("keys");
+        let key = keygen(&keys);
+        let mut zone = Zone::from([
+            ("example.org".into(), vec![Record::Mx(10, "mx.example.org".into())]),
+            ("mx.example.org".into(), vec![Record::Address(sink.address().ip())]),
+        ]);
+        for (name, record) in &key {
+            zone.insert(name.clone(), text(record));
+        }
+        let dns = Dns::start(SocketAddr::from((own_address(), 5353)), zone);
+        let egresses = [own_address(), own_address()];
+        let site = Site::new(&format!(
+            "[dns]\nservers = [\"{}\"]\n[align]\ntimeout = \"8s\"\n{more}\n\
+             [[egress]]\nname = \"ten\"\naddress = \"{}\"\npublic_address = \"192.0.2.10\"\nehlo = \"ten.example.com\"\n\
+             [[egress]]\nname = \"twenty\"\naddress = \"{}\"\npublic_address = \"192.0.2.20\"\nehlo = \"twenty.example.com\"\n\
+             [[route]]\nmx_port = {PORT}\ntls = \"none\"\negress = [\"ten\", \"twenty\"]\n\
+             [[dkim]]\ndomain = \"example.com\"\nselector = \"s1\"\nkey = {{ file = \"{}\" }}\n",
+            dns.address(),
+            egresses[0],
+            egresses[1],
+            keys.join("example.com.s1.pem").display(),
+        ));
+        let relay = site.start();
+        Self { sink, dns, site, relay, key, egresses, _keys: folder }
+    }
+
+    fn deliver(&self, from: &str, content: &[u8]) {
+        let heard = Client::greeted(self.relay.site().address()).deliver(from, &["bob@example.org"], content);
+        assert_eq!(heard.expect("an answer").code, 250);
+    }
+
+    /// Everything known of the newest message that is held.
+    fn newest(&self) -> Value {
+        let output = self.site.command(&["queue", "list", "--state", "held", "--json"]);
+        let list = String::from_utf8(output.stdout).unwrap();
+        list.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back().unwrap()
+    }
+
+    fn arrived(&self, count: usize) -> Vec<Arrival> {
+        self.sink.wait_accepted(count)
+    }
+}
+
+/// By the command that people use. Gives the name and the record that it prints.
+fn keygen(folder: &Path) -> Vec<(String, String)> {
+    let folder = folder.display().to_string();
+    let words = ["dkim", "keygen", "example.com", "--selector", "s1", "--folder", &folder, "--json"];
+    let output = process::run(&binary(), &words, b"");
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+    vec![(made["name"].as_str().unwrap().to_owned(), made["record"].as_str().unwrap().to_owned())]
+}
+
+fn now_s() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[tokio::test]
+async fn what_is_signed_is_what_leaves() {
+    let world = World::start("");
+    let mut sent: Vec<(&str, Vec<u8>)> = messages();
+    // Over what is held in memory, and over what is judged: hashed as it is read from the spool.
+    for (what, lines) in [("in the spool", 3_000), ("longer than is judged", 70_000)] {
+        let mut message = messages().remove(0).1;
+        for n in 0..lines {
+            message.extend_from_slice(
+                format!("line {n} of a long message, with  double spaces and an end \t\r\n").as_bytes(),
+            );
+        }
+        sent.push((what, message));
+    }
+    // SMTP ends every message with a line's end, and asks for 8-bit and UTF-8 addresses in ways of their own.
+    sent.retain(|(what, _)| *what != "no end of the last line");
+    let mut zone = Fixed::default();
+    for (name, record) in &world.key {
+        zone.text(name, record);
+    }
+    let mut leaving = Vec::new();
+    for (n, (what, message)) in sent.iter().enumerate() {
+        world.deliver("ann@example.com", message);
+        let arrival = world.arrived(n + 1).pop().unwrap();
+        // Under our Received field the signature, under that what came, byte by byte.
+        assert!(arrival.content.ends_with(message), "{what}");
+        let results = check(&zone, &Leaving::new(&[&arrival.content]).unwrap(), now_s(), 5).await;
+        let outcomes: Vec<_> = results.iter().map(|checked| &checked.outcome).collect();
+        assert_eq!(outcomes, [&Outcome::Pass], "{what}");
+        leaving.push(arrival.content);
+    }
+    if has_dkimpy() {
+        for ((what, _), content) in sent.iter().zip(&leaving) {
+            let said = dkimpy(&serde_json::json!({ "do": "verify", "count": 1, "zone": world.key }), content);
+            assert_eq!(String::from_utf8_lossy(&said), "True\n", "{what}");
+        }
+    }
+    let contents: Vec<&[u8]> = leaving.iter().map(AsRef::as_ref).collect();
+    for (n, (holds, said)) in opendkim(&world.key, &[], &contents).into_iter().flatten().enumerate() {
+        assert!(holds, "{}: {}", sent[n].0, String::from_utf8_lossy(&said));
+    }
+}
+
+fn message(from: &str) -> Vec<u8> {
+    format!(
+        "From: Ann <{from}>\r\nTo: bob@example.org\r\nSubject: Minutes\r\nDate: Sat, 21 Nov 2026 12:00:00 +0000\r\n\
+         Message-ID: <1@example.com>\r\n\r\nHello Bob,\r\nhere are the minutes.\r\n"
+    )
+    .into_bytes()
+}
+
+/// What holds a message.
+fn reason(shown: &Value) -> (String, String) {
+    let heaviest = &shown["verdict"]["reasons"][0];
+    let text = |key: &str| heaviest[key].as_str().unwrap_or_else(|| panic!("no {key} in {shown}")).to_owned();
+    (text("name"), text("sentence"))
+}
+
+#[test]
+fn what_receivers_would_refuse_is_held_and_the_egress_that_passes_is_chosen() {
+    let world = World::start("[align.verdict]\npermerror = \"hold\"\nmisaligned = \"hold\"\n");
+    let dns = &world.dns;
+    dns.set("_dmarc.strict.example", text("v=DMARC1; p=reject"));
+    dns.set("strict.example", text("v=spf1 ip4:198.51.100.1 -all"));
+    dns.set("_dmarc.twenty.example", text("v=DMARC1; p=reject"));
+    dns.set("twenty.example", text("v=spf1 ip4:192.0.2.20 -all"));
+    dns.set("_dmarc.loop.example", text("v=DMARC1; p=none"));
+    dns.set("loop.example", text("v=spf1 include:loop.example -all"));
+
+    world.deliver("ann@strict.example", &message("ann@strict.example"));
+    let (name, sentence) = reason(&world.newest());
+    assert_eq!(name, "align-policy");
+    assert!(sentence.contains("Add `ip4:192.0.2.10` to the SPF record of strict.example"), "{sentence}");
+
+    world.deliver("ann@loop.example", &message("ann@loop.example"));
+    let (name, sentence) = reason(&world.newest());
+    assert_eq!(name, "align-permerror");
+    assert!(sentence.contains("more than 10 look-ups"), "{sentence}");
+
+    // Several, since one alone might take the right way by chance.
+    for n in 1..=6 {
+        world.deliver("ann@twenty.example", &message("ann@twenty.example"));
+        let arrival = world.arrived(n).pop().unwrap();
+        assert_eq!((arrival.egress, arrival.ehlo.as_str()), (world.egresses[1].into(), "twenty.example.com"));
+    }
+    assert_eq!(world.arrived(6).len(), 6, "what is held stays");
+}
+
+#[test]
+fn a_server_that_never_answers_holds_no_mail() {
+    let world = World::start("[align.dns]\ntimeout = \"1s\"\n[score]\nheader_fields = true\n");
+    for name in ["silent.example", "_dmarc.silent.example"] {
+        world.dns.set(name, vec![Record::Silence]);
+    }
+    world.deliver("ann@silent.example", &message("ann@silent.example"));
+    let arrival = world.arrived(1).pop().unwrap();
+    let content = String::from_utf8(arrival.content).unwrap();
+    assert!(content.contains("align-temperror"), "{content}");
+}
