@@ -11,7 +11,7 @@ use crate::cli::exit::Failed;
 use crate::cli::mailbox::{files_under, is_mbox, messages};
 use crate::message::{Bounds, Message};
 use crate::score::model::features::{Features, Words};
-use crate::score::model::train::{Example, Label};
+use crate::score::model::train::{Example, Header, Label};
 
 /// Bytes of the longest message that is read.
 const MESSAGE_BYTES_MAX: u64 = 32 << 20;
@@ -31,8 +31,8 @@ pub(super) enum Split {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) split: Split,
-    /// Written from templates or phrases; shown apart.
-    pub(super) constructed: bool,
+    /// Where it was read.
+    pub(super) file: PathBuf,
     pub(super) example: Example,
 }
 
@@ -48,7 +48,7 @@ struct Place {
     split: Option<Split>,
     label: Label,
     source: usize,
-    constructed: bool,
+    header: Header,
     file: PathBuf,
 }
 
@@ -65,7 +65,13 @@ pub(super) fn find(asked: &TrainArguments) -> Result<Mail, Failed> {
             let source = number(&mut mail.sources, name.unwrap_or(&last));
             let mut files = Vec::new();
             files_under(path, &mut files)?;
-            places.extend(files.into_iter().map(|file| Place { split: None, label, source, constructed: false, file }));
+            places.extend(files.into_iter().map(|file| Place {
+                split: None,
+                label,
+                source,
+                header: Header::Real,
+                file,
+            }));
         }
     }
     for folder in &asked.corpus {
@@ -143,9 +149,12 @@ fn from_manifest(path: &Path, base: &Path, sources: &mut Vec<String>, places: &m
             _ => return Err(Failed::Usage { what: format!("{}: neither ham nor spam: {line}", path.display()) }),
         };
         let split = if cell(split) == "train" { Split::Train } else { Split::Apart };
-        let constructed = column("constructed").is_some_and(|at| cell(at) == "yes");
+        let header = match column("constructed").map(cell) {
+            Some("yes") => Header::Constructed,
+            _ => Header::Real,
+        };
         let source = number(sources, cell(source));
-        places.push(Place { split: Some(split), label, source, constructed, file: base.join(cell(file)) });
+        places.push(Place { split: Some(split), label, source, header, file: base.join(cell(file)) });
     }
     Ok(())
 }
@@ -163,8 +172,8 @@ fn read_all(places: &[Place]) -> io::Result<Vec<Found>> {
             let apart = xxh3_64(message).is_multiple_of(APART_ONE_IN);
             found.push(Found {
                 split: place.split.unwrap_or(if apart { Split::Apart } else { Split::Train }),
-                constructed: place.constructed,
-                example: Example { features, label: place.label, source: place.source },
+                file: place.file.clone(),
+                example: Example { features, label: place.label, source: place.source, header: place.header },
             });
         }
     }

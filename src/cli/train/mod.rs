@@ -53,6 +53,9 @@ pub struct TrainArguments {
     /// Measure this model instead of making one.
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     pub model: Option<PathBuf>,
+    /// Where the score of each message kept apart is written, as CSV.
+    #[arg(long, value_name = "FILE")]
+    pub scores: Option<PathBuf>,
     /// Where the ROC and the histogram of scores are drawn, as SVG.
     #[arg(long, value_name = "FOLDER")]
     pub draw: Option<PathBuf>,
@@ -72,11 +75,8 @@ pub(super) fn run(asked: &TrainArguments, out: &mut dyn Write) -> Result<(), Fai
     let examples: Vec<&Example> = kept.iter().map(|m| &m.example).collect();
     if let Some(path) = &asked.model {
         let model = Model::load(&std::fs::read(path)?).map_err(|error| unusable(&error))?;
-        return report::write(
-            &report::Measured { model: &model, apart: &apart, found: &found, across: None },
-            asked,
-            out,
-        );
+        let measured = report::Measured { model: &model, apart: &apart, found: &found, across: None };
+        return measure(&measured, asked, out);
     }
     let both = [train::Label::Ham, train::Label::Spam].iter().all(|l| examples.iter().any(|e| e.label == *l));
     if !both {
@@ -99,14 +99,25 @@ pub(super) fn run(asked: &TrainArguments, out: &mut dyn Write) -> Result<(), Fai
     let model = train::with_calibration(&examples, &origin, calibration, &recipe);
     let across = report::Across { kept: &kept, unseen: &unseen, groups: &groups };
     let measured = report::Measured { model: &model, apart: &apart, found: &found, across: Some(across) };
-    if asked.evaluate {
-        report::write(&measured, asked, out)?;
-    }
+    measure(&measured, asked, out)?;
     if let Some(path) = &asked.output {
         let figures = report::figures(&measured);
         let bytes = model.with_figures(figures).to_bytes();
         std::fs::write(path, &bytes)?;
         writeln!(out, "{}: {} bytes", path.display(), bytes.len())?;
+    }
+    Ok(())
+}
+
+/// Tells what was asked for of a model's worth.
+fn measure(measured: &report::Measured<'_>, asked: &TrainArguments, out: &mut dyn Write) -> Result<(), Failed> {
+    if asked.evaluate {
+        report::write(measured, asked, out)?;
+    }
+    if let Some(path) = &asked.scores {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+        report::scores(measured, &mut file)?;
+        file.flush()?;
     }
     Ok(())
 }

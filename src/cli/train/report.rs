@@ -6,8 +6,8 @@ use super::mail::{Found, Mail};
 use super::{TrainArguments, svg};
 use crate::cli::exit::Failed;
 use crate::score::model::calibration::Unseen;
-use crate::score::model::train::Label;
 use crate::score::model::train::measure::{self, Judged, area, share_above, threshold};
+use crate::score::model::train::{Header, Label};
 use crate::score::model::{Model, ModelScore};
 
 /// Shares of ham held at which recall is told.
@@ -75,6 +75,22 @@ pub(super) fn figures(measured: &Measured<'_>) -> Vec<String> {
     figures
 }
 
+/// Writes one line for each message kept apart, so that other filters can be compared on the same mail.
+pub(super) fn scores(measured: &Measured<'_>, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "label,source,file,log_odds,points")?;
+    for said in measured.said() {
+        let label = match said.found.example.label {
+            Label::Ham => "ham",
+            Label::Spam => "spam",
+        };
+        let source = &measured.found.sources[said.found.example.source];
+        // A comma in a name would move the columns.
+        let file = said.found.file.display().to_string().replace(',', "_");
+        writeln!(out, "{label},{source},{file},{:.6},{}", said.score.logit, said.score.points())?;
+    }
+    Ok(())
+}
+
 /// Writes all tables, and draws what was asked to be drawn.
 pub(super) fn write(measured: &Measured<'_>, asked: &TrainArguments, out: &mut dyn Write) -> Result<(), Failed> {
     let said = measured.said();
@@ -121,8 +137,11 @@ fn row(name: &str, judged: &[Judged]) -> String {
 /// All, real and constructed; then what is held at which points.
 fn tables(said: &[Said<'_>], out: &mut dyn Write) -> Result<(), Failed> {
     type Chosen = fn(&Found) -> bool;
-    let kinds: [(&str, Chosen); 3] =
-        [("all", |_| true), ("real", |f| !f.constructed), ("constructed", |f| f.constructed)];
+    let kinds: [(&str, Chosen); 3] = [
+        ("all", |_| true),
+        ("real", |f| f.example.header == Header::Real),
+        ("constructed", |f| f.example.header == Header::Constructed),
+    ];
     for (name, chosen) in kinds {
         let judged: Vec<Judged> = said.iter().filter(|s| chosen(s.found)).map(Said::judged).collect();
         if !judged.is_empty() {

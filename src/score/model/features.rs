@@ -1,19 +1,22 @@
 //! What the model sees of a message: hashed words and pieces of words of subject and text, and named marks of its form.
 //!
-//! No field of the header but the subject is looked at: From, Message-ID, Date and the rest name the sender's software
-//! and place, which in training mail is the source. Rules judge those. Everything here is bounded: at most
+//! Of the header the subject is read, and of From and Reply-To their form ([`super::sender`]): Message-ID, Date, Received
+//! and the rest name the sender's software and place, which in training mail is the source. Rules judge those. Of links
+//! the words behind the host are read, and the last label of the host. Everything here is bounded: at most
 //! [`TEXT_FEATURES_MAX`] features, from at most 20 KiB of text.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::marks::{self, Mark};
 use super::text::{self, Tally, Token};
-use crate::message::Message;
+use crate::message::{Link, Message};
 
 /// Features of a text that are kept; what comes later in a long text adds none.
 pub const TEXT_FEATURES_MAX: usize = 12_000;
 /// The bit that tells a pair of words from all else: pairs say most about which text this is.
 pub(super) const PAIR: u32 = 1 << 31;
+/// Words of one link's path and query that are looked at.
+const LINK_WORDS_MAX: usize = 12;
 /// Letters of a piece of a word.
 const PIECE: usize = 4;
 
@@ -46,6 +49,7 @@ impl Features {
         reader.token(Token::Break, Place::Subject);
         let mut body = Tally::default();
         text::read_body(&message.text, &mut body, |token| reader.token(token, Place::Text));
+        reader.links(&message.links);
         let mut features = reader.features;
         features.marks = marks::of(message, mark, &subject, &body);
         features
@@ -68,6 +72,8 @@ enum Of {
     SubjectWord = 4,
     Kind = 5,
     Run = 6,
+    LinkWord = 7,
+    LinkEnd = 8,
 }
 
 struct Reader {
@@ -152,6 +158,19 @@ impl Reader {
             }
         }
         self.before = 0;
+    }
+
+    /// Where links lead, but for the host: the end of its name, and words of path and query.
+    fn links(&mut self, links: &[Link]) {
+        for link in links.iter().filter(|link| matches!(link.scheme.as_str(), "http" | "https")) {
+            let end = link.host.rsplit('.').next().unwrap_or_default();
+            self.add(mix(xxh3_64_with_seed(end.as_bytes(), 0), Of::LinkEnd));
+            let behind_host = link.target.splitn(4, '/').nth(3).unwrap_or_default();
+            let words = behind_host.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| (2..16).contains(&w.len()));
+            for word in words.take(LINK_WORDS_MAX) {
+                self.add(mix(xxh3_64_with_seed(word.to_ascii_lowercase().as_bytes(), 0), Of::LinkWord));
+            }
+        }
     }
 
     fn pair(&mut self, hash: u64) {

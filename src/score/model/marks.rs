@@ -1,9 +1,9 @@
 //! Marks of a message's form, each a name and a bin: what it is made of rather than what it says.
 //!
-//! Only what a person's or a shop's mail shares with others of its kind whoever sent it: no host, no file name, no
-//! header field. Counts are put in bins, so that no mark can weigh more because there is much of it.
+//! Only what a person's or a shop's mail shares with others of its kind whoever sent it: no host, no file name. Counts are put in bins, so that no mark can weigh more because there is much of it.
 
 use super::features::named;
+use super::sender;
 use super::text::{SubjectMark, Tally};
 use crate::message::{Content, Link, LinkKind, Message};
 
@@ -21,11 +21,16 @@ impl Mark {
     pub fn hash(self) -> u32 {
         named(self.name, 0x6d61_726b + u64::from(self.bin))
     }
+
+    /// Whether it was read from the sender's header fields.
+    pub(super) fn is_of_sender(self) -> bool {
+        sender::is_of_sender(self.name)
+    }
 }
 
 /// The marks of a message.
 pub(super) fn of(message: &Message, subject_mark: SubjectMark, subject: &Tally, body: &Tally) -> Vec<Mark> {
-    let mut marks = Vec::with_capacity(40);
+    let mut marks = Vec::with_capacity(56);
     let mut put = |name: &'static str, bin: u8| marks.push(Mark { name, bin });
     put("subject-mark", subject_mark as u8);
     put("subject-words", doubling(subject.words.into()));
@@ -51,6 +56,7 @@ pub(super) fn of(message: &Message, subject_mark: SubjectMark, subject: &Tally, 
     html(message, &mut put);
     links(&message.links, body.words, &mut put);
     attachments(message, &mut put);
+    sender::put(message, &mut put);
     marks
 }
 
@@ -198,12 +204,12 @@ fn attachments(message: &Message, put: &mut impl FnMut(&'static str, u8)) {
 }
 
 /// 0, 1, 2–3, 4–7, … as 0, 1, 2, 3, …
-fn doubling(count: u64) -> u8 {
+pub(super) fn doubling(count: u64) -> u8 {
     u8::try_from(64 - count.leading_zeros()).unwrap_or(64)
 }
 
 /// A count, cut off.
-fn at_most(count: u32, most: u8) -> u8 {
+pub(super) fn at_most(count: u32, most: u8) -> u8 {
     u8::try_from(count).unwrap_or(most).min(most)
 }
 

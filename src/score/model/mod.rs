@@ -1,14 +1,16 @@
 //! What the text says: a linear model over hashed words and marks of form, trained ahead, calibrated, explained.
 //!
 //! It reads a [`Message`] and nothing else, so it knows neither account nor history, and one message does not change it:
-//! what operators decide is kept in a layer of its own, [`Taught`], over the model as shipped. It never looks at header
-//! fields but the subject ([`features`] says why). Nothing here reads a file or a clock; `outguard train` makes the file
+//! what operators decide is kept in a layer of its own, [`Taught`], over the model as shipped. Of the header it looks at the
+//! subject, and at the form of From and Reply-To ([`features`] says why at no more). Nothing here reads a file or a clock; `outguard train` makes the file
 //! of a model by [`train`]. Start with [`Model`], then [`features`], then [`calibration`].
 
 pub mod calibration;
 pub mod features;
 pub mod file;
+mod innocents;
 mod marks;
+mod sender;
 mod table;
 pub mod taught;
 mod text;

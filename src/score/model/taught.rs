@@ -4,7 +4,7 @@
 //! [`Lesson`]: who said it, when, of which message, and a [`Sketch`] of what the message was made of. The layer is the sum
 //! of its lessons and nothing else, in whole millionths, so that taking one back leaves exactly what would be there without
 //! it. A lesson moves messages much like its own by at most [`Teaching::step`], fades with age, and all lessons together
-//! move none by more than [`Teaching::sum_max`]. Pure state: the store keeps each lesson under [`Lesson::key`].
+//! move none by more than [`Teaching::sum_max`], nor by more than the share of it that they have in common. Pure state: the store keeps each lesson under [`Lesson::key`].
 
 use std::collections::{HashMap, VecDeque};
 
@@ -48,6 +48,12 @@ impl Sketch {
         let mut kept: Vec<u32> = pairs.chain(others).copied().collect();
         kept.sort_unstable();
         Self(kept)
+    }
+
+    /// How many features the sketch of a message has.
+    fn len_of(features: &Features) -> usize {
+        let pairs = features.text.iter().filter(|hash| *hash & PAIR != 0).count();
+        pairs.min(PAIRS_MAX) + (features.text.len() - pairs).min(OTHERS_MAX)
     }
 
     /// For the store.
@@ -264,7 +270,13 @@ impl Taught {
         if self.adds.is_empty() {
             return 0.0;
         }
-        let millionths: i64 = features.text.iter().filter_map(|hash| self.adds.get(hash)).sum();
+        // However often a word was in lessons, it moves a message by its share of the cap and no more: otherwise many
+        // lessons on one text would move all that has a word in common with it.
+        let share = Sketch::len_of(features).max(usize::try_from(SHARE_MIN).unwrap_or(1));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a cap is a small number")]
+        let most = (self.teaching.sum_max * 1e6 / share as f64).ceil() as i64;
+        let known = features.text.iter().filter_map(|hash| self.adds.get(hash));
+        let millionths: i64 = known.map(|each| (*each).clamp(-most, most)).sum();
         #[expect(clippy::cast_precision_loss, reason = "2,000 lessons of 3,000,000 millionths")]
         let adds = (millionths as f64 / 1e6).clamp(-self.teaching.sum_max, self.teaching.sum_max);
         // What was wanted once and stands beside much else is no longer what was wanted: a thief copies the newsletter

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::message::Bounds;
-use train::{Example, Label, Origin, Recipe};
+use train::{Example, Header, Label, Origin, Recipe};
 
 fn read(subject: &str, text: &str) -> Message {
     let mail = format!(
@@ -33,7 +33,7 @@ fn examples() -> Vec<Example> {
             }
             let message = read(&word(next(400)), &words.join(" "));
             let label = if spam { Label::Spam } else { Label::Ham };
-            Example { features: Features::of(&message, Words::Dropped), label, source: i % 5 }
+            Example { features: Features::of(&message, Words::Dropped), label, source: i % 5, header: Header::Real }
         })
         .collect()
 }
@@ -131,4 +131,86 @@ fn a_lesson_changes_what_is_said_of_its_message() {
     assert!(model.score_taught(&message, Some(&taught)).logit < before.logit - 1.0);
     taught.undo("1");
     assert_eq!(model.score_taught(&message, Some(&taught)), before);
+}
+
+/// A mail that sells, number so and so of a series.
+fn issue(number: usize) -> Message {
+    let goods = ["boots", "scarves", "kettles", "lamps", "carpets", "pillows", "mirrors"];
+    let (first, second) = (goods[number % 7], goods[(number * 3 + 1) % 7]);
+    read(
+        &format!("Big sale: {first} for half the price!"),
+        &format!(
+            "Dear customer,\n\nclick here to buy now: cheap {first} and {second}, up to 70% off, limited time offer!!! \
+             Order today and get free shipping and a free gift worth $50.\n\nYou receive this offer because you are a \
+             customer of our shop. Click here to unsubscribe. Act now, satisfaction guaranteed or your money back."
+        ),
+    )
+}
+
+fn lesson(about: usize, label: Label, message: &Message) -> taught::Lesson {
+    taught::Lesson {
+        about: about.to_string(),
+        by: "ada".into(),
+        at: crate::clock::WallMs(0),
+        label,
+        sketch: taught::Sketch::of(&Features::of(message, Words::Dropped)),
+    }
+}
+
+#[test]
+fn a_newsletter_released_five_times_passes_the_sixth_time() {
+    let model = Model::shipped();
+    let mut taught = Taught::default();
+    let before = model.score(&issue(6));
+    assert!(before.points() >= 50, "there is something to unlearn: {before:?}");
+    for number in 1..=5 {
+        taught.teach(lesson(number, Label::Ham, &issue(number)));
+    }
+    let after = model.score_taught(&issue(6), Some(&taught));
+    assert!(after.points() <= 50 && after.logit < before.logit - 3.0, "{before:?} then {after:?}");
+}
+
+#[test]
+fn a_campaign_rejected_five_times_gains() {
+    let model = Model::shipped();
+    let mut taught = Taught::default();
+    let text = |name: &str, amount: u32| {
+        read(
+            "About our conversation",
+            &format!(
+                "Good morning {name},\n\nthe board has agreed to the proposal that we talked about. Please have a look \
+                 at the document behind the button and confirm the transfer of {amount} before noon, I am in a meeting \
+                 until then and cannot take calls."
+            ),
+        )
+    };
+    for (number, name) in ["Ada", "Ben", "Cleo", "Dan", "Eve"].iter().enumerate() {
+        taught.teach(lesson(number, Label::Spam, &text(name, 12_000 + 731 * u32::try_from(number).unwrap())));
+    }
+    let next = text("Frida", 48_200);
+    let (before, after) = (model.score(&next), model.score_taught(&next, Some(&taught)));
+    assert!(after.logit > before.logit + 3.0, "{before:?} then {after:?}");
+}
+
+/// Somebody who gets a thousand lessons in reaches his own text and what is much like it, and that by the cap alone.
+#[test]
+fn many_lessons_do_not_swing_the_rest() {
+    let model = Model::shipped();
+    let mut taught = Taught::default();
+    for number in 0..1_000 {
+        taught.teach(lesson(number, Label::Ham, &issue(number)));
+    }
+    let cap = taught::Teaching::default().sum_max + 1e-9;
+    let own = Features::of(&issue(3), Words::Dropped);
+    assert!(taught.adds(&own).abs() <= cap);
+    let others = [
+        ("Meeting", "Can we move the meeting to Thursday? The room is free from ten."),
+        ("Your account", "Your mailbox is full. Verify your password within 24 hours or your account will be closed."),
+        ("Rechnung", "Sehr geehrte Damen und Herren, anbei erhalten Sie die Rechnung für den Monat Mai."),
+    ];
+    for (subject, text) in others {
+        let message = read(subject, text);
+        let moved = model.score_taught(&message, Some(&taught)).logit - model.score(&message).logit;
+        assert!(moved.abs() < 1.5, "{subject}: {moved}");
+    }
 }

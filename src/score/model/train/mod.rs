@@ -25,6 +25,17 @@ pub struct Example {
     pub label: Label,
     /// Which source it is from: an index into the names given to [`train`].
     pub source: usize,
+    /// Whether its header is what a sender wrote.
+    pub header: Header,
+}
+
+/// Where a message's header is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Header {
+    /// Its sender's software.
+    Real,
+    /// Whoever made the collection: the text is mail, who sent it is invented and teaches nothing.
+    Constructed,
 }
 
 /// What a message is.
@@ -123,7 +134,7 @@ fn weights(examples: &[&Example], recipe: &Recipe) -> Weights {
 
 fn solved(examples: &[&Example], recipe: &Recipe) -> (Vocabulary, solver::Solved) {
     let vocabulary = Vocabulary::of(examples, recipe);
-    let rows: Vec<solver::Row> = examples.iter().map(|example| vocabulary.row(&example.features, recipe)).collect();
+    let rows: Vec<solver::Row> = examples.iter().map(|example| vocabulary.row(example, recipe)).collect();
     let labels: Vec<Label> = examples.iter().map(|example| example.label).collect();
     let solved = solver::solve(&rows, &labels, vocabulary.len(), recipe);
     (vocabulary, solved)
@@ -134,6 +145,9 @@ fn solved(examples: &[&Example], recipe: &Recipe) -> (Vocabulary, solver::Solved
 pub(super) fn weights_and_exact(examples: &[&Example], recipe: &Recipe) -> (Weights, impl Fn(&Features) -> f64) {
     let (vocabulary, solved) = solved(examples, recipe);
     let recipe_of_rows = recipe.clone();
-    let exact = move |features: &Features| solved.sum(&vocabulary.row(features, &recipe_of_rows));
+    let exact = move |features: &Features| {
+        let example = Example { features: features.clone(), label: Label::Ham, source: 0, header: Header::Real };
+        solved.sum(&vocabulary.row(&example, &recipe_of_rows))
+    };
     (weights(examples, recipe), exact)
 }

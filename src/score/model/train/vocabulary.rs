@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::solver::Row;
-use super::{Example, Recipe};
+use super::{Example, Header, Label, Recipe};
 use crate::score::model::features::Features;
 
 /// The features that are kept: text first, then marks, each in the order of their hashes.
@@ -12,6 +12,8 @@ pub(super) struct Vocabulary {
     marks: Vec<u32>,
     index: HashMap<u32, u32, foldhash::fast::FixedState>,
     mark_index: HashMap<u32, u32, foldhash::fast::FixedState>,
+    /// The share of real mail, half of it spam, that has each mark of the sender.
+    sender_shares: Vec<(u32, f32)>,
 }
 
 /// Hashes with weights.
@@ -34,7 +36,8 @@ impl Vocabulary {
                 seen.messages += 1;
                 seen.sources |= 1 << (example.source % 64);
             }
-            marks.extend(example.features.marks.iter().map(|mark| mark.hash()));
+            let read = example.features.marks.iter().filter(|m| example.header == Header::Real || !m.is_of_sender());
+            marks.extend(read.map(|mark| mark.hash()));
         }
         let is_kept = |s: &Seen| s.messages >= recipe.messages_min && s.sources.count_ones() >= recipe.sources_min;
         let mut text: Vec<u32> = seen.iter().filter(|(_, s)| is_kept(s)).map(|(hash, _)| *hash).collect();
@@ -45,21 +48,37 @@ impl Vocabulary {
             let number = |i: usize| u32::try_from(from + i).expect("features are fewer than 2^32");
             hashes.iter().enumerate().map(|(i, hash)| (*hash, number(i))).collect()
         };
-        Self { index: numbered(&text, 0), mark_index: numbered(&marks, text.len()), text, marks }
+        let mark_index = numbered(&marks, text.len());
+        let sender_shares = sender_shares(examples, &mark_index);
+        Self { index: numbered(&text, 0), mark_index, sender_shares, text, marks }
     }
 
     pub(super) fn len(&self) -> usize {
         self.text.len() + self.marks.len()
     }
 
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "at most 12,000 features")]
-    pub(super) fn row(&self, features: &Features, recipe: &Recipe) -> Row {
-        let each = (1.0 / (features.text.len() as f64 + f64::from(recipe.short)).sqrt()) as f32;
-        let text = features.text.iter().filter_map(|hash| self.index.get(hash)).map(|i| (*i, each));
-        let marks = features.marks.iter().filter_map(|mark| self.mark_index.get(&mark.hash()));
-        let mut row: Row = text.chain(marks.map(|i| (*i, recipe.mark))).collect();
+    /// A message to learn from. Where its header was constructed, each mark of the sender stands there with its share of
+    /// real mail: so it says nothing, and is not missed.
+    pub(super) fn row(&self, example: &Example, recipe: &Recipe) -> Row {
+        let mut row = match example.header {
+            Header::Real => self.judged_row(&example.features, recipe, |_| true),
+            Header::Constructed => {
+                let mut row = self.judged_row(&example.features, recipe, |of_sender| !of_sender);
+                row.extend(self.sender_shares.iter().map(|(i, share)| (*i, share * recipe.mark)));
+                row
+            }
+        };
         row.sort_unstable_by_key(|cell| cell.0);
         row
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "at most 12,000 features")]
+    fn judged_row(&self, features: &Features, recipe: &Recipe, is_kept: impl Fn(bool) -> bool) -> Row {
+        let each = (1.0 / (features.text.len() as f64 + f64::from(recipe.short)).sqrt()) as f32;
+        let text = features.text.iter().filter_map(|hash| self.index.get(hash)).map(|i| (*i, each));
+        let marks = features.marks.iter().filter(|mark| is_kept(mark.is_of_sender()));
+        let marks = marks.filter_map(|mark| self.mark_index.get(&mark.hash()));
+        text.chain(marks.map(|i| (*i, recipe.mark))).collect()
     }
 
     /// Weights with their hashes again: text, and marks.
@@ -70,4 +89,29 @@ impl Vocabulary {
             self.marks.iter().copied().zip(marks.iter().copied()).collect(),
         )
     }
+}
+
+/// Each label counts as one half, however many messages it has.
+#[expect(clippy::cast_precision_loss, reason = "counts of messages")]
+fn sender_shares(examples: &[&Example], index: &HashMap<u32, u32, foldhash::fast::FixedState>) -> Vec<(u32, f32)> {
+    let mut shares: Vec<(u32, f32)> = Vec::new();
+    for label in [Label::Ham, Label::Spam] {
+        let real: Vec<_> = examples.iter().filter(|e| e.header == Header::Real && e.label == label).collect();
+        let each = 0.5 / real.len().max(1) as f32;
+        let marks = real.iter().flat_map(|e| e.features.marks.iter().filter(|mark| mark.is_of_sender()));
+        let mut counts: HashMap<u32, u32, foldhash::fast::FixedState> = HashMap::default();
+        for i in marks.filter_map(|mark| index.get(&mark.hash())) {
+            *counts.entry(*i).or_default() += 1;
+        }
+        shares.extend(counts.into_iter().map(|(i, count)| (i, count as f32 * each)));
+    }
+    shares.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    shares.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            kept.1 += later.1;
+        }
+        same
+    });
+    shares
 }
