@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::rig::client::Client;
+use crate::rig::dns::{Dns, Record, Zone};
 use crate::rig::loopback::own_address;
 use crate::rig::process::wait_for;
 use crate::rig::relay::{Relay, Site, smarthost};
 use crate::rig::sink::{Answer, Arrival, Said, Sink};
 use crate::rig::tls::Certificate;
+use crate::skip;
 
 const CONTENT: &[u8] = b"Subject: x\r\n\r\nx\r\n";
 
@@ -203,6 +205,36 @@ fn servers_share_what_an_egress_may_have() {
     for (mine, others) in [(&first, &second), (&second, &first)] {
         assert!(mine[0].content_ms < others[29].content_ms, "{mine:?}");
     }
+}
+
+/// The client's connection, the name server's answer, the egress, the literal; version 4 beside it.
+#[test]
+fn all_of_it_over_ipv6() {
+    let free = || std::net::TcpListener::bind("[::1]:0").and_then(|listener| listener.local_addr());
+    let (Ok(listen), Ok(hop)) = (free(), free()) else { skip!("this machine has no IPv6") };
+    let sink = Sink::start_at(hop, None, |_| Answer::Usual);
+    let zone = Zone::from([
+        ("six.example".into(), vec![Record::Mx(10, "host.example".into())]),
+        ("host.example".into(), vec![Record::Address(hop.ip())]),
+    ]);
+    let dns = Dns::start(SocketAddr::from((own_address(), 5353)), zone);
+    let relay = Site::new(&format!(
+        "[dns]\nservers = [\"{}\"]\n[[listen]]\naddress = \"{listen}\"\n\
+         [[egress]]\nname = \"six\"\naddress = \"::1\"\nehlo = \"six.example.com\"\n\
+         [[route]]\nmx_port = {}\ntls = \"none\"\negress = [\"six\"]\n",
+        dns.address(),
+        hop.port()
+    ))
+    .start();
+    for to in ["b@six.example", "b@[IPv6:::1]"] {
+        let heard = Client::greeted(listen).deliver("a@example.com", &[to], CONTENT).expect("an answer");
+        assert_eq!(heard.code, 250, "{heard:?}");
+    }
+    assert_eq!(submit(&relay, "a@example.com", &["4@six.example"]), 250);
+    let arrivals = sink.wait_accepted(3);
+    assert!(arrivals.iter().all(|arrival| arrival.egress == hop.ip() && arrival.ehlo == "six.example.com"));
+    let from_six = arrivals.iter().filter(|arrival| arrival.text().contains("[IPv6:::1]"));
+    assert_eq!(from_six.count(), 2, "{arrivals:?}");
 }
 
 /// Everything goes to `hop`, reports to `mailbox`.
