@@ -69,13 +69,16 @@ impl Judging {
     /// A person let a held message go: it becomes habit, and the model learns that it is ham.
     pub(in crate::daemon) fn released(&self, stored: &Stored, by: &str, now: WallMs) {
         if let Some(footprint) = Footprint::of(&stored.submission()) {
-            self.memory().behaviour.released(&footprint);
+            self.memory().behaviour.released(&footprint, now);
         }
         self.teach(stored.lesson(Label::Ham, by, now));
     }
 
     /// A person took a held message out as spam.
     pub(in crate::daemon) fn rejected(&self, stored: &Stored, by: &str, now: WallMs) {
+        if let Some(footprint) = Footprint::of(&stored.submission()) {
+            self.memory().behaviour.rejected(&footprint);
+        }
         self.teach(stored.lesson(Label::Spam, by, now));
     }
 

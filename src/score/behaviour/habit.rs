@@ -108,6 +108,10 @@ impl Habit {
 
     /// Ends the day if `day` is a later one, and gives it back if it was one to learn from.
     pub(super) fn turn(&mut self, day: u16) -> Option<Today> {
+        if day.saturating_add(1) < self.today.day {
+            // A clock that was days ahead and is right again: that day never was.
+            self.today = Today::of(day);
+        }
         if day <= self.today.day {
             return None;
         }

@@ -181,14 +181,21 @@ impl Behaviour {
         is_due.then(|| SuspendAdvice { account: seen.account.clone(), held, messages, deed })
     }
 
-    /// A person released a held message: it becomes habit after all, and its near-copies pass for two days. Its footprint
-    /// is made anew from the stored message.
-    pub fn released(&mut self, seen: &Footprint) {
+    /// A person called a message spam: its near-copies do not pass by an earlier release.
+    pub fn rejected(&mut self, seen: &Footprint) {
+        if let Some(signature) = seen.signature {
+            self.texts.reject(&signature, seen.account_hash());
+        }
+    }
+
+    /// A person released a held message: it becomes habit after all, and its near-copies pass for two days from `now` on.
+    /// Its footprint is made anew from the stored message.
+    pub fn released(&mut self, seen: &Footprint, now: WallMs) {
         self.end_day_of(seen);
         let bounds = self.bounds();
         let mut copy = AmongCopies { to_stranger: false, recipients: seen.recipients_len };
         if let Some(signature) = seen.signature {
-            self.texts.release(&signature, seen.account_hash());
+            self.texts.release(&signature, seen.account_hash(), now.0);
             // It was counted when it was held.
             let known = self.texts.known(&signature, seen.account_hash(), seen.at.0).unwrap_or_default();
             copy.recipients = copy.recipients.max(known.own.recipients);

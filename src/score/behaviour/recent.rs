@@ -119,6 +119,10 @@ impl Recent {
             self.minute = minute;
         }
         let now = at_ms / STEP_MS;
+        if now.saturating_add((DAY_HOURS * HOUR_STEPS) as u64) < self.step {
+            // A clock that was days ahead and is right again: what it counted belongs to no time.
+            *self = Self { step: now, minute, ..Self::default() };
+        }
         if now <= self.step {
             return;
         }
@@ -202,5 +206,10 @@ mod tests {
         recent.add(one, 10 * HOUR_MS);
         recent.add(one, 2 * HOUR_MS);
         assert_eq!(recent.hour(2 * HOUR_MS).messages, 2);
+        // Years ahead for a minute, and right again: else its hour would never end.
+        recent.add(one, 50_000 * HOUR_MS);
+        recent.add(one, 12 * HOUR_MS);
+        assert_eq!((recent.hour(12 * HOUR_MS).messages, recent.day_recipients(12 * HOUR_MS)), (1, 1));
+        assert_eq!(recent.hour(14 * HOUR_MS).messages, 0);
     }
 }

@@ -170,17 +170,21 @@ impl Case<'_> {
 
     fn held_text(&self) -> Option<Sign> {
         let text = self.text.filter(|text| !text.released)?;
-        let points = match text.all.held {
+        // What others had held counts against an account that begins with the same text. One that sent it before is
+        // perhaps whom they copy.
+        let (own, others) = (text.own.held, text.all.held.saturating_sub(text.own.held));
+        let counted = if text.own.messages > text.own.held { own.max(others.min(1)) } else { text.all.held };
+        let points = match counted {
             0 => return None,
             1 => 40.0,
             2 | 3 => 60.0,
             _ => 90.0,
         };
-        let others = if text.own.held < text.all.held { ", of other accounts too" } else { "" };
+        let whose = if text.own.held < text.all.held { ", of other accounts too" } else { "" };
         Some(Sign {
             name: "text-was-held",
             points,
-            sentence: format!("{} near-copies of this text were held in the last two days{others}", text.all.held),
+            sentence: format!("{} near-copies of this text were held in the last two days{whose}", text.all.held),
         })
     }
 

@@ -10,7 +10,9 @@ const DAYS_MAX: u64 = 1 << 32;
 /// Accounts that are counted apart for one text; further ones are counted together.
 const SENDERS: usize = 4;
 /// Version of [`Texts::kept`].
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// How many days a release speaks for near-copies.
+const RELEASED_DAYS: u64 = 2;
 /// How many places the hand looks at before it takes the next one whatever it holds.
 const HAND_STEPS_MAX: usize = 32;
 
@@ -71,8 +73,9 @@ struct Text {
     all: Counted,
     senders: [Sender; SENDERS],
     further_senders: bool,
-    /// The account whose copy a person released.
+    /// The account whose copy a person released, and on which day.
     released: u64,
+    released_day: u64,
     changed: bool,
     /// Whether the store has a row of it.
     is_kept: bool,
@@ -108,7 +111,7 @@ impl Texts {
             own: own.map_or_else(Copies::default, |sender| text.sum(&sender.counted, day)),
             all: text.sum(&text.all, day),
             accounts: u32::try_from(senders).unwrap_or(0) + u32::from(text.further_senders),
-            released: text.released == account,
+            released: text.released == account && text.is_released(day),
         })
     }
 
@@ -132,11 +135,11 @@ impl Texts {
     }
 
     /// A person released a message with this text: its copies by this account count as held no more.
-    pub fn release(&mut self, signature: &Signature, account: u64) {
+    pub fn release(&mut self, signature: &Signature, account: u64, at_ms: u64) {
         let Some(place) = self.find(signature) else { return };
         let text = &mut self.kept[place];
         text.changed = true;
-        text.released = account;
+        (text.released, text.released_day) = (account, at_ms / DAY_MS);
         for sender in text.senders.iter_mut().filter(|sender| sender.account == account) {
             for (all, own) in [
                 (&mut text.all.today, &mut sender.counted.today),
@@ -145,6 +148,20 @@ impl Texts {
                 all.held = all.held.saturating_sub(own.held);
                 own.held = 0;
             }
+        }
+    }
+
+    /// A person called a message with this text spam: what was released of it by mistake is so no more.
+    pub fn reject(&mut self, signature: &Signature, account: u64) {
+        let Some(place) = self.find(signature) else { return };
+        let text = &mut self.kept[place];
+        text.changed = true;
+        if text.released == account {
+            text.released = 0;
+        }
+        text.all.today.held = text.all.today.held.saturating_add(1);
+        for sender in text.senders.iter_mut().filter(|sender| sender.account == account) {
+            sender.counted.today.held = sender.counted.today.held.saturating_add(1);
         }
     }
 
@@ -218,6 +235,7 @@ impl Texts {
             senders: [Sender::default(); SENDERS],
             further_senders: false,
             released: 0,
+            released_day: 0,
             changed: false,
             is_kept: false,
         };
@@ -268,10 +286,16 @@ impl Texts {
 }
 
 impl Text {
-    /// Whether it was copied or held within the two days up to `day`.
+    /// Whether it was copied, held or released within the two days up to `day`.
     fn is_worth_keeping(&self, day: u64) -> bool {
         let Counted { today, yesterday } = self.all;
-        self.day + 1 >= day && (today.messages.saturating_add(yesterday.messages) > 1 || today.held > 0)
+        let was_copied = today.messages.saturating_add(yesterday.messages) > 1 || today.held > 0;
+        self.day + 1 >= day && was_copied || self.is_released(day)
+    }
+
+    /// Whether a person released a copy in the last days up to `day`.
+    fn is_released(&self, day: u64) -> bool {
+        self.released != 0 && self.released_day.abs_diff(day) <= RELEASED_DAYS
     }
 
     fn turn(&mut self, day: u64) {
@@ -312,6 +336,7 @@ impl Text {
         to.u64(self.day);
         to.u8(u8::from(self.further_senders));
         to.u64(self.released);
+        to.u64(self.released_day);
         write_counted(&mut to, &self.all);
         for sender in &self.senders {
             to.u64(sender.account);
@@ -330,14 +355,24 @@ impl Text {
             *place = from.u16()?;
         }
         let day = from.u64().filter(|day| *day < DAYS_MAX)?;
-        let (further_senders, released) = (from.u8()? != 0, from.u64()?);
+        let (further_senders, released, released_day) = (from.u8()? != 0, from.u64()?, from.u64()?);
         let all = read_counted(&mut from)?;
         let mut senders = [Sender::default(); SENDERS];
         for sender in &mut senders {
             *sender = Sender { account: from.u64()?, counted: read_counted(&mut from)? };
         }
         let signature = Signature(signature);
-        let text = Self { signature, day, all, senders, further_senders, released, changed: false, is_kept: true };
+        let text = Self {
+            signature,
+            day,
+            all,
+            senders,
+            further_senders,
+            released,
+            released_day,
+            changed: false,
+            is_kept: true,
+        };
         from.is_empty().then_some(text)
     }
 }
@@ -391,10 +426,12 @@ mod tests {
         assert_eq!((known.own.messages, known.own.held, known.all.messages, known.accounts), (4, 2, 6, 2));
         assert_eq!(texts.known(&nth(8), 1, NOW), None, "another text");
         assert_eq!(texts.len(), 1);
-        texts.release(&near(7), 1);
+        texts.release(&near(7), 1, NOW);
         let known = texts.known(&nth(7), 1, NOW).unwrap();
         assert_eq!((known.own.held, known.all.held, known.released), (0, 1, true), "the other account's stays held");
         assert!(!texts.known(&nth(7), 2, NOW).unwrap().released);
+        let after = |days: u64| texts.known(&nth(7), 1, NOW + days * DAY_MS).unwrap().released;
+        assert_eq!([after(1), after(2), after(3)], [true, true, false], "a release ends");
     }
 
     #[test]

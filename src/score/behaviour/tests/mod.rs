@@ -179,7 +179,7 @@ fn what_is_released_is_learned_and_its_copies_pass() {
     }
     assert!(has(&points_of(&behaviour, &letter("three@far.example"), NOW), "text-was-held"));
     let seen = letter("one@far.example").with(NOW, Footprint::of).unwrap();
-    behaviour.released(&seen);
+    behaviour.released(&seen, seen.at);
     let points = points_of(&behaviour, &letter("three@far.example"), NOW + 1_000);
     assert!(has(&points, "text-was-released") && !has(&points, "text-was-held"), "{points:?}");
 }
