@@ -144,7 +144,7 @@ def main():
     parser.add_argument("--leave-out", default="", help="sources A,B that nobody learns from and that alone are judged")
     parser.add_argument("--outguard", type=Path, default=Path("target/release/outguard"))
     parser.add_argument("--model", type=Path, default=Path("config/model/outguard.model"))
-    parser.add_argument("--minutes", type=float, default=600, help="no peer judges longer; what all have judged counts")
+    parser.add_argument("--minutes", type=float, default=600, help="no peer judges longer, 0: none at all; what all have judged counts")
     parser.add_argument("--only", default=f"outguard,{','.join(peers.ALL)}")
     args = parser.parse_args()
     for name in ("corpus", "work", "outguard", "model"):

@@ -21,6 +21,8 @@ def kept(work, name, judge, until):
     known = {}
     if path.exists():
         known = {file: float(score) for score, file in (line.split(" ", 1) for line in path.read_text().splitlines())}
+    if time.monotonic() >= until:
+        return known
     with path.open("a") as out:
         for file, score in judge(known):
             known[file] = score
@@ -94,7 +96,8 @@ def spamassassin(work, files, learnt, until, bayes):
         made = work / f"{name}.making"
         shutil.rmtree(made, ignore_errors=True)
         shutil.copytree("/etc/spamassassin", made, ignore=shutil.ignore_patterns("local.cf", "sa-update*"))
-        (made / "local.cf").write_text(f"{SPAMASSASSIN}use_bayes {int(bayes)}\nbayes_path {work}/sa-bayes\n")
+        (made / "local.cf").write_text(f"{SPAMASSASSIN}use_bayes {int(bayes)}\nbayes_path {work}/sa-bayes\n"
+                                      "bayes_file_mode 0777\n")  # spamd's child is nobody
         for label in ("ham", "spam") if bayes else ():
             names = made / f"{label}.list"
             names.write_text("".join(f"{file}\n" for file in learnt_files(work, learnt, label)))
@@ -102,6 +105,8 @@ def spamassassin(work, files, learnt, until, bayes):
             subprocess.run(learn, check=True)
         if bayes:
             subprocess.run(["sa-learn", "-L", "--siteconfigpath", made, "--sync"], check=True)
+            for words in work.glob("sa-bayes_*"):
+                words.chmod(0o666)
         made.rename(site)
 
     def judge(known):
@@ -176,7 +181,9 @@ def rspamd_settings(site, bayes):
     local = site / "local.d"
     for module in RSPAMD_OFF:
         (local / f"{module}.conf").write_text("enabled = false;\n")
-    (local / "options.inc").write_text('dns { nameserver = ["127.0.0.1:9"]; timeout = 0.01s; retransmits = 1; }\ncheck_all_filters = true;\n')
+    (local / "options.inc").write_text(
+        'dns { nameserver = ["127.0.0.1:9"]; timeout = 0.01s; retransmits = 1; }\ncheck_all_filters = true;\n'
+    )
     (local / "logging.inc").write_text(f'type = "file"; filename = "{site}/log/rspamd.log"; level = "error";\n')
     (local / "worker-normal.inc").write_text(f'bind_socket = "127.0.0.1:{RSPAMD_PORT}"; count = 1; task_timeout = 60s;\n')
     (local / "worker-controller.inc").write_text(f'bind_socket = "127.0.0.1:{RSPAMD_PORT + 1}"; secure_ip = "127.0.0.1";\n')
