@@ -109,7 +109,7 @@ pub(super) fn read(root: &mut TableReader<'_>) -> DeliverySettings {
     }
     let mut table = root.table("delivery", "How mail is handed over.");
     let eightbit = table.or(
-        key("eightbit", "8-bit content where the next hop offers no 8BITMIME: send as it is, or bounce with 5.6.3.")
+        key("eightbit", "8-bit content where the next hop offers no 8BITMIME: send as it is, which the journal tells, or bounce with 5.6.3.")
             .example("\"bounce\""),
         EightBit::default(),
     );

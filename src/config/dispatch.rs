@@ -129,10 +129,7 @@ fn read_retry(root: &mut TableReader<'_>) -> RetrySettings {
         ),
         age_ms_max: time(
             &mut table,
-            key(
-                "age_max",
-                "The age past which mail that was tried bounces when it is due again, whatever it waited for.",
-            ),
+            key("age_max", "The age past which waiting mail bounces, whatever it waits for."),
             default.age_ms_max,
         ),
         delay_notice_ms: time(
@@ -180,6 +177,10 @@ pub(super) fn read_pace(root: &mut TableReader<'_>) -> PaceSettings {
     PaceSettings {
         egress: pace("egress", "Of each egress.", default.egress),
         account: pace("account", "Of each account.", default.account),
-        domain: pace("domain", "Towards each domain of recipients.", default.domain),
+        domain: pace(
+            "domain",
+            "Towards each domain of recipients by MX, and towards a smarthost as a whole.",
+            default.domain,
+        ),
     }
 }

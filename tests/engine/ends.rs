@@ -127,6 +127,26 @@ fn nothing_waits_longer_than_the_age_that_mail_may_reach() {
 }
 
 #[test]
+fn what_was_never_tried_ends_at_that_age_too() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let bed = Bed::start(&Plan::to(&[&sink]), &folder.path().join("q"), &clock);
+    bed.close(GateKind::Account, "s@x.example");
+    let old = bed.accept("s@x.example", &recipients("old", 2, "a.example"));
+    clock.advance(20 * DAY_MS);
+    let young = bed.accept("s@x.example", &recipients("young", 1, "a.example"));
+    clock.advance(10 * DAY_MS);
+    bed.poke();
+    wait_for("its end", || bed.states(old) == [DeliveryState::Bounced; 2]);
+    let text = sink.wait_accepted(1)[0].text();
+    assert!(
+        text.contains("not delivered within the age that mail may reach") && text.contains("Status: 4.4.7"),
+        "{text}"
+    );
+    assert_eq!(bed.states(young), [DeliveryState::Waiting]);
+}
+
+#[test]
 fn a_life_is_what_was_free_to_leave_and_ends_with_an_attempt() {
     let sink = refusing(&Arc::new(AtomicBool::new(true)), "450 4.2.1 mailbox busy");
     let (folder, clock) = (folder(), TestClock::new());

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use super::Engine;
-use crate::clock::{Now, WallMs};
+use crate::clock::{BootMs, Now, WallMs};
 use crate::dispatch::{Line, More, NextTry};
-use crate::store::DueDelivery;
+use crate::store::{DeliveryState, DueDelivery, Filter, Index, Page};
 
 /// How long is waited after a read of the store that failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -17,6 +17,10 @@ const DUE_POLL_MAX: Duration = Duration::from_secs(10);
 const STEP_MS: u64 = 500;
 /// By how much mail may be early, in milliseconds: a clock that is stepped by less makes nothing wait for ever.
 pub(super) const SLACK_MS: u64 = 1_000;
+/// How often it is looked for mail that is as old as mail may become, in milliseconds.
+const AGED_LOOK_MS: u64 = 3_600_000;
+/// How much of the oldest mail is read at once.
+const AGED_PAGE: usize = 100;
 /// Deliveries that became due, read at once.
 const DUE_PAGE: usize = 500;
 
@@ -95,6 +99,7 @@ impl Engine {
     pub(super) async fn due_loop(&self, started: Now) {
         let mut seen = started.wall;
         let mut last = started;
+        let mut aged_look: Option<BootMs> = None;
         loop {
             let now = self.clock.now();
             if stepped_back(last, now) {
@@ -102,6 +107,10 @@ impl Engine {
                 seen = now.wall;
             }
             last = now;
+            if aged_look.is_none_or(|look| now.boot.0.saturating_sub(look.0) >= AGED_LOOK_MS) {
+                aged_look = Some(now.boot);
+                self.end_aged(now).await;
+            }
             if let Some(from) = self.core().take_due_from() {
                 seen = seen.min(WallMs(from.0.saturating_sub(1)));
             }
@@ -117,6 +126,36 @@ impl Engine {
                 () = tokio::time::sleep(wait.min(DUE_POLL_MAX)) => {}
                 () = self.signals.deferred.notified() => {}
                 () = self.stopped.cancelled() => return,
+            }
+        }
+    }
+
+    /// Ends what is as old as mail may become and waits, whatever it waits for: the rest meets its end when it is due again.
+    /// A clock that nobody calls right ends nothing.
+    async fn end_aged(&self, now: Now) {
+        let age_ms_max = self.core().settings.retry.age_ms_max;
+        if !self.clock.synchronised() {
+            return;
+        }
+        let filter = Filter { state: Some(DeliveryState::Waiting), ..Filter::default() };
+        let mut after = None;
+        loop {
+            let oldest = match self.store.list(filter.clone(), Page { after, limit: AGED_PAGE }).await {
+                Ok(oldest) => oldest,
+                Err(error) => {
+                    tracing::error!(%error, advice = error.advice(), "the oldest mail cannot be read; tried again in an hour");
+                    return;
+                }
+            };
+            let Some((last, _)) = oldest.last() else { return };
+            after = Some(last.id);
+            for (row, deliveries) in &oldest {
+                // Ids are given in the order of acceptance.
+                if now.wall.0.saturating_sub(row.received.0) < age_ms_max || self.draining.is_cancelled() {
+                    return;
+                }
+                let waiting: Vec<Index> = deliveries.iter().map(|delivery| delivery.index).collect();
+                self.end_too_old(row.id, &waiting, NextTry::TooOld, now).await;
             }
         }
     }
@@ -170,10 +209,12 @@ impl Engine {
         };
         let retry = self.core().settings.retry;
         match retry.end_of_life(&life) {
-            Some(NextTry::TooOld) => self.expire(due, NextTry::TooOld, now).await,
+            Some(NextTry::TooOld) => {
+                self.end_too_old(due.message.id, &due.message.deliveries, NextTry::TooOld, now).await;
+            }
             // Its last wait ended with its life: one attempt is made now, which ends it if it fails.
             Some(NextTry::Expired) if due.spent_ms > retry.expiry_ms && !self.is_behind_gate(due) => {
-                self.expire(due, NextTry::Expired, now).await;
+                self.end_too_old(due.message.id, &due.message.deliveries, NextTry::Expired, now).await;
             }
             Some(NextTry::Expired | NextTry::After { .. }) | None => {
                 if retry.tells_delay(&life) {
@@ -204,7 +245,6 @@ fn stepped_back(last: Now, now: Now) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::BootMs;
 
     #[test]
     fn a_step_back_is_seen_however_little_of_it_is_left_at_the_next_look() {

@@ -5,7 +5,7 @@
 //! The engine decides nothing about fairness, limits or replies itself.
 //!
 //! Read `core.rs` for what is decided under the lock, `connection.rs` for the life of a connection, `settle.rs` for the end
-//! of an attempt, `feed.rs` for how waiting mail comes in, `intake.rs` for what sessions ask.
+//! of an attempt, `feed.rs` for how waiting mail comes in, `intake.rs` for what sessions ask, `loops.rs` for what runs all the time.
 
 mod cache;
 mod connection;
@@ -17,6 +17,7 @@ mod gates;
 mod hops;
 mod intake;
 mod load;
+mod loops;
 mod operate;
 mod reports;
 mod settle;

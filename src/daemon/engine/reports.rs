@@ -25,13 +25,12 @@ pub(super) enum Why {
 
 impl Engine {
     /// Ends what was free to leave for as long as it may be.
-    pub(super) async fn expire(&self, due: &DueDelivery, end: NextTry, now: Now) {
+    pub(super) async fn end_too_old(&self, id: QueueId, deliveries: &[Index], end: NextTry, now: Now) {
         let words = match end {
             NextTry::Expired => "not delivered in the time that mail is tried for",
             NextTry::TooOld | NextTry::After { .. } => "not delivered within the age that mail may reach",
         };
-        let id = due.message.id;
-        self.bounce_unattempted(id, &due.message.deliveries, Why::TooOld, words, now).await;
+        self.bounce_unattempted(id, deliveries, Why::TooOld, words, now).await;
     }
 
     /// Ends waiting deliveries without an attempt, and reports it; `false` if it could not be stored.

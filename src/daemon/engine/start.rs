@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::core::Core;
 use super::gates::Gates;
 use super::load::WaitingLoad;
+use super::loops::PastPlaced;
 use super::slots::Slots;
 use super::{Engine, Signals};
 use crate::clock::{BootId, BootMs, Clock, Now};
@@ -83,7 +84,7 @@ impl Engine {
             FRESH_BYTES_MAX,
             load,
         );
-        let retimed = record.timeline.bridge() == Bridge::Wall;
+        let past = if record.timeline.bridge() == Bridge::Wall { PastPlaced::Yes } else { PastPlaced::Later };
         let engine = Arc::new(Self {
             core: Mutex::new(core),
             store,
@@ -96,34 +97,12 @@ impl Engine {
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
         });
-        engine.begin(abandoned, now, retimed);
+        engine.begin(abandoned, now, past);
         Ok(engine)
     }
 
-    fn begin(self: &Arc<Self>, mut abandoned: UnboundedReceiver<Abandoned>, now: Now, retimed: bool) {
-        self.signals.lines.notify_one();
-        let engine = Arc::clone(self);
-        tokio::spawn(async move { engine.connection_loop().await });
-        let engine = Arc::clone(self);
-        tokio::spawn(async move { engine.refill_loop().await });
-        let engine = Arc::clone(self);
-        tokio::spawn(async move { engine.due_loop(now).await });
-        let engine = Arc::clone(self);
-        tokio::spawn(async move { engine.sweep_loop().await });
-        let engine = Arc::clone(self);
-        tokio::spawn(async move {
-            while let Some(lost) = abandoned.recv().await {
-                engine.abandoned(lost).await;
-            }
-        });
-        if !retimed {
-            let engine = Arc::clone(self);
-            tokio::spawn(async move { engine.retime_loop().await });
-        }
-    }
-
     /// Once the wall clock is synchronised, places what was sent before this boot where it belongs.
-    async fn retime_loop(&self) {
+    pub(super) async fn retime_loop(&self) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(std::time::Duration::from_secs(10)) => {}
