@@ -102,6 +102,40 @@ async fn the_index_forgets_what_the_journal_forgot() {
     }
 }
 
+/// Bodies of 24 MB come and go: what stays of the file is what is kept free for the next ones, 16 MiB, and little more.
+#[tokio::test]
+async fn space_is_given_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("store"));
+    let body = bytes::Bytes::from(vec![b'x'; 60_000]);
+    let mut ids = Vec::new();
+    for n in 0..400 {
+        let mut message = message(&*store, at(n), &["b@example.net"]);
+        message.body = outguard::store::Body::Inline(body.clone());
+        ids.push(message.id);
+        store.accept(message).await.unwrap().into_inner();
+    }
+    let file_reaches = async |wanted: std::ops::Range<u64>| {
+        for _ in 0..600 {
+            let length = std::fs::metadata(folder.path().join("store/queue.db")).unwrap().len();
+            if wanted.contains(&length) {
+                return true;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        false
+    };
+    assert!(file_reaches(24_000_000..u64::MAX).await, "copied out of the log");
+    for id in ids {
+        assert_eq!(store.remove(id, "root".into(), at(5_000)).await.unwrap().into_inner(), Some(1));
+    }
+    let given_back = file_reaches(0..18_000_000).await;
+    let db = rusqlite::Connection::open(folder.path().join("store/queue.db")).unwrap();
+    let ask = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let (pages, free) = (ask("PRAGMA page_count"), ask("PRAGMA freelist_count"));
+    assert!(given_back, "{pages} pages, {free} free");
+}
+
 /// Names that nothing has any more go, while others come and some come back: a name that a row has is never missing.
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_forgotten_with_the_last_that_had_them() {

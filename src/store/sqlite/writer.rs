@@ -178,11 +178,16 @@ impl Writer {
         self.shared.reserved(self.memory.ids_reserved);
         self.shared.publish(after.events);
         self.shared.log_grew(self.log_frames());
-        if self.log_frames() < self.log_frames_done {
-            self.log_frames_done = 0; // SQLite began the log anew
-        }
+        self.notice_new_log();
         if self.log_frames() > self.log_frames_done + LOG_FRAMES_TAIL {
             self.checkpoint();
+        }
+    }
+
+    /// Once all of it is copied, SQLite begins the log anew: then nothing of it is done.
+    fn notice_new_log(&mut self) {
+        if self.log_frames() < self.log_frames_done {
+            self.log_frames_done = 0;
         }
     }
 
@@ -233,6 +238,8 @@ impl Writer {
         if self.db.is_none() {
             return;
         }
+        // Giving pages back writes too, and the file gets shorter only with the checkpoint.
+        self.notice_new_log();
         if self.log_frames() > self.log_frames_done {
             self.checkpoint();
         }
