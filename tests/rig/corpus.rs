@@ -23,8 +23,7 @@ impl std::fmt::Debug for Mail {
 
 /// All messages of these archives, by name; says what is missing, and that it is skipped.
 pub(crate) fn read(archives: &[&str]) -> Vec<Mail> {
-    let named = std::env::var_os("OUTGUARD_CORPUS");
-    let root = named.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"), PathBuf::from);
+    let root = root();
     let folder = tempfile::tempdir().expect("a temporary folder");
     for archive in archives {
         if let Err(why) = unpack(&root.join(archive), folder.path()) {
@@ -61,4 +60,10 @@ fn read_all(folder: &Path, name: &str, mail: &mut Vec<Mail>) {
             mail.push(Mail { name: name.trim_start_matches('/').to_owned(), bytes });
         }
     }
+}
+
+/// The folder of the corpus.
+pub(crate) fn root() -> PathBuf {
+    let named = std::env::var_os("OUTGUARD_CORPUS");
+    named.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"), PathBuf::from)
 }
