@@ -21,6 +21,20 @@ pub(super) enum Encoding {
     Base64,
     /// RFC 2045 6.7.
     QuotedPrintable,
+    /// As programs did before MIME, some of them within it.
+    Uuencode,
+}
+
+/// Whether the lines of a text flow (RFC 3676).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Flow {
+    /// They are what they are.
+    #[default]
+    Fixed,
+    /// A line that ends with a space goes on in the next.
+    Flowed,
+    /// And that space is not the text's (`delsp=yes`).
+    WithoutSpace,
 }
 
 /// What a part is for.
@@ -52,6 +66,8 @@ pub(super) struct Entity {
     pub(super) encoding: Encoding,
     /// Content-ID without its brackets; empty if there is none.
     pub(super) content_id: String,
+    /// Whether its lines flow.
+    pub(super) flow: Flow,
     /// Whether it has a Content-Type at all.
     pub(super) typed: bool,
 }
@@ -110,14 +126,22 @@ impl Entity {
             // What is no type is text to readers (RFC 2045 5.2).
             if content_type.c_type == "text" { "text/plain" } else { "" }.clone_into(&mut self.media);
         }
+        let (mut flowed, mut without_space) = (false, false);
         for (name, value) in attributes(&content_type) {
             match name {
                 "boundary" if self.boundary.is_empty() => self.boundary = value.trim_end().as_bytes().to_vec(),
                 "charset" if self.charset.is_empty() => bounded(value.trim()).clone_into(&mut self.charset),
                 "name" if self.name.is_empty() => self.name = name_of(value),
+                "format" if value.eq_ignore_ascii_case("flowed") => flowed = true,
+                "delsp" if value.eq_ignore_ascii_case("yes") => without_space = true,
                 _ => {}
             }
         }
+        self.flow = match (flowed, without_space) {
+            (false, _) => Flow::Fixed,
+            (true, false) => Flow::Flowed,
+            (true, true) => Flow::WithoutSpace,
+        };
     }
 
     fn read_disposition(&mut self, field: &Field<'_>) {
@@ -159,6 +183,8 @@ fn encoding(value: &str) -> Encoding {
         Encoding::Base64
     } else if word.eq_ignore_ascii_case("quoted-printable") {
         Encoding::QuotedPrintable
+    } else if ["x-uuencode", "uuencode", "x-uue", "uue"].iter().any(|name| word.eq_ignore_ascii_case(name)) {
+        Encoding::Uuencode
     } else {
         Encoding::Identity
     }

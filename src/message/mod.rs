@@ -24,6 +24,7 @@ mod tally;
 mod target;
 mod text;
 mod transfer;
+mod uu;
 mod words;
 mod written;
 mod zip;

@@ -1,4 +1,4 @@
-//! What rar, 7z, tar and gzip archives tell without being unpacked.
+//! What rar, 7z, tar, gzip and TNEF archives tell without being unpacked.
 
 use memchr::{memchr, memmem};
 
@@ -8,6 +8,10 @@ use super::listing::Listing;
 const BLOCKS_MAX: usize = 10_000;
 /// The coder of 7z that encrypts (AES-256 and SHA-256).
 const SEVEN_ZIP_AES: &[u8] = &[0x06, 0xf1, 0x07, 0x01];
+/// The start of a TNEF stream (MS-OXTNEF 2.1.3.1).
+pub(super) const TNEF: &[u8] = &[0x78, 0x9f, 0x3e, 0x22];
+/// Its attribute for the name of an attachment (`attAttachTitle`).
+const TNEF_NAME: usize = 0x0001_8010;
 
 /// Reads what an archive of any of these kinds tells.
 pub(super) fn list(bytes: &[u8], listing: &mut Listing) {
@@ -25,6 +29,8 @@ pub(super) fn list(bytes: &[u8], listing: &mut Listing) {
         listing.add(&name[..memchr(0, name).unwrap_or(name.len())]);
     } else if bytes.get(257..262) == Some(b"ustar") {
         tar(bytes, listing);
+    } else if bytes.starts_with(TNEF) {
+        tnef(bytes, listing);
     }
 }
 
@@ -127,6 +133,20 @@ fn tar(mut bytes: &[u8], listing: &mut Listing) {
     }
 }
 
+/// Behind signature and key, attributes: level, id, length, data, checksum.
+fn tnef(bytes: &[u8], listing: &mut Listing) {
+    let mut rest = bytes.get(6..).unwrap_or_default();
+    for _ in 0..BLOCKS_MAX {
+        let (Some(id), Some(len)) = (u32_at(rest, 1), u32_at(rest, 5)) else { return };
+        let data = rest.get(9..9_usize.saturating_add(len)).unwrap_or_default();
+        if id == TNEF_NAME {
+            listing.add(&data[..memchr(0, data).unwrap_or(data.len())]);
+        }
+        let Some(next) = rest.get(len.saturating_add(11)..) else { return };
+        rest = next;
+    }
+}
+
 fn to_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -176,7 +196,9 @@ mod tests {
         let tar = [&tar[..1024], &tar].concat();
         let seven =
             |coder: &[u8]| [b"7z\xbc\xaf\x27\x1c\0\x04\0\0\0\0".as_slice(), &[0; 20], &[0x17, 6], coder].concat();
-        let cases: [(&[u8], &[&str], bool); 9] = [
+        let tnef = [TNEF, &[1, 0, 2, 0x10, 0x80, 1, 0, 6, 0, 0, 0], b"a.exe\0", &[0; 2]].concat();
+        let cases: [(&[u8], &[&str], bool); 10] = [
+            (&tnef, &["a.exe"], false),
             (&two, &["a.txt", "b.exe"], true),
             (&[sign4, &main(0), &rar4_file(b"a.txt", 0)].concat(), &["a.txt"], false),
             (&[sign4, &main(0x80), b"noise"].concat(), &[], true), // its list is encrypted

@@ -6,13 +6,13 @@ use std::panic::{self, AssertUnwindSafe};
 
 use super::html::{self, Html};
 use super::links::Links;
-use super::mime::{Disposition, Encoding, Entity};
+use super::mime::{Disposition, Encoding, Entity, Flow};
 use super::prescan::{self, Kind, Part};
 use super::shape::{Bound, Bounds};
 use super::tally::Tally;
 use super::text::{self, Taken};
 use super::transfer::{self, Encoded};
-use super::{HeaderField, Message, charset, fields, sniff};
+use super::{HeaderField, Message, charset, fields, sniff, uu};
 use crate::mail::header;
 
 /// How many times the kept text's bound is read of HTML: markup is most of it.
@@ -195,14 +195,19 @@ impl Reader<'_> {
     fn plain(&mut self, raw: &[u8], place: &Place<'_>) {
         let bytes_max = self.bounds.text_bytes_max;
         let room = bytes_max.saturating_sub(self.message.plain.len());
-        let bytes = self.decoded(&place.part.entity, raw, room);
-        let text = self.text(&place.part.entity, &bytes);
+        let entity = &place.part.entity;
+        let decoded = self.decoded(entity, raw, room);
+        let bytes = self.without_files(&decoded);
+        let mut text = self.text(entity, &bytes);
+        if entity.flow != Flow::Fixed {
+            text = Cow::Owned(text::unflowed(&text, entity.flow));
+        }
         if !self.message.plain.is_empty() && !self.message.plain.ends_with('\n') && room > 0 {
             self.message.plain.push('\n');
         }
         let from = self.message.plain.len();
         // What is decoded is never longer than what it was.
-        let cut = raw.len() > room && bytes.len() >= room;
+        let cut = raw.len() > room && decoded.len() >= room;
         if text::push_lines(&text, bytes_max, &mut self.message.plain) == Taken::Cut || cut {
             self.tally.meet(Bound::Text);
         }
@@ -211,11 +216,30 @@ impl Reader<'_> {
         self.segments.push(Segment { html: false, range, alternative: place.alternative() });
     }
 
+    /// The text without the files that were written into it; those become attachments.
+    fn without_files<'b>(&mut self, text: &'b [u8]) -> Cow<'b, [u8]> {
+        let room = self.bounds.attachments_max.saturating_sub(self.message.attachments.len());
+        let files = uu::files(text, room);
+        for file in &files {
+            let entity = Entity {
+                name: file.name.clone(),
+                media: "application/octet-stream".to_owned(),
+                encoding: Encoding::Uuencode,
+                ..Entity::default()
+            };
+            let attachment = sniff::attachment(&entity, &text[file.lines.clone()], false, self.bounds);
+            self.message.attachments.push(attachment);
+        }
+        uu::without(text, &files)
+    }
+
     fn html(&mut self, raw: &[u8], place: &Place<'_>) {
         let bytes_max = self.bounds.text_bytes_max;
         let room = (bytes_max * HTML_FACTOR).saturating_sub(self.tally.html_bytes);
         let bytes = self.decoded(&place.part.entity, raw, room);
-        let text = self.text(&place.part.entity, &bytes);
+        let entity = &place.part.entity;
+        let declared = if entity.charset.is_empty() { charset::of_page(&bytes) } else { &entity.charset };
+        let text = self.text_in(declared, &bytes);
         let source = &text[..text.floor_char_boundary(room)];
         self.tally.html_bytes += source.len();
         let mut html: Html = self.message.html.take().unwrap_or_default();
@@ -243,13 +267,18 @@ impl Reader<'_> {
             Encoding::Identity => return Cow::Borrowed(&raw[..raw.len().min(bytes_max)]),
             Encoding::Base64 => transfer::base64(raw, bytes_max, &mut out),
             Encoding::QuotedPrintable => transfer::quoted_printable(raw, bytes_max, &mut out),
+            Encoding::Uuencode => uu::decode(raw, bytes_max, &mut out),
         };
         self.tally.shape.broken_encodings += u32::from(encoded == Encoded::Badly);
         Cow::Owned(out)
     }
 
     fn text<'b>(&mut self, entity: &Entity, bytes: &'b [u8]) -> Cow<'b, str> {
-        let (text, encoded) = charset::decode(bytes, &entity.charset);
+        self.text_in(&entity.charset, bytes)
+    }
+
+    fn text_in<'b>(&mut self, charset: &str, bytes: &'b [u8]) -> Cow<'b, str> {
+        let (text, encoded) = charset::decode(bytes, charset);
         self.tally.shape.broken_encodings += u32::from(encoded == Encoded::Badly);
         text
     }

@@ -8,7 +8,7 @@ use super::attachment::{Attachment, Content};
 use super::listing::Listing;
 use super::mime::{Disposition, Encoding, Entity};
 use super::shape::Bounds;
-use super::{packed, transfer, zip};
+use super::{packed, transfer, uu, zip};
 
 /// How much of an attachment is decoded to see what it is, in bytes.
 const HEAD_BYTES: usize = 4 << 10;
@@ -22,7 +22,7 @@ const OLE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 const MSI_CLASS: &[u8] = b"\x84\x10\x0c\0\0\0\0\0\xc0\0\0\0\0\0\0\x46";
 
 /// Marks of formats that have a fixed start and are not in the table of `infer`, or are more than it says.
-const MARKS: [(&[u8], Content); 22] = [
+const MARKS: [(&[u8], Content); 23] = [
     (b"L\0\0\0\x01\x14\x02\0", Content::Program), // a shortcut of Windows, which runs what it names
     (b"ITSF", Content::Script),                   // compiled help: pages with scripts
     (b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", Content::Office), // OneNote
@@ -34,7 +34,8 @@ const MARKS: [(&[u8], Content); 22] = [
     (b"MSWIM\0", Content::Archive),
     (b"\x60\xea", Content::Archive), // arj
     (b"**ACE**", Content::Archive),
-    (b"xar!", Content::Program), // installer of macOS
+    (packed::TNEF, Content::Archive), // winmail.dat: attachments as Outlook packs them
+    (b"xar!", Content::Program),      // installer of macOS
     (b"\x7fELF", Content::Program),
     (b"MZ", Content::Program),
     (b"dex\n", Content::Program),
@@ -211,6 +212,7 @@ fn decoded<'a>(entity: &Entity, body: &'a [u8], bytes_max: usize) -> Cow<'a, [u8
         Encoding::Identity => return Cow::Borrowed(&body[..body.len().min(bytes_max)]),
         Encoding::Base64 => transfer::base64(body, bytes_max, &mut out),
         Encoding::QuotedPrintable => transfer::quoted_printable(body, bytes_max, &mut out),
+        Encoding::Uuencode => uu::decode(body, bytes_max, &mut out),
     };
     Cow::Owned(out)
 }
@@ -224,6 +226,7 @@ fn decoded_bytes(entity: &Entity, body: &[u8]) -> u64 {
             ((body.len() - breaks) / 4 * 3).saturating_sub(padding)
         }
         Encoding::QuotedPrintable => body.len() - (memchr::memchr_iter(b'=', body).count() * 2).min(body.len()),
+        Encoding::Uuencode => body.len() / 4 * 3,
         Encoding::Identity => body.len(),
     };
     bytes as u64

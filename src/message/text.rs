@@ -1,4 +1,6 @@
-//! Text with a bound: one line of a header field, or the lines of a body.
+//! Text with a bound: one line of a header field, or the lines of a body, those that flow put together.
+
+use super::mime::Flow;
 
 /// One line: white space and control characters become single spaces, none at the ends.
 pub(super) struct Line {
@@ -15,9 +17,28 @@ impl Line {
     /// Appends as much as there is room for.
     pub(super) fn push(&mut self, text: &str) {
         self.text.reserve(text.len().min(self.bytes_max));
-        for c in text.chars() {
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            // Nearly all is ASCII with single spaces, and taken as it is.
+            let mut after_space = self.ends_open();
+            let plain = rest.bytes().take_while(|b| {
+                let doubled = *b == b' ' && after_space;
+                after_space = *b == b' ';
+                (b' '..=b'~').contains(b) && !doubled
+            });
+            let plain = plain.count();
+            if plain > 0 {
+                let room = self.bytes_max.saturating_sub(self.text.len());
+                self.text.push_str(&rest[..plain.min(room)]);
+                if plain > room {
+                    return;
+                }
+                rest = &rest[plain..];
+                continue;
+            }
+            rest = &rest[c.len_utf8()..];
             let c = if c.is_control() { ' ' } else { c };
-            if c == ' ' && (self.text.is_empty() || self.text.ends_with(' ')) {
+            if c == ' ' && self.ends_open() {
                 continue;
             }
             if self.text.len() + c.len_utf8() > self.bytes_max {
@@ -25,6 +46,11 @@ impl Line {
             }
             self.text.push(c);
         }
+    }
+
+    /// Whether a space here would be one too many.
+    fn ends_open(&self) -> bool {
+        self.text.is_empty() || self.text.ends_with(' ')
     }
 
     /// The line.
@@ -63,4 +89,76 @@ pub(super) fn push_lines(text: &str, bytes_max: usize, out: &mut String) -> Take
         out.push_str(taken);
     }
     if taken.len() < text.len() { Taken::Cut } else { Taken::Whole }
+}
+
+/// The text of flowing lines as readers show it: a line that ends with a space goes on in the next, where that is quoted as
+/// deep (RFC 3676 4).
+pub(super) fn unflowed(text: &str, flow: Flow) -> String {
+    let mut out = String::with_capacity(text.len());
+    // How deep the line is quoted that goes on.
+    let mut open: Option<usize> = None;
+    for (n, line) in text.split('\n').enumerate() {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let depth = line.bytes().take_while(|b| *b == b'>').count();
+        let inside = line[depth..].strip_prefix(' ').unwrap_or(&line[depth..]);
+        if open != Some(depth) {
+            out.extend((n > 0).then_some('\n'));
+            out.extend(std::iter::repeat_n('>', depth));
+            out.extend((depth > 0).then_some(' '));
+        }
+        // The line before a signature ends with a space and does not flow.
+        let flows = inside.ends_with(' ') && inside != "-- ";
+        out.push_str(if flows && flow == Flow::WithoutSpace { &inside[..inside.len() - 1] } else { inside });
+        open = flows.then_some(depth);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line() {
+        let line = |pieces: &[&str], bytes_max| {
+            let mut line = Line::new(bytes_max);
+            for piece in pieces {
+                line.push(piece);
+            }
+            line.finish()
+        };
+        let cases: [(&[&str], usize, &str); 8] = [
+            (&["  a  b\t\r\n c "], 100, "a b c"),
+            (&["a ", " b"], 100, "a b"),
+            (&["a", "b"], 100, "ab"),
+            (&["é\u{7f}é  é"], 100, "é é é"),
+            (&["abcdef"], 3, "abc"),
+            (&["ab", "é"], 3, "ab"), // never half of a character
+            (&["a b c"], 4, "a b"),
+            (&[], 3, ""),
+        ];
+        for (pieces, bytes_max, expected) in cases {
+            assert_eq!(line(pieces, bytes_max), expected, "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn flowing_lines() {
+        let cases = [
+            // Written, flowing, flowing without the space.
+            ("a \nb\nc", "a b\nc", "ab\nc"),
+            ("a \r\nb\r\n", "a b\n", "ab\n"),
+            ("https://a.example/ \nb", "https://a.example/ b", "https://a.example/b"),
+            (" From here\n >no quote", "From here\n>no quote", "From here\n>no quote"), // stuffed with a space
+            ("> a \n> b\n>> c \nd", "> a b\n>> c \nd", "> ab\n>> c\nd"),
+            ("x \n> y", "x \n> y", "x\n> y"), // quoted otherwise
+            ("a\n-- \nAnn", "a\n-- \nAnn", "a\n-- \nAnn"),
+            ("\n\na", "\n\na", "\n\na"),
+            ("", "", ""),
+        ];
+        for (text, flowed, without_space) in cases {
+            assert_eq!(unflowed(text, Flow::Flowed), flowed, "{text:?}");
+            assert_eq!(unflowed(text, Flow::WithoutSpace), without_space, "{text:?}");
+        }
+    }
 }

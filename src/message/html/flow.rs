@@ -38,12 +38,21 @@ impl Flow {
 
     /// Appends text; any run of white space is one gap. In preformatted text line ends stay.
     pub(super) fn push(&mut self, text: &str, preformatted: bool) {
-        for c in text.chars() {
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            // A word of ASCII is taken whole.
+            let word = rest.bytes().take_while(|b| (b'!'..=b'~').contains(b)).count();
+            if word > 0 {
+                self.push_word(&rest[..word]);
+                rest = &rest[word..];
+                continue;
+            }
+            rest = &rest[c.len_utf8()..];
             match c {
                 '\n' | '\r' if preformatted => self.part(Gap::Line),
                 ' ' | '\t' | '\n' | '\r' | '\u{c}' | '\u{a0}' => self.part(Gap::Space),
                 c if c.is_control() => {}
-                c => self.push_char(c),
+                c => self.push_word(c.encode_utf8(&mut [0; 4])),
             }
         }
     }
@@ -63,9 +72,12 @@ impl Flow {
         self.text
     }
 
-    fn push_char(&mut self, c: char) {
-        if self.text.len() + 1 + c.len_utf8() > self.bytes_max {
-            self.cut = true;
+    fn push_word(&mut self, word: &str) {
+        let gap = usize::from(self.gap != Gap::None);
+        let room = self.bytes_max.saturating_sub(self.text.len() + gap);
+        self.cut |= word.len() > room;
+        let word = &word[..word.floor_char_boundary(room)];
+        if word.is_empty() {
             return;
         }
         match std::mem::take(&mut self.gap) {
@@ -73,6 +85,6 @@ impl Flow {
             Gap::Space => self.text.push(' '),
             Gap::Line => self.text.push('\n'),
         }
-        self.text.push(c);
+        self.text.push_str(word);
     }
 }

@@ -16,9 +16,9 @@ const SHOWN_MAX: usize = 20;
 
 /// Bulk that says so, or goes to many, with neither the field nor a word of leaving in its text.
 fn without_unsubscribe(look: &Look<'_>) -> Sight {
-    let personal = look.is_reply() || look.is_report_path() || look.message.field("Auto-Submitted").is_some();
-    let leaves = look.message.field("List-Unsubscribe").is_some() || super::favour::speaks_of_leaving(look);
-    seen(look.is_bulk() && !leaves && !personal)
+    let personal = || look.is_reply() || look.is_report_path() || look.message.field("Auto-Submitted").is_some();
+    let leaves = || look.message.field("List-Unsubscribe").is_some() || super::favour::speaks_of_leaving(look);
+    seen(look.is_bulk() && !personal() && !leaves())
 }
 
 /// RFC 8058: an https target and List-Unsubscribe-Post, so that one click is enough.

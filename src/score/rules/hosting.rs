@@ -20,7 +20,7 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 fn strangers<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'a Link> + use<'l, 'a> {
-    look.clicks.iter().copied().filter(|link| !look.is_own(&link.host))
+    look.strangers.iter().copied()
 }
 
 fn listed(look: &Look<'_>, list: &str) -> Sight {
@@ -42,12 +42,15 @@ fn risky_ending(look: &Look<'_>) -> Sight {
 }
 
 fn looks_like_brand(look: &Look<'_>) -> Sight {
-    let (host, brand) = look.sites().find_map(|site| Some((site, look.brands.imitated(site)?)))?;
+    let (host, brand) = look.imitations.first()?;
     example(&format!("{host} for {brand}"))
 }
 
 /// The look-alike asks for something, in the mail or on a page for logins.
 fn looks_like_brand_form(look: &Look<'_>) -> Sight {
+    if look.imitations.is_empty() {
+        return None;
+    }
     let asks = |link: &Link| {
         link.kind == LinkKind::Form || look.lists.of("login-paths").within(&link.target.to_lowercase()).is_some()
     };

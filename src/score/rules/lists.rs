@@ -1,25 +1,48 @@
 //! Lists that rules look into: domains, extensions, names.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::OnceLock;
+
+use aho_corasick::AhoCorasick;
 
 use super::data::List;
 
 /// All lists, with the operator's changes made.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    lists: BTreeMap<String, HashSet<String>>,
+    lists: BTreeMap<String, Looked>,
 }
 
 /// One list.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entries<'l>(Option<&'l HashSet<String>>);
+pub(super) struct Entries<'l>(Option<&'l Looked>);
+
+/// A list in the forms that it is looked into.
+#[derive(Debug, Default)]
+struct Looked {
+    entries: HashSet<String>,
+    /// The entries in order, and what finds them all in one pass: made when a text is first searched for them.
+    finder: OnceLock<(Vec<String>, Option<AhoCorasick>)>,
+}
+
+impl Looked {
+    fn finder(&self) -> &(Vec<String>, Option<AhoCorasick>) {
+        self.finder.get_or_init(|| {
+            let mut entries: Vec<String> = self.entries.iter().cloned().collect();
+            entries.sort_unstable();
+            let finder = AhoCorasick::new(&entries).ok();
+            (entries, finder)
+        })
+    }
+}
 
 impl Lists {
     /// The built-in lists, changed.
     pub(super) fn new(lists: &[List], changes: &BTreeMap<String, Vec<String>>) -> Self {
         let with_changes = |list: &List| {
             let changes = changes.get(&list.name).map_or(&[][..], Vec::as_slice);
-            (list.name.clone(), changed(list.entries.clone(), changes).into_iter().collect())
+            let entries = changed(list.entries.clone(), changes).into_iter().collect();
+            (list.name.clone(), Looked { entries, finder: OnceLock::new() })
         };
         Self { lists: lists.iter().map(with_changes).collect() }
     }
@@ -34,12 +57,12 @@ impl Lists {
 impl<'l> Entries<'l> {
     /// Whether exactly this stands in it. In lower case.
     pub(super) fn has(self, entry: &str) -> bool {
-        self.0.is_some_and(|list| list.contains(entry))
+        self.0.is_some_and(|list| list.entries.contains(entry))
     }
 
     /// The entry that is this domain, or one that it is below.
     pub(super) fn domain(self, host: &str) -> Option<&'l str> {
-        let list = self.0?;
+        let list = &self.0?.entries;
         if let Some(entry) = list.get(host) {
             return Some(entry);
         }
@@ -47,9 +70,17 @@ impl<'l> Entries<'l> {
         parents.into_iter().find_map(|parent| list.get(parent)).map(String::as_str)
     }
 
-    /// The first entry that stands in the text.
+    /// The first entry, by the alphabet, that stands in the text.
     pub(super) fn within(self, text: &str) -> Option<&'l str> {
-        self.0?.iter().filter(|entry| text.contains(entry.as_str())).min().map(String::as_str)
+        let (entries, finder) = self.0?.finder();
+        match finder {
+            Some(finder) => {
+                let first = finder.find_overlapping_iter(text).map(|hit| hit.pattern()).min()?;
+                entries.get(first.as_usize()).map(String::as_str)
+            }
+            // More entries than a finder takes.
+            None => entries.iter().find(|entry| text.contains(entry.as_str())).map(String::as_str),
+        }
     }
 }
 
@@ -81,6 +112,27 @@ mod tests {
         for (changes, expected) in cases {
             let changes: Vec<String> = changes.iter().map(|c| (*c).to_owned()).collect();
             assert_eq!(changed(built_in(), &changes), expected, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn entries_are_found_within_a_text() {
+        let list = List {
+            name: "l".to_owned(),
+            sentence: String::new(),
+            origin: String::new(),
+            entries: ["opt out", "unsubscribe", "out", "abmelden"].map(str::to_owned).to_vec(),
+        };
+        let lists = Lists::new(&[list], &BTreeMap::new());
+        let cases = [
+            ("to unsubscribe, click", Some("unsubscribe")),
+            ("opt out", Some("opt out")), // "out" stands in it too, and comes later
+            ("unsubscribe or abmelden", Some("abmelden")),
+            ("stay", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(lists.of("l").within(text), expected, "{text}");
         }
     }
 

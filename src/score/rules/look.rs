@@ -33,6 +33,10 @@ pub(super) struct Look<'a> {
     pub(super) from_name: Folded,
     /// The links that a click follows, or a form, with a host; at most [`LINKS_MAX`].
     pub(super) clicks: Vec<&'a Link>,
+    /// Of these, the ones that lead to somebody else.
+    pub(super) strangers: Vec<&'a Link>,
+    /// The registered domains of clicks that are made to look like a brand's, with the brand.
+    pub(super) imitations: Vec<(&'a str, &'a str)>,
     /// Of the subject.
     pub(super) subject: Folded,
     /// Of the text that a reader shows: what was counted.
@@ -83,7 +87,7 @@ impl<'a> Look<'a> {
         let subject_words = finder.find(&subject);
         let words = finder.find(&text).with(&subject_words);
         let clicks = message.links.iter().filter(|link| link.kind != LinkKind::Loaded && !link.host.is_empty());
-        Self {
+        let mut look = Self {
             message,
             submission,
             lists,
@@ -92,11 +96,16 @@ impl<'a> Look<'a> {
             from_domain: from.and_then(Mailbox::domain).unwrap_or_default(),
             from_name: Folded::new(from.map_or("", |from| &from.name)),
             clicks: clicks.take(LINKS_MAX).collect(),
+            strangers: Vec::new(),
+            imitations: Vec::new(),
             subject,
             body: text.count,
             subject_words,
             words,
-        }
+        };
+        look.strangers = look.clicks.iter().copied().filter(|link| !look.is_own(&link.host)).collect();
+        look.imitations = look.sites().filter_map(|site| Some((site, brands.imitated(site)?))).collect();
+        look
     }
 
     /// The domain of the reverse-path, where there is one.
