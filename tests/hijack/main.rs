@@ -86,6 +86,8 @@ fn reasons(of: &[outguard::reason::Reason]) -> String {
     shown.map(|reason| format!("{} {}", reason.name, reason.points)).collect::<Vec<_>>().join(", ")
 }
 
+/// Letters of the owner's that may be held beside a theft.
+const OWN_HELD_MAX: u32 = 4;
 /// Attacks so named come from an account made for them.
 const NEW: &str = "a new account";
 
@@ -141,7 +143,8 @@ fn few_leave_before_the_hold() {
             if spam.before() > before_max {
                 faults.push(format!("seed {seed}, {name}: {} left before the hold", spam.before()));
             }
-            if own.held > 0 && !is_new {
+            // To strangers, while the theft is under way.
+            if own.held > OWN_HELD_MAX && !is_new {
                 faults.push(format!("seed {seed}, {name}: the owner's letters are held: {:?}", own.first_held));
             }
         }
@@ -295,7 +298,7 @@ fn innocents(extent: &Extent) -> Vec<(&'static str, &'static str, Run, u32)> {
             "twelve applications in an evening",
             me,
             Box::new(|world, office, _| people::applications(world, office.person(), 0)),
-            0,
+            6,
         ),
         (
             "twelve applications, misjudged by 20",

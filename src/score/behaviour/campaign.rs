@@ -33,7 +33,7 @@ impl Case<'_> {
         let messages = text.own.messages + 1;
         let strangers = self.copies_to_strangers();
         // One message to many is not a copy of itself, and a copy to somebody known is none to a stranger.
-        if messages < 2 || self.counts.strangers == 0 {
+        if messages < 2 || self.counts.strangers == 0 || self.is_part() {
             return None;
         }
         let recipients = text.own.recipients.saturating_add(self.counts.recipients);
@@ -141,7 +141,7 @@ impl Case<'_> {
     fn rush_ratio(&self) -> Option<f64> {
         let usual = self.habit.usual.pace.highest().max(HAND_PACE_MAX);
         let ratio = f64::from(self.pace()) / f64::from(usual);
-        (ratio >= 1.25 && self.counts.strangers > 0).then_some(ratio)
+        (ratio >= 1.25 && self.counts.strangers > 0 && !self.is_part()).then_some(ratio)
     }
 
     /// Messages of this minute and the one before, this one among them.

@@ -22,6 +22,8 @@ const RECIPIENTS_MAX: usize = 1_000;
 pub struct Footprint {
     pub(super) account: Account,
     pub(super) at: WallMs,
+    /// The Message-ID; 0 where there is none.
+    pub(super) message_id: u64,
     /// Each once.
     pub(super) recipients: Box<[u64]>,
     pub(super) recipients_len: u32,
@@ -63,6 +65,7 @@ impl Footprint {
         Some(Self {
             account: account.clone(),
             at: submission.at,
+            message_id: message.field("Message-ID").map_or(0, |id| hash(8, id.trim().as_bytes()).max(1)),
             recipients: distinct(addresses().map(recipient_hash)),
             recipients_len: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
             domains: distinct(addresses().map(|address| hash(2, address.domain().to_string().as_bytes()))),

@@ -9,7 +9,7 @@ use super::share::Share;
 use super::usual::{Today, Usual};
 
 /// Version of what [`Habit::to_bytes`] writes.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// How far one day moves how often something new turns up.
 const NEW_DAYS_WEIGHT: Share = Share(9_830); // 15 %
 /// Recipients of one text from which on it is a series, more than somebody's letters.
@@ -73,7 +73,7 @@ impl Habit {
     /// Counts an attempt; what left is learned too.
     pub(super) fn accepted(&mut self, seen: &Footprint, counts: Counts, copy: AmongCopies, judged: Judged) {
         let held = u32::from(judged == Judged::Held);
-        self.recent.add(Counts { held, ..counts }, seen.at.0);
+        self.recent.add(Counts { held, ..counts }, seen.message_id, seen.at.0);
         match judged {
             Judged::Held => self.today.held = self.today.held.saturating_add(1),
             Judged::Sent => self.learn(seen, counts, copy),

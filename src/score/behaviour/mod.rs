@@ -167,7 +167,8 @@ impl Behaviour {
         let texts = &mut self.texts;
         let advice = self.accounts.change(&seen.account, seen.at.0, bounds, |habit| {
             let counts = habit.count(seen);
-            let copy = count_text(texts, seen, counts, judged);
+            let is_part = habit.recent.is_part(seen.message_id, seen.at.0);
+            let copy = count_text(texts, seen, counts, is_part, judged);
             habit.accepted(seen, counts, copy, judged);
             let hour = habit.recent.hour(seen.at.0);
             (judged == Judged::Held).then_some((hour.held, hour.messages))
@@ -296,17 +297,18 @@ impl Behaviour {
 }
 
 /// Counts the text, and says what the message is among its near-copies.
-fn count_text(texts: &mut Texts, seen: &Footprint, counts: Counts, judged: Judged) -> AmongCopies {
+fn count_text(texts: &mut Texts, seen: &Footprint, counts: Counts, is_part: bool, judged: Judged) -> AmongCopies {
     let Some(signature) = seen.signature else {
         return AmongCopies { to_stranger: false, recipients: counts.recipients };
     };
     let account = seen.account_hash();
     let before = texts.known(&signature, account, seen.at.0).unwrap_or_default();
     let held = u32::from(judged == Judged::Held);
-    let copies = Copies { messages: 1, recipients: counts.recipients, strangers: counts.strangers, held };
+    let messages = u32::from(!is_part);
+    let copies = Copies { messages, recipients: counts.recipients, strangers: counts.strangers, held };
     texts.count(&signature, account, copies, seen.at.0);
     AmongCopies {
-        to_stranger: before.own.messages > 0 && counts.strangers > 0,
+        to_stranger: before.own.messages > 0 && counts.strangers > 0 && !is_part,
         recipients: before.own.recipients.saturating_add(counts.recipients),
     }
 }

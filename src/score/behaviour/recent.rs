@@ -59,11 +59,36 @@ pub(super) struct Recent {
     /// The latest minute seen, since 1970, and the messages of it and of the one before.
     minute: u64,
     minutes: [u16; 2],
+    latest: Latest,
+}
+
+/// The latest message. Some MTAs send each recipient a transaction of its own: what has the Message-ID of the one before is
+/// a part of it, for ten minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Latest {
+    message_id: u64,
+    /// The step in which its first part came.
+    step: u64,
+    /// Recipients of all parts.
+    recipients: u32,
 }
 
 impl Recent {
+    /// Whether a message is a part of the latest one.
+    pub(super) fn is_part(&self, message_id: u64, at_ms: u64) -> bool {
+        message_id != 0
+            && message_id == self.latest.message_id
+            && (at_ms / STEP_MS).saturating_sub(self.latest.step) <= 1
+    }
+
+    /// Recipients of all parts of the latest message.
+    pub(super) fn latest_recipients(&self) -> u32 {
+        self.latest.recipients
+    }
+
     /// Counts a message, whatever became of it.
-    pub(super) fn add(&mut self, counts: Counts, at_ms: u64) {
+    pub(super) fn add(&mut self, counts: Counts, message_id: u64, at_ms: u64) {
+        let is_part = self.is_part(message_id, at_ms);
         self.advance(at_ms);
         let hour = hour_place(self.step * STEP_MS / HOUR_MS);
         self.hours[hour] = self.hours[hour].saturating_add(counts.recipients);
@@ -71,7 +96,12 @@ impl Recent {
         let mut sum = unpacked(self.steps[place]);
         sum.add(counts);
         self.steps[place] = packed(sum);
-        self.minutes[0] = self.minutes[0].saturating_add(1);
+        if is_part {
+            self.latest.recipients = self.latest.recipients.saturating_add(counts.recipients);
+        } else {
+            self.minutes[0] = self.minutes[0].saturating_add(1);
+            self.latest = Latest { message_id, step: at_ms / STEP_MS, recipients: counts.recipients };
+        }
     }
 
     /// Messages of this minute and the one before.
@@ -148,6 +178,9 @@ impl Recent {
         }
         to.u64(self.minute);
         self.minutes.iter().for_each(|count| to.u16(*count));
+        to.u64(self.latest.message_id);
+        to.u64(self.latest.step);
+        to.u32(self.latest.recipients);
     }
 
     pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
@@ -161,6 +194,7 @@ impl Recent {
         }
         recent.minute = time(from.u64()?)?;
         recent.minutes = [from.u16()?, from.u16()?];
+        recent.latest = Latest { message_id: from.u64()?, step: time(from.u64()?)?, recipients: from.u32()? };
         Some(recent)
     }
 }
@@ -186,7 +220,7 @@ mod tests {
             let (mut recent, mut list, mut at) = (Recent::default(), Vec::new(), 1_700_000_000_000_u64);
             for gap in gaps {
                 at += gap;
-                recent.add(Counts { messages: 1, recipients: 2, ..Counts::default() }, at);
+                recent.add(Counts { messages: 1, recipients: 2, ..Counts::default() }, 0, at);
                 list.push(at);
                 let after = at + gap / 2;
                 let within = |step: u64, steps: u64| {
@@ -203,8 +237,8 @@ mod tests {
     fn a_clock_set_back_counts_on() {
         let mut recent = Recent::default();
         let one = Counts { messages: 1, recipients: 1, ..Counts::default() };
-        recent.add(one, 10 * HOUR_MS);
-        recent.add(one, 2 * HOUR_MS);
+        recent.add(one, 0, 10 * HOUR_MS);
+        recent.add(one, 0, 2 * HOUR_MS);
         assert_eq!(recent.hour(2 * HOUR_MS).messages, 2);
         // Years ahead for a minute, and right again: else its hour would never end.
         recent.add(one, 50_000 * HOUR_MS);

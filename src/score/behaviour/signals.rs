@@ -65,6 +65,11 @@ impl Case<'_> {
         Signs { reasons, established }
     }
 
+    /// Whether it is a further part of the latest message, to other recipients.
+    pub(super) fn is_part(&self) -> bool {
+        self.habit.recent.is_part(self.seen.message_id, self.seen.at.0)
+    }
+
     /// The last hour, this message included.
     pub(super) fn hour(&self) -> Counts {
         let mut hour = self.habit.recent.hour(self.seen.at.0);
@@ -139,14 +144,16 @@ impl Case<'_> {
 
     fn large(&self) -> Option<Sign> {
         let expected = self.expected(self.habit.usual.message.highest(), self.peers_usual().message, 10);
-        let ratio = f64::from(self.counts.recipients) / expected;
+        let before = if self.is_part() { self.habit.recent.latest_recipients() } else { 0 };
+        let recipients = self.counts.recipients.saturating_add(before);
+        let ratio = f64::from(recipients) / expected;
         if ratio <= 1.2 {
             return None;
         }
         let strangers = share_of_strangers(self.counts);
         let sentence = match self.habit.usual.message.highest() {
-            0 => format!("{} recipients in one message of a new account", self.counts.recipients),
-            most => format!("{} recipients in one message; at most {most} in the last month", self.counts.recipients),
+            0 => format!("{recipients} recipients in one message of a new account"),
+            most => format!("{recipients} recipients in one message; at most {most} in the last month"),
         };
         let points = (15.0 * ratio.log2()).min(40.0) * (0.4 + 0.6 * strangers);
         Some(Sign { name: "many-recipients", points, sentence })

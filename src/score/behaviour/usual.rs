@@ -118,7 +118,7 @@ impl Today {
         self.copies += u32::from(is_copy);
         self.hour_peak = self.hour_peak.max(recent.hour(at_ms).recipients);
         self.day_peak = self.day_peak.max(recent.day_recipients(at_ms));
-        self.message_peak = self.message_peak.max(counts.recipients);
+        self.message_peak = self.message_peak.max(recent.latest_recipients());
         self.pace_peak = self.pace_peak.max(recent.pace(at_ms));
         self.hours |= 1 << hour_of(at_ms);
     }

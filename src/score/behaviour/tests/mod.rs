@@ -21,6 +21,8 @@ struct Letter<'a> {
     client: &'a str,
     program: &'a str,
     list: &'a str,
+    /// Its Message-ID, if it has one.
+    id: &'a str,
     text: &'a str,
     /// Elements of its HTML; 0 is plain text.
     elements: u32,
@@ -31,6 +33,9 @@ impl Letter<'_> {
         let account = Account::named(self.account);
         let field = |name: &str, value: &str| HeaderField { name: name.into(), value: value.into() };
         let mut header = vec![field("X-Mailer", self.program)];
+        if !self.id.is_empty() {
+            header.push(field("Message-ID", self.id));
+        }
         if !self.list.is_empty() {
             header.extend([field("List-Id", self.list), field("List-Unsubscribe", "<https://list.example/leave>")]);
         }
@@ -85,6 +90,7 @@ fn usual(nth: u64) -> Letter<'static> {
         client: "192.0.2.7",
         program: "Mailer 1.2",
         list: "",
+        id: "",
         text: "Thank you, I have read the plan and will send you my remarks with the next letter.",
         elements: 0,
     }

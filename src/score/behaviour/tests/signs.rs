@@ -99,3 +99,29 @@ fn peers_stand_in_for_the_habit_of_a_new_account() {
     let after = points_of(&behaviour, &new, NOW + 4 * DAY);
     assert!(!has(&after, "many-recipients"), "where many do: {after:?}");
 }
+
+#[test]
+fn a_letter_that_comes_in_parts_is_one_letter() {
+    // Some MTAs send each recipient a transaction of its own.
+    for (id, is_campaign) in [("<one@firm.example>", false), ("", true)] {
+        let mut behaviour = month();
+        let mut last = Vec::new();
+        for nth in 0..8 {
+            let to = format!("guest{nth}@far{nth}.example");
+            let letter = Letter { to: &to, id, text: OFFER, ..usual(0) };
+            last = letter.sent(&mut behaviour, NOW + nth * 300).reasons;
+        }
+        let found = last.iter().any(|reason| ["rush", "near-copies-to-strangers"].contains(&&*reason.name));
+        assert_eq!(found, is_campaign, "{id}: {last:?}");
+    }
+    // As many parts as a message to a crowd has recipients weigh as that message.
+    let mut behaviour = month();
+    let mut last = Vec::new();
+    for nth in 0..60 {
+        let to = format!("guest{nth}@far{nth}.example");
+        last = Letter { to: &to, id: "<one@firm.example>", text: OFFER, ..usual(0) }
+            .sent(&mut behaviour, NOW + nth)
+            .reasons;
+    }
+    assert!(last.iter().any(|reason| reason.name == "many-recipients" && reason.points >= 30), "{last:?}");
+}
