@@ -216,18 +216,19 @@ impl ModelScore {
     /// | probability | log-odds | points |
     /// |--:|--:|--:|
     /// | 0.02 or less | -4 | -20 |
-    /// | 0.5 | 0 | 15 |
+    /// | 0.5 | 0 | 8 |
     /// | 0.73 | 1 | 45 |
     /// | 0.91 | 2.35 | 100 |
     /// | 0.97 | 3.5 | 150 |
     /// | 0.9933 or more | 5 | 200 |
     ///
+    /// Even odds say next to nothing: of the mail that a server sends, far less than one message in three is spam.
     /// The steps at 100 and 150 are where half a per cent and a per mille of the ham of *sources never seen* lay when the
     /// line was drawn: text alone holds a message only there.
     #[expect(clippy::cast_possible_truncation, reason = "clamped to the table's range")]
     pub fn points(&self) -> i32 {
         const LINE: [(f64, f64); 6] =
-            [(-4.0, -20.0), (0.0, 15.0), (1.0, 45.0), (2.35, 100.0), (3.5, 150.0), (5.0, 200.0)];
+            [(-4.0, -20.0), (0.0, 8.0), (1.0, 45.0), (2.35, 100.0), (3.5, 150.0), (5.0, 200.0)];
         let logit = self.logit.clamp(LINE[0].0, LINE[LINE.len() - 1].0);
         let (from, to) =
             LINE.windows(2).map(|w| (w[0], w[1])).find(|(_, to)| logit <= to.0).unwrap_or((LINE[4], LINE[5]));
