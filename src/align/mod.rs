@@ -10,6 +10,7 @@ pub mod author;
 pub mod dkim;
 pub mod dmarc;
 pub mod dns;
+pub mod doctor;
 pub mod facts;
 pub mod gather;
 pub mod settings;

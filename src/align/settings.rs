@@ -22,6 +22,23 @@ pub struct AlignSettings {
     pub dns: AlignDnsSettings,
     /// How outgoing mail is signed.
     pub signing: SigningSettings,
+    /// What the doctor looks at.
+    pub doctor: DoctorSettings,
+}
+
+/// `[doctor]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoctorSettings {
+    /// Sending domains that have no key here.
+    pub domains: Vec<String>,
+    /// Lists in the DNS (RFC 5782) that egresses are looked up in.
+    pub lists: Vec<String>,
+}
+
+impl Default for DoctorSettings {
+    fn default() -> Self {
+        Self { domains: Vec::new(), lists: vec!["zen.spamhaus.org".to_owned(), "bl.spamcop.net".to_owned()] }
+    }
 }
 
 /// Whether messages are judged.
@@ -97,8 +114,6 @@ impl Default for Deeds {
 pub struct AlignDnsSettings {
     /// Name servers; empty: the system's.
     pub servers: Vec<SocketAddr>,
-    /// Who checks DNSSEC signatures.
-    pub dnssec: Dnssec,
     /// How long one question may take.
     pub timeout: Duration,
     /// Questions under way at once.
@@ -119,21 +134,10 @@ pub struct AlignDnsSettings {
     pub failure_ttl: Duration,
 }
 
-/// Who checks DNSSEC signatures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Dnssec {
-    /// The name servers do, or nobody: an answer is taken as it comes.
-    #[default]
-    Server,
-    /// outguard does, from the root's key. The servers must hand signatures out.
-    Validate,
-}
-
 impl Default for AlignDnsSettings {
     fn default() -> Self {
         Self {
             servers: Vec::new(),
-            dnssec: Dnssec::Server,
             timeout: Duration::from_secs(4),
             questions_max: 256,
             cache_entries_max: 20_000,
@@ -219,6 +223,7 @@ impl Default for AlignSettings {
             deeds: Deeds::default(),
             dns: AlignDnsSettings::default(),
             signing: SigningSettings::default(),
+            doctor: DoctorSettings::default(),
         }
     }
 }

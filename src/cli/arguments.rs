@@ -71,6 +71,8 @@ pub enum Command {
     /// Let mail pass whatever its score.
     #[command(subcommand)]
     Allow(AllowCommand),
+    /// Look at reverse DNS, SPF, DKIM, DMARC and block lists of this server, and say what mends them.
+    Doctor(DoctorArguments),
     /// Keys that sign outgoing mail.
     #[command(subcommand)]
     Dkim(DkimCommand),
@@ -302,6 +304,16 @@ pub struct TraceArguments {
 pub struct PasswordArguments {
     /// The name that clients log in with.
     pub user: String,
+}
+
+/// `outguard doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// Only these sending domains [default: those of [[dkim]] and of [doctor]].
+    pub domains: Vec<String>,
+    /// Say what is right too.
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// `outguard dkim`.

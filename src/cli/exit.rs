@@ -61,6 +61,11 @@ pub enum Failed {
         /// What went wrong.
         what: String,
     },
+    /// The doctor found what receivers refuse mail for.
+    Unhealthy {
+        /// How many.
+        faults: usize,
+    },
     /// Standard output was closed by its reader, which had enough.
     ReaderGone,
 }
@@ -94,6 +99,7 @@ impl fmt::Display for Failed {
             Self::Daemon(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
             Self::Usage { what } | Self::Demo { what } => f.write_str(what),
+            Self::Unhealthy { faults } => write!(f, "receivers refuse mail for {faults} fault(s)"),
             Self::ReaderGone => f.write_str("the reader of the output is gone"),
         }
     }
@@ -108,6 +114,7 @@ impl Failed {
             Self::NotFound { .. } => "history is kept as long as journal_keep says",
             Self::Store(error) => error.advice(),
             Self::Config(_) => "nothing was started or changed",
+            Self::Unhealthy { .. } => "each says what mends it",
             Self::Demo { .. } => "please report it with the output above",
             Self::Daemon(_) | Self::Io(_) | Self::Usage { .. } | Self::ReaderGone => "",
         }
@@ -147,6 +154,7 @@ impl Failed {
             Self::Client(ClientError::Refused { .. } | ClientError::Broken { .. })
             | Self::Daemon(_)
             | Self::Io(_)
+            | Self::Unhealthy { .. }
             | Self::Demo { .. } => 1,
         }
     }

@@ -11,6 +11,7 @@ pub mod arguments;
 mod check;
 mod demo;
 mod dkim;
+mod doctor;
 pub mod exit;
 mod hold;
 mod limits;
@@ -62,6 +63,7 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Score(asked) => score::run(arguments, asked, out),
         Command::Password(user) => password::run(user, out),
         Command::Dkim(command) => dkim::run(arguments, command, out),
+        Command::Doctor(asked) => doctor::run(arguments, asked, out),
         Command::Status
         | Command::Queue(_)
         | Command::Hold(_)
@@ -97,6 +99,7 @@ async fn asked(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed>
         | Command::Demo(_)
         | Command::Password(_)
         | Command::Dkim(_)
+        | Command::Doctor(_)
         | Command::Train(_)
         | Command::Score(_) => Ok(()),
     }

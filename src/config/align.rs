@@ -8,7 +8,7 @@ use super::reader::{TableReader, key};
 use super::secrets::SecretSetting;
 use super::values::{Size, expected, words};
 use crate::align::settings::{
-    AlignDnsSettings, AlignSettings, Covers, Deed, Deeds, DiscoverySettings, DkimKeySettings, Dnssec,
+    AlignDnsSettings, AlignSettings, Covers, Deed, Deeds, DiscoverySettings, DkimKeySettings, DoctorSettings,
     ExistingSignature, Judge, SigningSettings,
 };
 use crate::align::sign::PrivateKey;
@@ -35,11 +35,6 @@ words!(ExistingSignature, "\"sign-unless-ours\", \"sign\" or \"leave\"", {
 words!(Covers, "\"subdomains\" or \"exactly\"", {
     "subdomains" => Covers::Subdomains,
     "exactly" => Covers::Exactly,
-});
-
-words!(Dnssec, "\"server\" or \"validate\"", {
-    "server" => Dnssec::Server,
-    "validate" => Dnssec::Validate,
 });
 
 impl Setting for Deed {
@@ -122,6 +117,23 @@ pub(super) fn read(root: &mut TableReader<'_>, servers: &[SocketAddr]) -> AlignS
         deeds,
         dns,
         signing: read_signing(root),
+        doctor: read_doctor(root),
+    }
+}
+
+fn read_doctor(root: &mut TableReader<'_>) -> DoctorSettings {
+    let default = DoctorSettings::default();
+    let mut table = root.table("doctor", "What `outguard doctor` looks at.");
+    let domains = table.or(
+        key("domains", "Sending domains besides those of [[dkim]].").example("[\"example.com\"]"),
+        Vec::<DomainSetting>::new(),
+    );
+    DoctorSettings {
+        domains: domains.into_iter().map(|domain| domain.0).collect(),
+        lists: table.or(
+            key("lists", "Lists in the DNS that the egresses are looked up in. Many refuse public resolvers."),
+            default.lists,
+        ),
     }
 }
 
@@ -181,10 +193,6 @@ fn read_dns(align: &mut TableReader<'_>, servers: &[SocketAddr]) -> AlignDnsSett
     let failure_ttl = time("failure_ttl", "A question that failed is not asked again so long.", default.failure_ttl);
     AlignDnsSettings {
         servers: if own.is_empty() { servers.to_vec() } else { own },
-        dnssec: table.or(
-            key("dnssec", "Who checks DNSSEC signatures: the name server, or outguard from the root's key."),
-            default.dnssec,
-        ),
         timeout,
         questions_max: table.or_where(
             key("questions", "Questions under way at once."),

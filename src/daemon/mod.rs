@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 pub use self::engine::Engine;
 use self::engine::StartError;
 use self::judge::Judging;
+pub use self::judge::aligning::seen_address;
 use self::privileges::{PrivilegeError, RunsAs};
 use self::signals::{Ending, HangupKept};
 use crate::api::{Api, ControlSocket, SocketError};

@@ -39,6 +39,11 @@ impl Fixed {
         self
     }
 
+    /// Takes a name out, with all that it has.
+    pub fn remove(&mut self, name: &str) {
+        self.names.remove(&name.to_ascii_lowercase());
+    }
+
     /// Lets questions of one kind about a name fail.
     pub fn fail(&mut self, name: &str, kind: Kind) -> &mut Self {
         let failed = Err(NoAnswer::Failed("the server failed".into()));

@@ -10,7 +10,7 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
 
-use super::super::settings::{AlignDnsSettings, Dnssec};
+use super::super::settings::AlignDnsSettings;
 use super::{Asking, Data, Kind, Lookup, NoAnswer, Reply};
 
 /// For how long "there is nothing" holds where the zone does not say.
@@ -50,7 +50,6 @@ impl Hickory {
         options.timeout = settings.timeout;
         options.attempts = 2;
         options.cache_size = 0;
-        options.validate = settings.dnssec == Dnssec::Validate;
         Ok(Self(Arc::new(builder.build().map_err(|e| failed(&e))?)))
     }
 }

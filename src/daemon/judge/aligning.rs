@@ -155,10 +155,7 @@ impl Aligning {
     fn legs<'a>(&self, ways: &'a Ways) -> Vec<Leg<'a>> {
         let source = |egress: &'a Arc<Egress>| Source {
             egress: &egress.name,
-            address: egress.public_address.or(egress.address.filter(is_public)).or_else(|| {
-                let system_chooses = egress.address.is_none();
-                self.system_address.filter(|_| system_chooses)
-            }),
+            address: address_of(egress, self.system_address),
             ehlo: &egress.ehlo,
         };
         let leg = |plan: &'a Plan| match &plan.target {
@@ -259,6 +256,16 @@ fn is_public(address: &IpAddr) -> bool {
             !(v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local())
         }
     }
+}
+
+/// What the world sees of an egress, as far as it is known.
+pub fn seen_address(egress: &Egress) -> Option<IpAddr> {
+    address_of(egress, system_address())
+}
+
+fn address_of(egress: &Egress, system: Option<IpAddr>) -> Option<IpAddr> {
+    let chosen_by_system = system.filter(|_| egress.address.is_none());
+    egress.public_address.or(egress.address.filter(is_public)).or(chosen_by_system)
 }
 
 /// Where the system's connections to the world start, if that is a public address. Nothing is sent.

@@ -115,3 +115,39 @@ fn names_must_be_names() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn mail_that_may_leave_from_some_egresses_alone() {
+    let egress = |name: &str| EgressSettings { name: name.to_owned(), ..EgressSettings::default() };
+    let settings = |names: &[&str]| DeliverySettings {
+        egresses: names.iter().map(|name| egress(name)).collect(),
+        ..DeliverySettings::default()
+    };
+    let router = Router::new(&settings(&["one", "two", "three"]), "mail.example.com").unwrap();
+    let anywhere = Destination("default to=example.org".into());
+    let names = |router: &Router, destination: &Destination| {
+        let plan = router.plan(destination)?;
+        Ok::<_, NoPlan>(plan.egresses.iter().map(|egress| egress.name.to_string()).collect::<Vec<_>>())
+    };
+    let some = Router::restricted(&anywhere, &["three".into(), "one".into()]);
+    assert_eq!(names(&router, &some).unwrap(), ["one", "three"]);
+    assert_eq!(router.plan(&some).unwrap().target.to_string(), "example.org");
+    let two = Router::restricted(&some, &["two".into()]);
+    assert_eq!(names(&router, &two).unwrap(), ["two"], "the last word counts");
+    assert_eq!(names(&router, &Router::restricted(&two, &[])).unwrap().len(), 3);
+
+    // A reload keeps what was found when it was judged; where no such egress is left the mail waits, and says so.
+    let account = Account::named("a");
+    let waiting = RouteFacts {
+        account: &account,
+        reverse_path: "a@example.com",
+        recipient: "b@example.org",
+        header_from: None,
+        destination: &two.0,
+        is_report: false,
+    };
+    assert_eq!(router.refile(&waiting), two);
+    let fewer = Router::new(&settings(&["one"]), "mail.example.com").unwrap();
+    let gone = fewer.plan(&fewer.refile(&waiting)).unwrap_err();
+    assert!(matches!(&gone, NoPlan::EgressGone { egresses, .. } if egresses == "two"), "{gone}");
+}
