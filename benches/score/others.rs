@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long one may take to start.
-const START: Duration = Duration::from_mins(2);
+const START: Duration = Duration::from_mins(5);
 /// How long one may take for a message.
 const MESSAGE: Duration = Duration::from_mins(1);
 /// Ticks of `/proc/*/stat` in a second; the same on every Linux that one meets.
