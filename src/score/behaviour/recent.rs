@@ -241,8 +241,8 @@ mod tests {
         recent.add(one, 0, 2 * HOUR_MS);
         assert_eq!(recent.hour(2 * HOUR_MS).messages, 2);
         // Years ahead for a minute, and right again: else its hour would never end.
-        recent.add(one, 50_000 * HOUR_MS);
-        recent.add(one, 12 * HOUR_MS);
+        recent.add(one, 0, 50_000 * HOUR_MS);
+        recent.add(one, 0, 12 * HOUR_MS);
         assert_eq!((recent.hour(12 * HOUR_MS).messages, recent.day_recipients(12 * HOUR_MS)), (1, 1));
         assert_eq!(recent.hour(14 * HOUR_MS).messages, 0);
     }
