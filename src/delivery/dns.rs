@@ -6,14 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError as HickoryDnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::RData;
 
 use super::mx::Mx;
 use super::settings::DnsSettings;
+use crate::align::dns::resolver_asking;
 
 /// What a question gives.
 pub type DnsFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, DnsError>> + Send + 'a>>;
@@ -60,17 +59,7 @@ impl Dns {
     /// The system's configuration (`/etc/resolv.conf`) cannot be read.
     pub fn new(settings: &DnsSettings) -> Result<Self, DnsError> {
         let failed = |error: &NetError| DnsError::Failed { detail: error.to_string() };
-        let mut builder = if settings.servers.is_empty() {
-            TokioResolver::builder_tokio().map_err(|e| failed(&e))?
-        } else {
-            let servers = settings.servers.iter().map(|server| {
-                let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
-                (udp.port, tcp.port) = (server.port(), server.port());
-                NameServerConfig::new(server.ip(), true, vec![udp, tcp])
-            });
-            let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        };
+        let mut builder = resolver_asking(&settings.servers).map_err(|e| failed(&e))?;
         let options = builder.options_mut();
         options.timeout = settings.timeout;
         options.cache_size = settings.cache_entries_max;

@@ -1,14 +1,15 @@
 //! Real name servers, by hickory.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 
 use super::super::settings::AlignDnsSettings;
 use super::{Asking, Data, Kind, Lookup, NoAnswer, Reply};
@@ -28,6 +29,23 @@ impl std::fmt::Debug for Hickory {
     }
 }
 
+/// A resolver under construction that asks these servers, or the system's if there are none.
+///
+/// # Errors
+/// The system's configuration (`/etc/resolv.conf`) cannot be read.
+pub fn resolver_asking(servers: &[SocketAddr]) -> Result<ResolverBuilder<TokioRuntimeProvider>, NetError> {
+    if servers.is_empty() {
+        return TokioResolver::builder_tokio();
+    }
+    let servers = servers.iter().map(|server| {
+        let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
+        (udp.port, tcp.port) = (server.port(), server.port());
+        NameServerConfig::new(server.ip(), true, vec![udp, tcp])
+    });
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
+    Ok(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
+}
+
 impl Hickory {
     /// A resolver that asks the configured servers, or the system's.
     ///
@@ -35,17 +53,7 @@ impl Hickory {
     /// The system's configuration (`/etc/resolv.conf`) cannot be read.
     pub fn new(settings: &AlignDnsSettings) -> Result<Self, NoAnswer> {
         let failed = |error: &NetError| NoAnswer::Failed(error.to_string().into());
-        let mut builder = if settings.servers.is_empty() {
-            TokioResolver::builder_tokio().map_err(|e| failed(&e))?
-        } else {
-            let servers = settings.servers.iter().map(|server| {
-                let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
-                (udp.port, tcp.port) = (server.port(), server.port());
-                NameServerConfig::new(server.ip(), true, vec![udp, tcp])
-            });
-            let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        };
+        let mut builder = resolver_asking(&settings.servers).map_err(|e| failed(&e))?;
         let options = builder.options_mut();
         options.timeout = settings.timeout;
         options.attempts = 2;
