@@ -126,7 +126,7 @@ async fn passed(dns: &dyn Lookup, reverse_path: &ReversePath, address: IpAddr, e
 }
 
 /// `SRS0=` and `SRS1=`, with any of the separators in use.
-fn is_rewritten(reverse_path: &ReversePath) -> bool {
+pub fn is_rewritten(reverse_path: &ReversePath) -> bool {
     let local = reverse_path.address().map_or("", |address| address.local_part()).as_bytes();
     local.get(..4).is_some_and(|tag| tag.eq_ignore_ascii_case(b"SRS0") || tag.eq_ignore_ascii_case(b"SRS1"))
         && local.get(4).is_some_and(|separator| b"=+-".contains(separator))

@@ -138,6 +138,24 @@ async fn what_is_signed_is_what_leaves() {
     }
 }
 
+#[test]
+fn mail_that_is_passed_on_is_not_signed_as_ours() {
+    let world = World::start("");
+    let sealed =
+        [b"ARC-Seal: i=1; a=rsa-sha256; d=list.example; s=x; cv=none; b=AAAA\r\n".to_vec(), message("ann@example.com")]
+            .concat();
+    let cases = [
+        ("ann@example.com", message("ann@example.com"), true, "its own"),
+        ("SRS0=HHH=TT=there.example=eve@example.com", message("ceo@example.com"), false, "rewritten by a forwarder"),
+        ("ann@example.com", sealed, false, "sealed by somebody before us"),
+    ];
+    for (n, (from, content, signed, why)) in cases.into_iter().enumerate() {
+        world.deliver(from, &content);
+        let arrival = world.arrived(n + 1).pop().unwrap();
+        assert_eq!(arrival.text().contains("DKIM-Signature:"), signed, "{why}");
+    }
+}
+
 fn message(from: &str) -> Vec<u8> {
     format!(
         "From: Ann <{from}>\r\nTo: bob@example.org\r\nSubject: Minutes\r\nDate: Sat, 21 Nov 2026 12:00:00 +0000\r\n\

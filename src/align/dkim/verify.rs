@@ -184,7 +184,7 @@ fn before_dns(signature: &Signature, bodies: &mut Bodies<'_>, now_s: u64) -> Res
 /// The key of a name (RFC 6376 6.1.2). Of several records the first that is one.
 pub(crate) async fn key_record(dns: &dyn Lookup, name: &str) -> Result<KeyRecord, Failure> {
     if !is_name(name) {
-        return Err(Failure::KeyMissing(name.into()));
+        return Err(Failure::KeyMissing(name.chars().take(253).collect()));
     }
     let texts = match texts(dns, name).await {
         Ok(texts) => texts,

@@ -8,7 +8,7 @@ use crate::align::author::Author;
 use crate::align::dkim::Leaving;
 use crate::align::dns::{Cached, Hickory, Lookup};
 use crate::align::facts::{Demands, Facts, Forwarded, Own, Smarthost};
-use crate::align::gather::{Leg, Source, Subject, gather};
+use crate::align::gather::{Leg, Source, Subject, gather, is_rewritten};
 use crate::align::settings::{AlignSettings, Deed, Judge};
 use crate::align::sign::{KeyFault, Signer};
 use crate::align::verdict::{Finding, judge};
@@ -107,7 +107,8 @@ impl Aligning {
             };
         };
         let from = author.domain().unwrap_or_default();
-        let signature = self.signer.sign_leaving(&unsigned, from, asked.at.wall);
+        let is_ours = is_ours_to_sign(asked, message);
+        let signature = if is_ours { self.signer.sign_leaving(&unsigned, from, asked.at.wall) } else { Vec::new() };
         let mut fields = String::from_utf8_lossy(&signature).into_owned();
         if self.settings.judge == Judge::Nothing {
             return Aligned { fields, ..Aligned::default() };
@@ -274,4 +275,12 @@ fn system_address() -> Option<IpAddr> {
     // Any address of the world that stands for none in particular (RFC 5737).
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
     Some(socket.local_addr().ok()?.ip()).filter(is_public)
+}
+
+/// Whether what stands in From is this site's word. Mail that is only passed on is another's: who writes one of our
+/// domains into it must not get our signature. And a first line that begins with a space would run on in our field.
+fn is_ours_to_sign(asked: &Asked<'_>, message: &Message) -> bool {
+    let begins_a_field = asked.bytes.first().is_some_and(|byte| !matches!(byte, b' ' | b'\t'));
+    let is_passed_on = is_rewritten(&asked.envelope.reverse_path) || message.field("ARC-Seal").is_some();
+    begins_a_field && !is_passed_on
 }
