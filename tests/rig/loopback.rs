@@ -19,7 +19,7 @@ const BLOCKS: [(u8, u8); 3] = [(0x80, 0x7f), (0x40, 0x3f), (0x20, 0x1f)];
 pub(crate) fn own_address() -> Ipv4Addr {
     let count = TAKEN.fetch_add(1, Ordering::Relaxed);
     let block = usize::try_from(count / BLOCK).expect("small");
-    let &(mark, mask) = BLOCKS.get(block).expect("a test program takes at most 750 loopback addresses");
+    let &(mark, kept) = BLOCKS.get(block).expect("a test program takes at most 750 loopback addresses");
     let pid = std::process::id().to_be_bytes();
-    Ipv4Addr::new(127, pid[2] & mask | mark, pid[3], u8::try_from(count % BLOCK + 1).expect("at most 250"))
+    Ipv4Addr::new(127, pid[2] & kept | mark, pid[3], u8::try_from(count % BLOCK + 1).expect("at most 250"))
 }
