@@ -183,7 +183,9 @@ fn before_dns(signature: &Signature, bodies: &mut Bodies<'_>, now_s: u64) -> Res
 
 /// The key of a name (RFC 6376 6.1.2). Of several records the first that is one.
 pub(crate) async fn key_record(dns: &dyn Lookup, name: &str) -> Result<KeyRecord, Failure> {
-    if !is_name(name) {
+    // A selector that the DNS library cannot read as a name must not look like trouble of the DNS, which excuses a message.
+    let is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if !is_name(name) || !is_plain {
         return Err(Failure::KeyMissing(name.chars().take(253).collect()));
     }
     let texts = match texts(dns, name).await {

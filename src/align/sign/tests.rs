@@ -83,6 +83,11 @@ async fn what_is_signed_holds_and_what_is_changed_does_not() {
     assert_eq!(checked(&empty, &signed).await[0].outcome, Outcome::Fails(Failure::KeyMissing(name.clone())));
     empty.fail(&name, crate::align::dns::Kind::Text);
     assert!(matches!(checked(&empty, &signed).await[0].outcome, Outcome::Fails(Failure::NoDns(_))));
+    // A selector that is no name is a key that is missing, whatever the DNS would say of it.
+    let strange = String::from_utf8_lossy(&signed).replace("s=ed", "s=\\9x").into_bytes();
+    let asked: Box<str> = "\\9x._domainkey.example.com".into();
+    empty.fail(&asked, crate::align::dns::Kind::Text);
+    assert_eq!(checked(&empty, &strange).await[0].outcome, Outcome::Fails(Failure::KeyMissing(asked)));
     let mut revoked = Fixed::default();
     revoked.text(&name, "v=DKIM1; k=ed25519; p=");
     assert_eq!(checked(&revoked, &signed).await[0].outcome, Outcome::Fails(Failure::KeyRevoked(name)));
