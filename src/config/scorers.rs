@@ -42,20 +42,26 @@ pub(super) fn check(reading: &Reading<'_>, others: &OtherSettings, place: &Place
     let scorers = [&others.rspamd, &others.spamassassin, &others.clamav];
     let lists = others.lists.iter().map(|list| list.timeout);
     let Some(longest) = scorers.into_iter().flatten().map(|scorer| scorer.timeout).chain(lists).max() else { return };
-    if longest + STORING > answer {
-        let (longest, answer) = (longest.written(), answer.written());
-        let longest = longest.trim_matches('"');
-        reading.error(
-            place,
-            format!(
-                "a timeout of {longest} leaves too little of intake.timeouts.answer = {answer}: a scorer that hangs would have \
-                 all mail told to come again; write it 2s shorter than that"
-            ),
-        );
-    }
+    check_time(reading, place, longest, answer);
     if !enabled {
         reading.warning(place, "nothing is asked: score.enabled = false judges no message");
     }
+}
+
+/// Checks that whatever is waited for at the final dot leaves time to store the message.
+pub(super) fn check_time(reading: &Reading<'_>, place: &Place, longest: Duration, answer: Duration) {
+    if longest + STORING <= answer {
+        return;
+    }
+    let (longest, answer) = (longest.written(), answer.written());
+    let longest = longest.trim_matches('"');
+    reading.error(
+        place,
+        format!(
+            "a timeout of {longest} leaves too little of intake.timeouts.answer = {answer}: where no answer comes, all mail \
+             would be told to come again; write it 2s shorter than that"
+        ),
+    );
 }
 
 /// Reads `[scorers]`, and says where it stands.

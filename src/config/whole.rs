@@ -11,6 +11,7 @@ use super::surroundings::{Machine, Surroundings};
 use super::{account, align, api, delivery, dispatch, intake, limits, score, scorers, store};
 use crate::account::AccountSettings;
 use crate::align::AlignSettings;
+use crate::align::settings::Judge;
 use crate::api::ApiSettings;
 use crate::delivery::settings::DeliverySettings;
 use crate::dispatch::DispatchSettings;
@@ -132,6 +133,7 @@ impl Config {
         let (judging, behaviour) = score::read(&mut root);
         let servers = delivery.dns.servers.clone();
         let (scorers, scorers_at) = scorers::read(&mut root);
+        let align_at = root.place("align");
         let config = Self {
             user,
             intake,
@@ -150,6 +152,9 @@ impl Config {
         };
         let (limits, case) = (&config.limits.overrides, config.account.local_part);
         let (answer, enabled) = (config.intake.timeouts.answer, config.score.enabled);
+        if config.align.judge == Judge::All {
+            scorers::check_time(reading, &align_at, config.align.time_limit, answer);
+        }
         scorers::check(reading, &config.scorers, &scorers_at, answer, enabled);
         limits::check_names(reading, limits, &overrides, &config.delivery, case);
         config
