@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, fchown};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -96,6 +96,13 @@ fn keygen(arguments: &Arguments, asked: &KeygenArguments, out: &mut dyn Write) -
              same kind, and reload:\n\n{sections}\nThe older key signs no more then. Leave its record published for two \
              weeks more: mail that it signed is still under way.\n"
         )?;
+        if owner.is_none() && rustix::process::geteuid().is_root() {
+            writeln!(
+                out,
+                "\nOnly root can read the key. Where the daemon runs as another user: chown -R outguard: {}",
+                asked.folder.display()
+            )?;
+        }
     }
     Ok(())
 }
@@ -151,7 +158,13 @@ fn service_user(arguments: &Arguments) -> Option<(u32, u32)> {
         return None;
     }
     let file = arguments.config.as_deref().unwrap_or(Path::new(CONFIG_PATH));
-    let user = Config::load(file).ok()?.config.user?;
+    // A file that cannot be used, as where [[dkim]] was written before its key, still lies where the daemon keeps mail.
+    let config = Config::load(file).map(|loaded| loaded.config).unwrap_or_default();
+    let Some(user) = config.user else {
+        // Where a service manager chooses the user, the store is theirs.
+        let store = std::fs::metadata(&config.store.path).ok()?;
+        return Some((store.uid(), store.gid()));
+    };
     let user = nix::unistd::User::from_name(&user).ok()??;
     Some((user.uid.as_raw(), user.gid.as_raw()))
 }

@@ -1,8 +1,9 @@
 //! `outguard doctor`: what receivers hold against this server and its domains, and what mends it.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::arguments::{Arguments, CONFIG_PATH, DoctorArguments, Look};
 use super::exit::Failed;
@@ -28,6 +29,11 @@ pub(super) fn run(arguments: &Arguments, asked: &DoctorArguments, out: &mut dyn 
         faults => Err(Failed::Unhealthy { faults }),
     }
 }
+
+/// For all questions together: a doctor who waits for servers that are down helps nobody.
+const TIME_LIMIT: Duration = Duration::from_mins(1);
+const NO_ANSWER: &str = "the DNS did not answer all questions within a minute; see whether its servers ([align.dns] servers, \
+                         else [dns] servers, else /etc/resolv.conf) answer at all, and name fewer domains";
 
 async fn examined(config: &Config, asked: &DoctorArguments) -> Result<Vec<Finding>, Failed> {
     let wrong = |what: String| Failed::Config(what);
@@ -66,7 +72,11 @@ async fn examined(config: &Config, asked: &DoctorArguments) -> Result<Vec<Findin
     domains.sort_unstable();
     domains.dedup();
     let lists = &config.align.doctor.lists;
-    Ok(examine(&gather(&dns, &egresses, &domains, &keys, lists, clock.synchronised()).await))
+    let gathering = gather(&dns, &egresses, &domains, &keys, lists, clock.synchronised());
+    match tokio::time::timeout(TIME_LIMIT, gathering).await {
+        Ok(facts) => Ok(examine(&facts)),
+        Err(_) => Err(Failed::Io(io::Error::new(io::ErrorKind::TimedOut, NO_ANSWER))),
+    }
 }
 
 fn say(look: Look, asked: &DoctorArguments, findings: &[Finding], out: &mut dyn Write) -> Result<(), Failed> {

@@ -3,6 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::exit::Failed;
+
+/// There is nothing at that path.
+pub(super) fn absent(path: &Path) -> Failed {
+    Failed::Io(io::Error::new(io::ErrorKind::NotFound, format!("{}: there is no such file or folder", path.display())))
+}
+
 /// All files under a path, in order of their names; of a Maildir those of `new` and `cur`.
 pub(super) fn files_under(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if !path.is_dir() {

@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Arguments, asked: &ScoreArguments, out: &mut dyn W
     let mut files = Vec::new();
     for path in &asked.files {
         if path != Path::new("-") && !path.exists() {
-            return Err(Failed::NotFound { what: path.display().to_string() });
+            return Err(mailbox::absent(path));
         }
         mailbox::files_under(path, &mut files)?;
     }

@@ -91,7 +91,7 @@ async fn teach_files(
     let mut files = Vec::new();
     for path in &asked.messages {
         if !Path::new(path).exists() {
-            return Err(Failed::NotFound { what: path.clone() });
+            return Err(mailbox::absent(Path::new(path)));
         }
         mailbox::files_under(Path::new(path), &mut files)?;
     }
