@@ -467,6 +467,30 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_takes_eight_bytes_whoevers_it_is() {
+        let rates = || vec!["300/h".parse().unwrap()];
+        let settings =
+            LimitSettings { account: rates(), egress: rates(), login: Some(rates()), ..LimitSettings::default() };
+        let mut limits = Limits::new(RuleBook::new(&settings).unwrap());
+        let to = Charged { login: Some("box"), ..TO };
+        for n in 0..300 {
+            let leased = limits.lease(to, NonZeroU32::MIN, at(n)).unwrap();
+            limits.used(leased.granted, Spent { content: 1, refused: 0 }, RecordId(n), at(n));
+        }
+        let mut kinds: Vec<KeyKind> = Vec::new();
+        for key in limits.keys.iter() {
+            let [window] = key.windows.all() else { panic!("one rule each") };
+            let kind = limits.book.set(key.set).kind;
+            assert_eq!(window.ring.buffer_bytes(), 300 * 8, "{kind}");
+            let places = window.fair.as_ref().map(|fair| fair.places());
+            assert_eq!(places, (kind == KeyKind::Egress).then_some(1), "{kind}: one for the account, none for a slot");
+            kinds.push(kind);
+        }
+        kinds.sort_unstable();
+        assert_eq!(kinds, KINDS);
+    }
+
+    #[test]
     fn idle_keys_cost_nothing() {
         let mut limits = Limits::new(book("3/s"));
         for n in 0..5_000u64 {

@@ -2,13 +2,14 @@
 //!
 //! Fair turns cannot help once the slots of an hour are gone. So the last tenth of each egress window is leased only to
 //! accounts that used less than N ÷ (accounts active in it), and a fiftieth to outguard's own account alone, so that a
-//! sender who fills an egress keeps no reports from others. It mirrors a ring entry by entry: 4 bytes a slot more, for
-//! egresses alone, and one small entry for each active account, of whom there are at most N.
+//! sender who fills an egress keeps no reports from others. The ring's slots say whose they are, by places that are given
+//! here: one small entry for each active account, of whom there are at most N, and nothing for a slot.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::report::Cause;
+use super::slot::Owner;
 
 /// The part of a window that is kept: N ÷ this, rounded down.
 const RESERVE_DIVISOR: u32 = 10;
@@ -20,12 +21,10 @@ const OWN_DIVISOR: u32 = 50;
 pub(super) struct FairLog {
     /// The account of outguard's own mail.
     own: Option<Arc<str>>,
-    ids: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
-    /// By id: slots taken, leased ones included. Zero where the id is free.
+    owners: HashMap<Arc<str>, Owner, foldhash::fast::RandomState>,
+    /// By place: slots taken, leased ones included. Zero where the place is free.
     shares: Vec<Share>,
-    free: Vec<u32>,
-    /// The account of each entry of the ring, in the ring's order.
-    order: VecDeque<u32>,
+    free: Vec<Owner>,
 }
 
 #[derive(Debug)]
@@ -60,33 +59,40 @@ impl FairLog {
         }
     }
 
-    /// How many of the oldest entries must go until `account` may take one; `None` if all of them are not enough.
-    pub(super) fn entries_to_go(&self, account: &str, slots: u32, taken: u32) -> Option<usize> {
-        let mine_id = self.ids.get(account).copied();
+    /// How many of the oldest of the `used` slots must go until `account` may take one; `None` if all of them are not
+    /// enough.
+    pub(super) fn entries_to_go(
+        &self,
+        account: &str,
+        slots: u32,
+        taken: u32,
+        used: impl Iterator<Item = Owner>,
+    ) -> Option<usize> {
+        let asks = self.owners.get(account).copied();
         let mut mine = self.taken_by(account);
         let mut others = self.others(mine);
         if self.room(account, slots, taken).0 > 0 {
             return Some(0);
         }
-        let own_id = self.own.as_ref().and_then(|own| self.ids.get(own)).copied();
+        let own_place = self.own.as_ref().and_then(|own| self.owners.get(own)).copied();
         // What outguard's own account took, or, if it asks, what it may have come what may.
         let (mut own, fiftieth) = match self.own_taken(account) {
             Some(Own::Took(own)) => (Some(own), 0),
             Some(Own::Asks) => (None, slots / OWN_DIVISOR),
             None => (None, 0),
         };
-        let mut gone: HashMap<u32, u32> = HashMap::new();
+        let mut gone: HashMap<Owner, u32> = HashMap::new();
         // At most a tenth of the window is walked: by then the window is below the reserve.
-        for (i, &id) in self.order.iter().enumerate() {
-            if Some(id) == own_id {
-                own = own.map(|own| own - 1);
+        for (i, owner) in used.enumerate() {
+            if Some(owner) == own_place {
+                own = own.map(|own| own.saturating_sub(1));
             }
-            if Some(id) == mine_id {
-                mine -= 1;
-            } else {
-                let count = gone.entry(id).or_default();
+            if Some(owner) == asks {
+                mine = mine.saturating_sub(1);
+            } else if let Some(share) = self.shares.get(owner.place()) {
+                let count = gone.entry(owner).or_default();
                 *count += 1;
-                if *count == self.shares[id as usize].taken {
+                if *count == share.taken {
                     others -= 1;
                 }
             }
@@ -101,48 +107,47 @@ impl FairLog {
     }
 
     pub(super) fn lease(&mut self, account: &Arc<str>, n: u32) {
-        let id = self.id_of(account);
-        self.shares[id as usize].taken += n;
-    }
-
-    pub(super) fn give_back(&mut self, account: &str, n: u32) {
-        if let Some(&id) = self.ids.get(account) {
-            self.release(id, n);
+        let owner = self.make_owner(account);
+        if let Some(share) = self.shares.get_mut(owner.place()) {
+            share.taken += n;
         }
     }
 
-    /// `n` leased slots of the account became entries `at..at + n` of the ring.
-    pub(super) fn settle(&mut self, account: &str, n: u32, at: usize) {
-        if n == 0 {
-            return;
-        }
-        let id = *self.ids.get(account).expect("an account with leased slots has its share until they end");
-        for _ in 0..n {
-            self.order.insert(at, id);
+    /// Whose slots those of an account are. An account with leased slots has its place until they end.
+    pub(super) fn owner(&self, account: &str) -> Owner {
+        self.owners.get(account).copied().unwrap_or(Owner::NOBODY)
+    }
+
+    /// `n` slots of it are free.
+    pub(super) fn release(&mut self, owner: Owner, n: u32) {
+        let Some(share) = self.shares.get_mut(owner.place()).filter(|share| share.taken > 0) else { return };
+        share.taken = share.taken.saturating_sub(n);
+        if share.taken == 0 {
+            self.owners.remove(&share.account);
+            self.free.push(owner);
         }
     }
 
-    /// The `n` oldest entries left the ring.
-    pub(super) fn expire(&mut self, n: usize) {
-        for _ in 0..n {
-            let id = self.order.pop_front().expect("the log has an entry for each of the ring");
-            self.release(id, 1);
-        }
-        if n > 0 && self.order.is_empty() {
-            self.order.shrink_to_fit();
-        }
-        if self.ids.is_empty() {
+    /// Gives memory back where nobody has slots.
+    pub(super) fn shrink(&mut self) {
+        if self.owners.is_empty() && self.shares.capacity() > 0 {
             *self = self.anew();
         }
     }
 
-    /// The accounts of the entries, oldest first.
-    pub(super) fn accounts(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.order.iter().map(|&id| &self.shares[id as usize].account)
+    /// The account whose slots those are.
+    pub(super) fn account(&self, owner: Owner) -> Option<&Arc<str>> {
+        self.shares.get(owner.place()).map(|share| &share.account)
+    }
+
+    /// Places made, in use or free: the only thing of it that grows.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.shares.len()
     }
 
     fn taken_by(&self, account: &str) -> u32 {
-        self.ids.get(account).map_or(0, |&id| self.shares[id as usize].taken)
+        self.shares.get(self.owner(account).place()).map_or(0, |share| share.taken)
     }
 
     /// How outguard's own account stands to the one that asks; `None` where it has no reserve.
@@ -153,33 +158,27 @@ impl FairLog {
 
     /// Active accounts beside one that took `mine` slots.
     fn others(&self, mine: u32) -> u32 {
-        let active = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        let active = u32::try_from(self.owners.len()).unwrap_or(u32::MAX);
         active - u32::from(mine > 0)
     }
 
-    fn release(&mut self, id: u32, n: u32) {
-        let share = &mut self.shares[id as usize];
-        share.taken -= n;
-        if share.taken == 0 {
-            self.ids.remove(&share.account);
-            self.free.push(id);
-        }
-    }
-
-    fn id_of(&mut self, account: &Arc<str>) -> u32 {
-        if let Some(&id) = self.ids.get(&**account) {
-            return id;
+    /// The place of an account, made if it has none. Beyond what 24 bits can tell apart, far over the most slots of a rule,
+    /// slots are nobody's: then less is kept for others.
+    fn make_owner(&mut self, account: &Arc<str>) -> Owner {
+        if let Some(&owner) = self.owners.get(&**account) {
+            return owner;
         }
         let share = Share { account: Arc::clone(account), taken: 0 };
-        let id = if let Some(id) = self.free.pop() {
-            self.shares[id as usize] = share;
-            id
+        let owner = if let Some(owner) = self.free.pop() {
+            self.shares[owner.place()] = share;
+            owner
         } else {
+            let Some(owner) = Owner::at(self.shares.len()) else { return Owner::NOBODY };
             self.shares.push(share);
-            u32::try_from(self.shares.len() - 1).expect("at most N accounts are active in a window")
+            owner
         };
-        self.ids.insert(Arc::clone(account), id);
-        id
+        self.owners.insert(Arc::clone(account), owner);
+        owner
     }
 }
 
@@ -209,15 +208,37 @@ mod tests {
 
     type Case<'a> = (u32, &'a [(&'a str, u32)], &'a str, u32, Option<usize>);
 
-    /// A full log of these accounts and slots, all of them outcomes.
-    fn log(own: &str, taken: &[(&str, u32)]) -> FairLog {
-        let mut log = FairLog::new(Some(own.into()));
-        for (account, n) in taken {
-            let account: Arc<str> = (*account).into();
-            log.lease(&account, *n);
-            log.settle(&account, *n, log.order.len());
+    /// A log and the owners of its ring's slots, oldest first.
+    struct Used {
+        log: FairLog,
+        owners: Vec<Owner>,
+    }
+
+    impl Used {
+        fn new(own: &str) -> Self {
+            Self { log: FairLog::new(Some(own.into())), owners: Vec::new() }
         }
-        log
+
+        /// Slots of these accounts, all of them used.
+        fn by(own: &str, taken: &[(&str, u32)]) -> Self {
+            let mut used = Self::new(own);
+            for (account, n) in taken {
+                for _ in 0..*n {
+                    used.one(account);
+                }
+            }
+            used
+        }
+
+        fn one(&mut self, account: &str) {
+            self.log.lease(&account.into(), 1);
+            self.owners.push(self.log.owner(account));
+        }
+
+        fn go(&self, asks: &str, slots: u32) -> Option<usize> {
+            let taken = u32::try_from(self.owners.len()).unwrap();
+            self.log.entries_to_go(asks, slots, taken, self.owners.iter().copied())
+        }
     }
 
     #[test]
@@ -235,12 +256,12 @@ mod tests {
             (49, &[("a", 48)], "a", 1, Some(0)),                   // no fiftieth of 49: nothing is kept
         ];
         for (slots, taken, asks, room, go) in cases {
-            let log = log("own", taken);
+            let used = Used::by("own", taken);
             let all = taken.iter().map(|(_, n)| n).sum();
-            assert_eq!(log.room(asks, slots, all).0, room, "{taken:?} {asks}");
-            assert_eq!(log.entries_to_go(asks, slots, all), go, "{taken:?} {asks}");
+            assert_eq!(used.log.room(asks, slots, all).0, room, "{taken:?} {asks}");
+            assert_eq!(used.go(asks, slots), go, "{taken:?} {asks}");
         }
-        assert_eq!(log("own", &[("a", 294)]).room("a", 300, 294).1, Cause::OwnReserve);
+        assert_eq!(Used::by("own", &[("a", 294)]).log.room("a", 300, 294).1, Cause::OwnReserve);
     }
 
     /// The rules as they are told to people, from a plain list of whose slots are taken, oldest first.
@@ -265,7 +286,7 @@ mod tests {
             let accounts = dice.pick(&[2, 5, 60, 140_u64]);
             // Some of its own first, or here and there.
             let own = dice.pick(&[None, Some(1), Some(2), Some(3), Some(4)]);
-            let mut log = FairLog::new(Some(OWN.to_string().into()));
+            let mut used = Used::new(&OWN.to_string());
             let mut taken: Vec<usize> = Vec::new();
             for _ in 0..dice.pick(&[slots, slots - slots / 50, slots * 9 / 10]) {
                 let others = 1 + usize::try_from(dice.roll(accounts)).unwrap();
@@ -279,17 +300,15 @@ mod tests {
                         }
                     }
                 };
-                let name: Arc<str> = who.to_string().into();
-                log.lease(&name, 1);
-                log.settle(&name, 1, taken.len());
+                used.one(&who.to_string());
                 taken.push(who);
             }
             for asks in [OWN, 1, 141] {
                 let place = format!("round {round}: N {slots}, {asks} asks beside {taken:?}");
                 let count = u32::try_from(taken.len()).unwrap();
-                let room = log.room(&asks.to_string(), u32::try_from(slots).unwrap(), count).0;
+                let room = used.log.room(&asks.to_string(), u32::try_from(slots).unwrap(), count).0;
                 assert_eq!(room > 0, fits_slowly(&taken, asks, slots), "{place}");
-                let go = log.entries_to_go(&asks.to_string(), u32::try_from(slots).unwrap(), count);
+                let go = used.go(&asks.to_string(), u32::try_from(slots).unwrap());
                 let slowly = (0..=taken.len()).find(|gone| fits_slowly(&taken[*gone..], asks, slots));
                 assert_eq!(go, slowly, "{place}");
             }
@@ -324,18 +343,19 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_by_active_accounts() {
-        let mut log = FairLog::default();
+        let mut used = Used::new("own");
         for n in 0..10_000 {
-            let account: Arc<str> = format!("a{n}").into();
-            log.lease(&account, 1);
-            log.settle(&account, 1, log.order.len());
-            if log.order.len() > 10 {
-                log.expire(1);
+            used.one(&format!("a{n}"));
+            if used.owners.len() > 10 {
+                used.log.release(used.owners.remove(0), 1);
             }
         }
-        assert_eq!(log.ids.len(), 10);
-        assert!(log.shares.len() <= 11);
-        log.expire(10);
-        assert_eq!((log.ids.capacity(), log.shares.capacity(), log.order.capacity()), (0, 0, 0));
+        assert_eq!(used.log.owners.len(), 10);
+        assert!(used.log.shares.len() <= 11);
+        for owner in used.owners.drain(..) {
+            used.log.release(owner, 1);
+        }
+        used.log.shrink();
+        assert_eq!((used.log.owners.capacity(), used.log.shares.capacity()), (0, 0));
     }
 }

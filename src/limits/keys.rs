@@ -7,6 +7,7 @@ use super::fair::FairLog;
 use super::report::{Cause, NextSlot};
 use super::ring::Ring;
 use super::rule::{FairReserve, KeyKind, LimitRule, RuleBook, SetId};
+use super::slot::{Owner, Slot};
 use super::timeline::Moment;
 
 /// A key by its place. Valid while the key has outcomes or leases.
@@ -56,9 +57,17 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn expire(&mut self, now: Moment, rule: &LimitRule) {
-        let dropped = self.ring.expire(now, rule.window_ms);
-        if let Some(fair) = &mut self.fair {
-            fair.expire(dropped);
+        self.drop_used(now, rule.window_ms);
+    }
+
+    /// Drops the slots used `window_ms` ago or earlier.
+    fn drop_used(&mut self, now: Moment, window_ms: u64) {
+        match &mut self.fair {
+            Some(fair) => {
+                self.ring.expire(now, window_ms, |owner| fair.release(owner, 1));
+                fair.shrink();
+            }
+            None => self.ring.expire(now, window_ms, |_| ()),
         }
     }
 
@@ -78,7 +87,8 @@ impl Window {
     pub(super) fn next_slot(&self, account: &str, rule: &LimitRule) -> NextSlot {
         let full = self.ring.next_slot(rule.slots, rule.window_ms);
         let Some(fair) = &self.fair else { return full };
-        let reserve = match fair.entries_to_go(account, rule.slots, self.ring.taken()) {
+        let owners = self.ring.used().map(Slot::owner);
+        let reserve = match fair.entries_to_go(account, rule.slots, self.ring.taken(), owners) {
             Some(n) => self.ring.when_gone(n, rule.window_ms),
             None => NextSlot::AfterLeases,
         };
@@ -95,10 +105,10 @@ impl Window {
     /// Ends `leased` slots, of which `used` stay taken until W after `outcome`.
     pub(super) fn settle(&mut self, account: &str, leased: u32, used: u32, outcome: Moment, rule: &LimitRule) {
         self.ring.give_back(leased - used);
-        let at = self.ring.settle(used, outcome, rule.slots);
+        let owner = self.fair.as_ref().map_or(Owner::NOBODY, |fair| fair.owner(account));
+        self.ring.settle(used, outcome, owner, rule.slots);
         if let Some(fair) = &mut self.fair {
-            fair.give_back(account, leased - used);
-            fair.settle(account, used, at);
+            fair.release(owner, leased - used);
         }
     }
 
@@ -111,10 +121,7 @@ impl Window {
     /// Takes every slot for W from `now` on, for nobody that is known. What was used until now ends sooner than that, and
     /// makes room: a next hop may say it for each attempt under way.
     pub(super) fn fill(&mut self, now: Moment, rule: &LimitRule) {
-        let until_now = self.ring.expire(now, 0);
-        if let Some(fair) = &mut self.fair {
-            fair.expire(until_now);
-        }
+        self.drop_used(now, 0);
         self.remember(&"".into(), rule.slots, now, rule);
     }
 
@@ -123,9 +130,9 @@ impl Window {
         let fair = self.fair.as_ref().map(|fair| Box::new(fair.anew()));
         *self = Self { fair, ..Self::default() };
         let nobody: Arc<str> = "".into();
-        let mut accounts = old.fair.iter().flat_map(|fair| fair.accounts());
-        for outcome in old.ring.outcomes() {
-            self.remember(accounts.next().unwrap_or(&nobody), 1, outcome, rule);
+        for slot in old.ring.used() {
+            let account = old.fair.as_ref().and_then(|fair| fair.account(slot.owner()));
+            self.remember(account.unwrap_or(&nobody), 1, slot.ended(), rule);
         }
     }
 

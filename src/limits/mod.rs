@@ -39,6 +39,7 @@ mod rate;
 mod report;
 mod ring;
 mod rule;
+mod slot;
 mod timeline;
 mod unrecorded;
 

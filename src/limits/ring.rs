@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use super::report::NextSlot;
+use super::slot::{Owner, Slot};
 use super::timeline::Moment;
 
 /// The smallest buffer that is not empty, in slots.
@@ -15,37 +16,35 @@ const SLOTS_MIN: usize = 4;
 /// A ring costs 8 bytes a slot in use (the buffer grows 4, 8, … and not past N), and no buffer when idle.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
-    /// Outcome times in order. Those W old or older are dropped when the ring is next touched.
-    outcomes: VecDeque<Moment>,
+    /// Used slots in the order of their outcomes. Those W old or older are dropped when the ring is next touched.
+    used: VecDeque<Slot>,
     leased: u32,
 }
 
 impl Ring {
-    /// Drops what no longer takes a slot; returns how many entries that were, from the oldest on.
-    pub(super) fn expire(&mut self, now: Moment, window_ms: u64) -> usize {
-        let mut dropped = 0;
-        while self.outcomes.front().is_some_and(|&outcome| outcome.plus_ms(window_ms) <= now) {
-            self.outcomes.pop_front();
-            dropped += 1;
+    /// Drops what no longer takes a slot, and says of each whose it was.
+    pub(super) fn expire(&mut self, now: Moment, window_ms: u64, mut dropped: impl FnMut(Owner)) {
+        let before = self.used.len();
+        while let Some(slot) = self.used.pop_front_if(|slot| slot.ended().plus_ms(window_ms) <= now) {
+            dropped(slot.owner());
         }
-        if dropped > 0 && self.outcomes.len() * 4 <= self.outcomes.capacity() {
-            self.outcomes.shrink_to(match self.outcomes.len() {
+        if self.used.len() < before && self.used.len() * 4 <= self.used.capacity() {
+            self.used.shrink_to(match self.used.len() {
                 0 => 0,
                 len => (len * 2).max(SLOTS_MIN),
             });
         }
-        dropped
     }
 
     /// Slots taken, leased ones included. The ring is expired to now.
     pub(super) fn taken(&self) -> u32 {
-        count(self.outcomes.len()) + self.leased
+        count(self.used.len()) + self.leased
     }
 
     /// Slots taken at `now` in a ring that may not be expired yet.
     pub(super) fn taken_at(&self, now: Moment, window_ms: u64) -> u32 {
-        let old = self.outcomes.partition_point(|outcome| outcome.plus_ms(window_ms) <= now);
-        count(self.outcomes.len() - old) + self.leased
+        let old = self.used.partition_point(|slot| slot.ended().plus_ms(window_ms) <= now);
+        count(self.used.len() - old) + self.leased
     }
 
     /// Slots leased and without an outcome yet.
@@ -69,23 +68,22 @@ impl Ring {
         self.leased -= n;
     }
 
-    /// Turns `n` leased slots into used ones, taken until W after `outcome`. Returns how many entries stand before them.
-    pub(super) fn settle(&mut self, n: u32, outcome: Moment, slots: u32) -> usize {
+    /// Turns `n` leased slots into used ones of `owner`, taken until W after `outcome`.
+    pub(super) fn settle(&mut self, n: u32, outcome: Moment, owner: Owner, slots: u32) {
         self.give_back(n);
-        self.insert(n, outcome, slots)
+        self.insert(n, outcome, owner, slots);
     }
 
     /// Puts `n` used slots where their time belongs: last, except beside unknown outcomes, which lie ahead.
-    pub(super) fn insert(&mut self, n: u32, outcome: Moment, slots: u32) -> usize {
-        let at = match self.outcomes.back() {
-            Some(&newest) if newest > outcome => self.outcomes.partition_point(|&other| other <= outcome),
-            _ => self.outcomes.len(),
+    fn insert(&mut self, n: u32, outcome: Moment, owner: Owner, slots: u32) {
+        let at = match self.used.back() {
+            Some(newest) if newest.ended() > outcome => self.used.partition_point(|other| other.ended() <= outcome),
+            _ => self.used.len(),
         };
         self.make_room(n as usize, slots as usize);
         for _ in 0..n {
-            self.outcomes.insert(at, outcome);
+            self.used.insert(at, Slot::new(outcome, owner));
         }
-        at
     }
 
     /// When `taken` has come down to where one more fits, if no further outcome comes.
@@ -101,8 +99,8 @@ impl Ring {
     pub(super) fn when_gone(&self, n: usize, window_ms: u64) -> NextSlot {
         match n.checked_sub(1) {
             None => NextSlot::NOW,
-            Some(last) => match self.outcomes.get(last) {
-                Some(outcome) => NextSlot::At(outcome.plus_ms(window_ms)),
+            Some(last) => match self.used.get(last) {
+                Some(slot) => NextSlot::At(slot.ended().plus_ms(window_ms)),
                 None => NextSlot::AfterLeases,
             },
         }
@@ -123,37 +121,37 @@ impl Ring {
             Some(i) => (i / slots, extra + i % slots),
             None => (0, i),
         };
-        let old = self.outcomes.partition_point(|outcome| outcome.plus_ms(window_ms) <= now);
+        let old = self.used.partition_point(|slot| slot.ended().plus_ms(window_ms) <= now);
         let place = usize::try_from(place).unwrap_or(usize::MAX).saturating_add(old);
         // Behind the log come those under way or about to be used, as if they ended now.
-        let first = self.outcomes.get(place).copied().unwrap_or(now);
+        let first = self.used.get(place).map_or(now, |slot| slot.ended());
         NextSlot::At(first.plus_ms(window_ms).plus_ms(window_ms.saturating_mul(round)))
     }
 
     /// Whether nothing is in it. The ring is expired to now.
     pub(super) fn is_idle(&self) -> bool {
-        self.outcomes.is_empty() && self.leased == 0
+        self.used.is_empty() && self.leased == 0
     }
 
-    /// The outcomes kept, oldest first.
-    pub(super) fn outcomes(&self) -> impl Iterator<Item = Moment> {
-        self.outcomes.iter().copied()
+    /// The slots kept, oldest first.
+    pub(super) fn used(&self) -> impl Iterator<Item = Slot> {
+        self.used.iter().copied()
     }
 
     /// Bytes of its buffer.
     #[cfg(test)]
     pub(super) fn buffer_bytes(&self) -> usize {
-        self.outcomes.capacity() * size_of::<Moment>()
+        self.used.capacity() * size_of::<Slot>()
     }
 
     /// Grows the buffer by doubling, though not past N, so that a key at its limit costs 8 bytes a slot and no more.
     /// (It goes past N where N was lowered, or where the record holds more.)
     fn make_room(&mut self, n: usize, slots: usize) {
-        let needed = self.outcomes.len() + n;
-        if needed > self.outcomes.capacity() {
+        let needed = self.used.len() + n;
+        if needed > self.used.capacity() {
             let doubled = needed.next_power_of_two().max(SLOTS_MIN);
             let wanted = doubled.min(slots.max(needed));
-            self.outcomes.reserve_exact(wanted - self.outcomes.len());
+            self.used.reserve_exact(wanted - self.used.len());
         }
     }
 }
@@ -173,16 +171,16 @@ mod tests {
 
     fn used(ring: &mut Ring, n: u32, now: Moment) {
         ring.lease(n);
-        ring.settle(n, now, 100);
+        ring.settle(n, now, Owner::NOBODY, 100);
     }
 
     #[test]
     fn the_end_of_a_window_is_open() {
         let mut ring = Ring::default();
         used(&mut ring, 1, at(1_000));
-        ring.expire(at(1_999), 1_000);
+        ring.expire(at(1_999), 1_000, |_| ());
         assert_eq!(ring.room(1), 0, "one beside W");
-        ring.expire(at(2_000), 1_000);
+        ring.expire(at(2_000), 1_000, |_| ());
         assert_eq!(ring.room(1), 1, "exactly W");
     }
 
@@ -190,9 +188,12 @@ mod tests {
     fn a_later_end_does_not_hide_an_earlier_one() {
         let mut ring = Ring::default();
         used(&mut ring, 1, at(5_000)); // an unknown outcome, put ten minutes ahead
-        used(&mut ring, 1, at(1_000));
+        ring.lease(1);
+        ring.settle(1, at(1_000), Owner::at(7).unwrap(), 100);
         assert_eq!(ring.next_slot(2, 1_000), NextSlot::At(at(2_000)));
-        assert_eq!(ring.expire(at(2_000), 1_000), 1);
+        let mut dropped = Vec::new();
+        ring.expire(at(2_000), 1_000, |owner| dropped.push(owner));
+        assert_eq!(dropped, [Owner::at(7).unwrap()]);
         assert_eq!(ring.taken(), 1);
     }
 
@@ -221,10 +222,10 @@ mod tests {
         assert_eq!(ring.buffer_bytes(), 0);
         for n in 0..300 {
             ring.lease(1);
-            ring.settle(1, at(n), 300);
+            ring.settle(1, at(n), Owner::NOBODY, 300);
         }
         assert_eq!(ring.buffer_bytes(), 300 * 8, "grown to N, not to the next power of two");
-        ring.expire(at(10_000), 1_000);
+        ring.expire(at(10_000), 1_000, |_| ());
         assert_eq!(ring.buffer_bytes(), 0);
         assert!(size_of::<Ring>() <= 40, "{}", size_of::<Ring>());
     }
@@ -237,7 +238,7 @@ mod tests {
             let mut ring = Ring::default();
             let mut ends: Vec<u64> = (0..dice.roll(10)).map(|_| 8_500 + dice.roll(1_500)).collect();
             for end in &ends {
-                ring.insert(1, at(*end), slots);
+                ring.insert(1, at(*end), Owner::NOBODY, slots);
             }
             let leased = u32::try_from(dice.roll(3)).unwrap();
             ring.lease(leased);

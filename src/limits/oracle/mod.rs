@@ -10,7 +10,7 @@
 //! recipients counted; messages counted as recipients; only the first rule of a key asked; the egress not leased; route
 //! overrides not found; a general ring kept where routes became counted apart; the record not read at a reload, leases
 //! forgotten there, or counted twice; the reserve's share rounded down, its tenth rounded up, the asking account not
-//! counted among the active, its log not expired; the fiftieth for outguard's own mail not kept, or kept from that mail
+//! counted among the active, its owners not released, or those of a slot mixed up; the fiftieth for outguard's own mail not kept, or kept from that mail
 //! too; attempts left out that ended while the record was read, or before it showed them, or counted twice; a known time
 //! hiding leases under way; other boots placed by this boot's clock, or by their wall clock alone.
 
