@@ -70,7 +70,13 @@ fn signer(kinds: &[KeyKind]) -> (Signer, Fixed) {
         let (_, pem) = PrivateKey::generate(*kind).expect("the machine makes keys");
         let key = Secret::new(pem.as_bytes().to_vec());
         let selector = format!("s{n}");
-        settings.keys.push(DkimKeySettings { domain: "example.com".into(), selector, key, covers: Covers::Subdomains });
+        settings.keys.push(DkimKeySettings {
+            domain: "example.com".into(),
+            selector,
+            key,
+            covers: Covers::Subdomains,
+            accounts: Vec::new(),
+        });
     }
     let signer = Signer::new(&settings).expect("keys of ours");
     let mut zone = Fixed::default();

@@ -8,6 +8,7 @@ use super::author::Author;
 use super::dkim::{Checked, Outcome};
 use super::dmarc::View;
 use super::spf::Spf;
+use crate::account::Account;
 
 /// The organizational domain of an authenticated domain, for each of [`Facts::views`]. `None`: DNS does not say.
 pub type Organizational = Vec<Option<Box<str>>>;
@@ -126,10 +127,12 @@ pub enum Forwarded {
 }
 
 /// Whether we have a key for the From domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Own {
     /// We have, and signed with it or left a signature that stood.
     Key,
+    /// We have one of this domain, and it is not for the message's account.
+    NotForAccount(Box<str>, Account),
     /// We have none.
     #[default]
     NoKey,

@@ -83,7 +83,7 @@ pub async fn gather(dns: &dyn Lookup, settings: &AlignSettings, subject: &Subjec
     } else {
         Forwarded::No
     };
-    Facts { author: subject.author.clone(), views, signatures, routes, forwarded, chain, own: subject.own }
+    Facts { author: subject.author.clone(), views, signatures, routes, forwarded, chain, own: subject.own.clone() }
 }
 
 type Views = [Result<View, Box<str>>];

@@ -156,6 +156,8 @@ impl Default for AlignDnsSettings {
 pub struct SigningSettings {
     /// The keys; the domain of each is an own one.
     pub keys: Vec<DkimKeySettings>,
+    /// Which accounts a key signs for, besides those that its `accounts` name.
+    pub senders: Senders,
     /// What is done where a signature stands already.
     pub existing: ExistingSignature,
     /// Names of header fields that are signed where they stand, besides those that always are.
@@ -170,6 +172,7 @@ impl Default for SigningSettings {
     fn default() -> Self {
         Self {
             keys: Vec::new(),
+            senders: Senders::default(),
             existing: ExistingSignature::SignUnlessOurs,
             fields: Vec::new(),
             expiry: Some(Duration::from_hours(24 * 14)),
@@ -189,6 +192,21 @@ pub struct DkimKeySettings {
     pub key: Secret,
     /// Which From domains it signs for.
     pub covers: Covers,
+    /// Accounts that it signs for in any case: names as the log shows them, or `@example.com` for all of a domain.
+    pub accounts: Vec<String>,
+}
+
+/// Which accounts a key signs for, besides those that its `accounts` name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Senders {
+    /// All but those that are addresses of a domain that is neither the key's, nor above it, nor below it as the key
+    /// covers. Local users and programs, which have no domain, are signed for.
+    #[default]
+    Plausible,
+    /// Addresses of these domains alone, and proven ones: a login, or the word of a trusted MTA.
+    Proven,
+    /// Every account.
+    Any,
 }
 
 /// Which From domains a key signs for.

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use super::author::Author;
 use super::dkim::{Failure, Outcome};
 use super::dmarc::{Mode, Policy, View};
-use super::facts::{Demands, Exit, Facts, Forwarded, Passed, Route, Signed, Smarthost};
+use super::facts::{Demands, Exit, Facts, Forwarded, Own, Passed, Route, Signed, Smarthost};
 use super::settings::{Deed, Deeds};
 use super::spf::SpfResult;
+use crate::mail::Visible;
 use crate::reason::Reason;
 
 mod words;
@@ -96,6 +97,17 @@ impl Finding {
         let sentence = format!("{}, from {} alone: it leaves from there", self.sentence, names.join(" and "));
         Some(Reason { name: "align-egress".into(), points: 0, sentence: sentence.into() })
     }
+}
+
+/// The line that says why a domain's key was not used, where one was kept back.
+pub fn not_signed(own: &Own, author: &str) -> Option<Reason> {
+    let Own::NotForAccount(domain, account) = own else { return None };
+    let sentence = format!(
+        "not signed for {author}: the account {} is of another domain. {}",
+        Visible(account.as_str()),
+        words::not_signed(domain, account)
+    );
+    Some(Reason { name: "not-signed".into(), points: 0, sentence: sentence.into() })
 }
 
 /// What is found on one way.

@@ -9,7 +9,7 @@ use super::secrets::SecretSetting;
 use super::values::{Size, expected, words};
 use crate::align::settings::{
     AlignDnsSettings, AlignSettings, Covers, Deed, Deeds, DiscoverySettings, DkimKeySettings, DoctorSettings,
-    ExistingSignature, Judge, SigningSettings,
+    ExistingSignature, Judge, Senders, SigningSettings,
 };
 use crate::align::sign::PrivateKey;
 use crate::mail::Domain;
@@ -30,6 +30,12 @@ words!(ExistingSignature, "\"sign-unless-ours\", \"sign\" or \"leave\"", {
     "sign-unless-ours" => ExistingSignature::SignUnlessOurs,
     "sign" => ExistingSignature::Sign,
     "leave" => ExistingSignature::Leave,
+});
+
+words!(Senders, "\"plausible\", \"proven\" or \"any\"", {
+    "plausible" => Senders::Plausible,
+    "proven" => Senders::Proven,
+    "any" => Senders::Any,
 });
 
 words!(Covers, "\"subdomains\" or \"exactly\"", {
@@ -220,6 +226,15 @@ fn read_signing(root: &mut TableReader<'_>) -> SigningSettings {
     let keys: Vec<DkimKeySettings> =
         root.tables("dkim", doc).into_iter().filter_map(|table| read_key(table, &mut known)).collect();
     let mut table = root.table("signing", "How outgoing mail is signed.");
+    let senders = table.or(
+        key(
+            "senders",
+            "Which accounts a key signs for, besides its `accounts`: plausible is all but addresses of other domains (local \
+             users and scripts have none), proven is addresses of its domain that a login or a trusted MTA proves, any is \
+             whoever may relay.",
+        ),
+        default.senders,
+    );
     let existing = table.or(
         key(
             "existing",
@@ -253,6 +268,7 @@ fn read_signing(root: &mut TableReader<'_>) -> SigningSettings {
     }
     SigningSettings {
         keys,
+        senders,
         existing,
         fields,
         expiry: Some(expiry).filter(|time| !time.is_zero()),
@@ -271,6 +287,11 @@ fn read_key(mut table: TableReader<'_>, known: &mut Vec<(String, String)>) -> Op
     );
     let covers =
         table.or(key("covers", "Whether mail of domains below it is signed too, or of it alone."), Covers::default());
+    let accounts = table.or(
+        key("accounts", "Accounts that it signs for in any case, as the log shows them, or all of a domain.")
+            .example("[\"uid:www-data\", \"@example.org\"]"),
+        Vec::<String>::new(),
+    );
     let place: Place = table.key_place("key");
     let reading = table.reading();
     if let Some(pem) = &pem
@@ -286,5 +307,5 @@ fn read_key(mut table: TableReader<'_>, known: &mut Vec<(String, String)>) -> Op
     }
     known.push(name);
     let key = pem.map_or_else(|| Secret::new(Vec::new()), |pem| pem.secret);
-    Some(DkimKeySettings { domain, selector, key, covers })
+    Some(DkimKeySettings { domain, selector, key, covers, accounts })
 }

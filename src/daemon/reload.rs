@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Diagnostics};
 use crate::delivery::{Abandoned, Dns, Edges, ReplyTable, Router, Tls};
 use crate::event::Event;
+use crate::intake::machine_name;
 use crate::limits::{LimitSettings, RuleBook};
 
 /// A day, in milliseconds: how much longer than the longest window attempts are kept.
@@ -96,9 +97,11 @@ pub(super) fn judge(
     clock: &Arc<dyn Clock>,
     before: Option<&Live>,
 ) -> Result<Live, RunError> {
-    let own_name = &config.intake.own_name;
+    let mut own_names = vec![config.intake.own_name.clone(), machine_name()];
+    own_names.extend_from_slice(&config.account.own_names);
+    own_names.retain(|name| !name.is_empty());
     let before = before.map(Live::aligning);
-    let aligning = Aligning::new(&config.align, own_name, Arc::clone(clock), before).map_err(|error| {
+    let aligning = Aligning::new(&config.align, own_names, Arc::clone(clock), before).map_err(|error| {
         RunError::Delivery { what: "alignment", detail: error.to_string(), advice: "correct [align] and [[dkim]]" }
     })?;
     let settings = JudgeSettings { score: config.score.clone(), others: config.scorers.clone() };

@@ -93,6 +93,7 @@ fn own_name(settings: &IntakeSettings) -> String {
     if machine.is_empty() { "localhost".to_owned() } else { machine }
 }
 
-fn machine_name() -> String {
+/// The machine's name for itself; empty where it has none.
+pub fn machine_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

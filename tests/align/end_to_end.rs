@@ -139,7 +139,7 @@ async fn what_is_signed_is_what_leaves() {
 }
 
 #[test]
-fn mail_that_is_passed_on_is_not_signed_as_ours() {
+fn what_is_not_this_domains_word_is_not_signed() {
     let world = World::start("");
     let sealed =
         [b"ARC-Seal: i=1; a=rsa-sha256; d=list.example; s=x; cv=none; b=AAAA\r\n".to_vec(), message("ann@example.com")]
@@ -148,6 +148,8 @@ fn mail_that_is_passed_on_is_not_signed_as_ours() {
         ("ann@example.com", message("ann@example.com"), true, "its own"),
         ("SRS0=HHH=TT=there.example=eve@example.com", message("ceo@example.com"), false, "rewritten by a forwarder"),
         ("ann@example.com", sealed, false, "sealed by somebody before us"),
+        ("bounces@news.example.com", message("ann@example.com"), true, "an account below the key's domain"),
+        ("eve@other.example", message("ceo@example.com"), false, "another domain's account"),
     ];
     for (n, (from, content, signed, why)) in cases.into_iter().enumerate() {
         world.deliver(from, &content);

@@ -29,6 +29,7 @@ impl Keys {
                 selector: (*selector).into(),
                 key: Secret::new(pem.as_bytes().to_vec()),
                 covers: Covers::Subdomains,
+                accounts: Vec::new(),
             });
             pems.push(pem.to_string());
         }

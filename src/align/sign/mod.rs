@@ -1,12 +1,14 @@
 //! Our own DKIM signature (RFC 6376, RFC 8463), over the very bytes that will leave.
 //!
-//! A key signs for the From domains that it covers and for no other. Where a domain has an RSA and an Ed25519 key, both
+//! A key signs for the From domains that it covers and for no other, and for accounts that may speak for them
+//! ([`Speaker`]). Where a domain has an RSA and an Ed25519 key, both
 //! sign. Header fields are over-signed, so that a second From or Subject put on a copy breaks the signature. Keys are read
 //! with the configuration, and on reload; no key, part of a key or file's text appears in an error. Read [`Signer::sign`]
 //! first, then [`fields`] for what is signed.
 
 pub mod fields;
 pub mod key;
+mod speaks;
 
 use std::fmt::Write as _;
 
@@ -17,6 +19,7 @@ use super::settings::{Covers, DkimKeySettings, ExistingSignature, SigningSetting
 use crate::clock::WallMs;
 
 pub use key::{KeyError, KeyKind, PrivateKey};
+pub use speaks::{Permission, Speaker};
 
 /// The header's canonical form in our signatures, and the body's.
 const FORMS: (Form, Form) = (Form::Relaxed, Form::Relaxed);
@@ -38,6 +41,8 @@ pub struct SigningKey {
     /// `s=`.
     pub selector: Box<str>,
     covers: Covers,
+    /// Accounts that it signs for besides those that the settings allow.
+    accounts: Vec<String>,
     key: PrivateKey,
 }
 
@@ -103,6 +108,11 @@ impl Signer {
     /// As [`Signer::sign`], of a message whose header was found already.
     pub fn sign_leaving(&self, leaving: &Leaving<'_>, from_domain: &str, at: WallMs) -> Vec<u8> {
         self.sign_with(&self.keys_for(from_domain), leaving, at)
+    }
+
+    /// The same with those keys alone that serve the speaker.
+    pub fn sign_for(&self, speaker: Speaker<'_>, leaving: &Leaving<'_>, from_domain: &str, at: WallMs) -> Vec<u8> {
+        self.sign_with(&self.keys_serving(from_domain, speaker), leaving, at)
     }
 
     /// Signs with every key, whatever From says: another's signature.
@@ -188,7 +198,13 @@ impl SigningKey {
     /// A key with what `[[dkim]]` says of it.
     pub fn new(settings: &DkimKeySettings, key: PrivateKey) -> Self {
         let lower = |text: &str| text.to_ascii_lowercase().into_boxed_str();
-        Self { domain: lower(&settings.domain), selector: lower(&settings.selector), covers: settings.covers, key }
+        Self {
+            domain: lower(&settings.domain),
+            selector: lower(&settings.selector),
+            covers: settings.covers,
+            accounts: settings.accounts.clone(),
+            key,
+        }
     }
 
     /// Where the public key must stand.

@@ -15,6 +15,7 @@ pub(crate) fn settings_of(domain: &str, selector: &str) -> DkimKeySettings {
         selector: selector.into(),
         key: crate::secret::Secret::new(Vec::new()),
         covers: Covers::Subdomains,
+        accounts: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use super::super::dmarc::Policy;
 use super::super::facts::{Exit, Facts, Forwarded, Own, Passed, Signed, Smarthost};
 use super::super::spf::SpfResult;
 use super::Alignment;
+use crate::account::Account;
 use crate::mail::Visible;
 
 pub(super) fn login_domain(smarthost: &Smarthost, author: &Author) -> String {
@@ -188,8 +189,17 @@ fn of_signature(signed: &Signed, author: &str) -> Option<String> {
     }
 }
 
+/// What lets an account have a signature.
+pub(super) fn not_signed(domain: &str, account: &Account) -> String {
+    format!(
+        "Write \"{}\" into `accounts` of the [[dkim]] of {domain} if it may speak for that domain",
+        Visible(account.as_str())
+    )
+}
+
 fn dkim(facts: &Facts, author: &str) -> String {
-    match facts.own {
+    match &facts.own {
+        Own::NotForAccount(domain, account) => not_signed(domain, account),
         Own::Key => format!("Check the DKIM key of {author} (`outguard dkim record {author}`)"),
         Own::NoKey => format!("Sign with DKIM for {author} (`outguard dkim keygen {author}`)"),
     }

@@ -10,8 +10,8 @@ use crate::align::dns::{Cached, Hickory, Lookup};
 use crate::align::facts::{Demands, Facts, Forwarded, Own, Smarthost};
 use crate::align::gather::{Leg, Source, Subject, gather, is_rewritten};
 use crate::align::settings::{AlignSettings, Deed, Judge};
-use crate::align::sign::{KeyFault, Signer};
-use crate::align::verdict::{Finding, judge};
+use crate::align::sign::{KeyFault, Permission, Signer, Speaker};
+use crate::align::verdict::{Finding, judge, not_signed};
 use crate::clock::Clock;
 use crate::delivery::route::{Plan, Target};
 use crate::delivery::{Egress, Router};
@@ -26,8 +26,8 @@ pub(in crate::daemon) struct Aligning {
     settings: AlignSettings,
     signer: Signer,
     dns: Arc<dyn Lookup>,
-    /// Who seals.
-    own_name: String,
+    /// Who seals; and all names of this machine and its MTAs, that one first.
+    own_names: Vec<String>,
     /// What the world sees of an egress that has no address written, where the system's choice is a public one.
     system_address: Option<IpAddr>,
 }
@@ -50,14 +50,16 @@ pub(super) struct Aligned {
     pub finding: Option<Finding>,
     /// Signatures and seals, whole fields.
     pub fields: String,
+    /// Why there is no signature of a domain that has a key.
+    pub not_signed: Option<Reason>,
     /// Where the recipients' mail goes, where not all egresses may carry it.
     pub destinations: Option<Vec<Destination>>,
 }
 
 impl Aligned {
-    /// The line of evidence.
-    pub(super) fn reason(&self) -> Option<Reason> {
-        self.finding.as_ref()?.reason()
+    /// The lines of evidence.
+    pub(super) fn reasons(&self) -> impl Iterator<Item = Reason> + '_ {
+        self.finding.as_ref().and_then(Finding::reason).into_iter().chain(self.not_signed.clone())
     }
 
     /// What its line is called; empty where it was not judged.
@@ -76,10 +78,10 @@ impl Aligned {
 }
 
 impl Aligning {
-    /// For a configuration. The answers that `before` knows stay known, where the resolver is the same.
+    /// For a configuration. `own_names` are the names of this machine and its MTAs, outguard's first. The answers that `before` knows stay known, where the resolver is the same.
     pub(in crate::daemon) fn new(
         settings: &AlignSettings,
-        own_name: &str,
+        own_names: Vec<String>,
         clock: Arc<dyn Clock>,
         before: Option<&Self>,
     ) -> Result<Self, AligningError> {
@@ -89,7 +91,7 @@ impl Aligning {
             Some(_) | None => Arc::new(Cached::new(Hickory::new(&settings.dns)?, &settings.dns, clock)),
         };
         let system_address = system_address();
-        Ok(Self { settings: settings.clone(), signer, dns, own_name: own_name.to_owned(), system_address })
+        Ok(Self { settings: settings.clone(), signer, dns, own_names, system_address })
     }
 
     /// Whether there is anything to do.
@@ -107,19 +109,23 @@ impl Aligning {
             };
         };
         let from = author.domain().unwrap_or_default();
-        let is_ours = is_ours_to_sign(asked, message);
-        let signature = if is_ours { self.signer.sign_leaving(&unsigned, from, asked.at.wall) } else { Vec::new() };
+        let (signature, own) = self.signed(asked, message, &unsigned, from);
+        let not_signed = not_signed(&own, from);
         let mut fields = String::from_utf8_lossy(&signature).into_owned();
         if self.settings.judge == Judge::Nothing {
-            return Aligned { fields, ..Aligned::default() };
+            return Aligned { fields, not_signed, ..Aligned::default() };
         }
         let pieces = [&*signature, &*asked.bytes];
         // The same body under one field more.
         let Some(leaving) = leaving(&pieces, asked).await else {
-            return Aligned { finding: self.unsure("its header is too long"), fields, ..Aligned::default() };
+            return Aligned {
+                finding: self.unsure("its header is too long"),
+                fields,
+                not_signed,
+                ..Aligned::default()
+            };
         };
         let ways = Ways::of(asked, router);
-        let own = if self.signer.covers(from) { Own::Key } else { Own::NoKey };
         let subject = Subject {
             leaving: &leaving,
             author,
@@ -130,12 +136,25 @@ impl Aligning {
         };
         let gathering = gather(self.dns.as_ref(), &self.settings, &subject);
         let Ok(facts) = tokio::time::timeout(self.settings.time_limit, gathering).await else {
-            return Aligned { finding: self.unsure("DNS takes too long"), fields, ..Aligned::default() };
+            return Aligned { finding: self.unsure("DNS takes too long"), fields, not_signed, ..Aligned::default() };
         };
         let finding = judge(&facts, &self.settings.deeds);
         fields.insert_str(0, &self.sealed(&facts, &leaving, asked));
         let destinations = ways.restricted(asked.destinations, &finding);
-        Aligned { finding: Some(finding), fields, destinations }
+        Aligned { finding: Some(finding), fields, not_signed, destinations }
+    }
+
+    /// Our signature, and whether there is a key for it.
+    fn signed(&self, asked: &Asked<'_>, message: &Message, unsigned: &Leaving<'_>, from: &str) -> (Vec<u8>, Own) {
+        let speaker = Speaker { account: asked.account, source: asked.source, own_names: &self.own_names };
+        match self.signer.permits(from, speaker) {
+            Permission::NoKey => (Vec::new(), Own::NoKey),
+            Permission::Refused(domain) => (Vec::new(), Own::NotForAccount(domain, asked.account.clone())),
+            Permission::Granted if is_ours_to_sign(asked, message) => {
+                (self.signer.sign_for(speaker, unsigned, from, asked.at.wall), Own::Key)
+            }
+            Permission::Granted => (Vec::new(), Own::Key),
+        }
     }
 
     fn unsure(&self, why: &str) -> Option<Finding> {
@@ -149,7 +168,8 @@ impl Aligning {
             return String::new();
         };
         let checked: Vec<_> = facts.signatures.iter().map(|signed| signed.checked.clone()).collect();
-        let found = Found { by: &self.own_name, chain: &facts.chain, signatures: &checked };
+        let found =
+            Found { by: self.own_names.first().map_or("", String::as_str), chain: &facts.chain, signatures: &checked };
         String::from_utf8_lossy(&seal(key, leaving, found, asked.at.wall)).into_owned()
     }
 

@@ -108,7 +108,7 @@ impl Judging {
         let assessment = memory.behaviour.assess(&submission);
         let mut reasons = live.scorer.joined(&submission, content.reasons, &assessment, &memory.allow, thresholds);
         // Behind what habits and allow rules change: receivers know neither.
-        reasons.extend(aligned.reason());
+        reasons.extend(aligned.reasons());
         let mut verdict = Verdict::from_reasons(reasons, thresholds, sender, at_least);
         let decided = if aligned.at_least() == Decision::Send { SCORER_FAILED } else { aligned.name() };
         first_what_decided(&mut verdict, decided, at_least, thresholds.hold.points());
@@ -143,7 +143,7 @@ impl Judging {
 fn unscored((asked, mark): (&Asked<'_>, Mark), aligned: Aligned) -> Judged {
     let sender = if asked.source == AccountSource::Login { Sender::Here } else { Sender::Elsewhere };
     let off = Thresholds { hold: Threshold::Off, reject: Threshold::Off };
-    let reasons = aligned.reason().into_iter().collect();
+    let reasons = aligned.reasons().collect();
     let verdict = Verdict::from_reasons(reasons, off, sender, aligned.at_least());
     if verdict.decision == Decision::Reject {
         return refused(&aligned);
