@@ -256,6 +256,22 @@ pub enum Event {
         /// Whether all of its mail is held from now on.
         gate_closed: bool,
     },
+    /// Once a day while anything is held: how much, and since when.
+    #[serde(rename = "queue.held")]
+    HeldReminder {
+        /// Deliveries held by their verdict or by a next hop's word.
+        held: u64,
+        /// The queue id of the oldest of them.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        oldest: Option<String>,
+        /// When that one came, Unix milliseconds.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        since: Option<WallMs>,
+        /// Deliveries behind the gates of accounts, or before all mail.
+        behind_gates: u64,
+        /// The closed gates, the oldest first.
+        gates: Vec<String>,
+    },
     /// The daemon started.
     #[serde(rename = "daemon.started")]
     Started {
@@ -302,6 +318,7 @@ impl Event {
             Self::NextHopTrouble { .. } => "next-hop.trouble",
             Self::AccountMerged { .. } => "account.merged",
             Self::AccountSuspect { .. } => "account.suspect",
+            Self::HeldReminder { .. } => "queue.held",
             Self::Started { .. } => "daemon.started",
             Self::Reloaded { .. } => "daemon.reloaded",
             Self::Stopped { .. } => "daemon.stopped",
@@ -328,6 +345,7 @@ impl Event {
             | Self::NextHopTrouble { .. }
             | Self::AccountMerged { .. }
             | Self::AccountSuspect { .. }
+            | Self::HeldReminder { .. }
             | Self::Started { .. }
             | Self::Reloaded { .. }
             | Self::Stopped { .. } => None,

@@ -334,6 +334,15 @@ fn read_dsn(root: &mut TableReader<'_>, routes: &[Named]) -> DsnSettings {
         key("operator", "Who gets what no sender can get: bounces of bounces. Absent: an event only.")
             .example("\"postmaster@example.com\""),
     );
+    let own_domains = table.or(
+        key(
+            "own_domains",
+            "Domains whose mail is yours (*.example.org: all below it). Of held mail that nobody released until age_max \
+             only senders of these are told, with the header alone; else the operator.",
+        )
+        .example("[\"example.com\"]"),
+        default.own_domains,
+    );
     let full = table.or(
         key(
             "full_size",
@@ -344,7 +353,7 @@ fn read_dsn(root: &mut TableReader<'_>, routes: &[Named]) -> DsnSettings {
     if let Some(name) = &route {
         known(table.reading(), &Named { name: name.clone(), place: table.place("route") }, routes, "route");
     }
-    DsnSettings { route, account: Account::named(&account), from, operator, full_bytes_max: full.0 }
+    DsnSettings { route, account: Account::named(&account), from, operator, own_domains, full_bytes_max: full.0 }
 }
 
 fn read_dns(root: &mut TableReader<'_>) -> DnsSettings {

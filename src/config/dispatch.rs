@@ -129,7 +129,11 @@ fn read_retry(root: &mut TableReader<'_>) -> RetrySettings {
         ),
         age_ms_max: time(
             &mut table,
-            key("age_max", "The age past which waiting mail bounces, whatever it waits for."),
+            key(
+                "age_max",
+                "The age past which mail bounces, whatever it waits for, and held mail ends too. Nothing ends while the \
+                 wall clock is not synchronised.",
+            ),
             default.age_ms_max,
         ),
         delay_notice_ms: time(

@@ -195,7 +195,8 @@ fn level_of(event: &Event) -> Level {
         | Event::GateClosed { .. }
         | Event::NextHopTrouble { .. }
         | Event::AccountMerged { .. }
-        | Event::AccountSuspect { .. } => Level::WARN,
+        | Event::AccountSuspect { .. }
+        | Event::HeldReminder { .. } => Level::WARN,
         Event::Accepted { .. }
         | Event::Held { .. }
         | Event::Rejected { .. }

@@ -30,6 +30,7 @@ use self::engine::StartError;
 use self::judge::Judging;
 pub use self::judge::aligning::seen_address;
 use self::privileges::{PrivilegeError, RunsAs};
+pub use self::reload::engine_settings;
 use self::signals::{Ending, HangupKept};
 use crate::api::{Api, ControlSocket, SocketError};
 use crate::clock::{Clock, SystemClock, WallMs};

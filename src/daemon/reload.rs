@@ -30,7 +30,10 @@ pub(super) enum Reloaded {
 }
 
 /// Rules, routes and retries of a configuration.
-pub(super) fn engine_settings(config: &Config) -> Result<EngineSettings, RunError> {
+///
+/// # Errors
+/// Limits or routes contradict themselves.
+pub fn engine_settings(config: &Config) -> Result<EngineSettings, RunError> {
     let own_account = Some(config.delivery.dsn.account.as_str().into());
     let limits = LimitSettings { own_account, ..config.limits.clone() };
     let rules = RuleBook::new(&limits).map_err(|error| RunError::Delivery {

@@ -31,6 +31,9 @@ const WORDS_BYTES_MAX: usize = 500;
 pub enum ReportKind {
     /// It failed for good.
     Failed,
+    /// It was held until it was as old as mail may become. Only who is surely ours is told: the sender of a domain in
+    /// [`DsnSettings::own_domains`], or else the operator, and of the header alone.
+    Unreleased,
     /// It waits, and is tried until then.
     Delayed {
         /// When it would be given up.
@@ -90,7 +93,7 @@ impl ReportKind {
     /// The action field, and the word in events.
     pub const fn action(self) -> &'static str {
         match self {
-            Self::Failed => "failed",
+            Self::Failed | Self::Unreleased => "failed",
             Self::Delayed { .. } => "delayed",
             Self::Relayed => "relayed",
         }
@@ -99,7 +102,7 @@ impl ReportKind {
     /// Whether this recipient's sender wants such a report (RFC 3461 4.1).
     pub fn is_wanted(self, recipient: &Recipient) -> bool {
         match self {
-            Self::Failed => recipient.wants_failure(),
+            Self::Failed | Self::Unreleased => recipient.wants_failure(),
             Self::Delayed { .. } => recipient.wants_delay(),
             Self::Relayed => recipient.wants_success(),
         }
@@ -107,7 +110,7 @@ impl ReportKind {
 
     const fn subject(self) -> &'static str {
         match self {
-            Self::Failed => "Undelivered mail returned to sender",
+            Self::Failed | Self::Unreleased => "Undelivered mail returned to sender",
             Self::Delayed { .. } => "Delayed mail (still being tried)",
             Self::Relayed => "Mail was relayed",
         }
@@ -116,6 +119,10 @@ impl ReportKind {
     const fn explanation(self) -> &'static str {
         match self {
             Self::Failed => "Your message could not be delivered to the recipients below. It is not tried again.",
+            Self::Unreleased => {
+                "The message was held for review by this relay and nobody released it. It was not delivered to the \
+                 recipients below, and is not kept any longer."
+            }
             Self::Delayed { .. } => {
                 "Your message has not been delivered to the recipients below yet. It is still being tried: you need not \
                  send it again."
@@ -142,13 +149,18 @@ pub fn report(
     }
     let (of, account) = (message.id.to_string(), message.account.clone());
     let (to, event) = match (&message.reverse_path, kind) {
-        (ReversePath::Address(sender), _) => {
+        (ReversePath::Address(sender), _) if kind != ReportKind::Unreleased || basis.settings.is_own(sender) => {
             let (id, action, to) = (basis.id.to_string(), kind.action().to_owned(), sender.to_string());
             (sender, Event::DsnQueued { id, of, account, action, to })
         }
         (ReversePath::Null, ReportKind::Delayed { .. } | ReportKind::Relayed) => return Report::NotWanted,
-        (ReversePath::Null, ReportKind::Failed) => {
-            let reason = format!("its reverse-path is null: {}", wanted[0].words);
+        (reverse_path, _) => {
+            let reason = match reverse_path {
+                ReversePath::Null => format!("its reverse-path is null: {}", wanted[0].words),
+                ReversePath::Address(_) => {
+                    format!("it was held, and its sender is of no own domain: {}", wanted[0].words)
+                }
+            };
             let event = Event::DsnToOperator { of, account, reason };
             // What the operator cannot be sent must not be sent to the operator again.
             let is_copy = |operator: &Address| wanted.iter().any(|one| one.recipient.address == *operator);

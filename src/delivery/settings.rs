@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::credentials::Credentials;
+use super::route::domain_matches;
 use crate::account::Account;
 use crate::mail::Address;
 
@@ -190,6 +191,9 @@ pub struct DsnSettings {
     pub from: Option<Address>,
     /// Who gets what no sender can get: bounces of bounces. `None` leaves an event only.
     pub operator: Option<Address>,
+    /// Domains whose mail is ours, as in [`RouteMatch`]: held mail that ends unreleased is told to its sender there alone,
+    /// else to the operator, for the sender of held mail may be anybody.
+    pub own_domains: Vec<String>,
     /// The largest message that goes back whole, in bytes, where RET=FULL asks for it; over it, the header alone. At most
     /// [`DsnSettings::FULL_BYTES_MAX`].
     pub full_bytes_max: u64,
@@ -198,6 +202,12 @@ pub struct DsnSettings {
 impl DsnSettings {
     /// The highest useful [`DsnSettings::full_bytes_max`]: a report is kept in the store's own table.
     pub const FULL_BYTES_MAX: u64 = 50 * 1024;
+
+    /// Whether that sender is surely ours.
+    pub fn is_own(&self, sender: &Address) -> bool {
+        let domain = sender.domain().to_string();
+        self.own_domains.iter().any(|own| domain_matches(own, &domain))
+    }
 }
 
 impl Default for DsnSettings {
@@ -207,6 +217,7 @@ impl Default for DsnSettings {
             account: Account::named("mailer-daemon"),
             from: None,
             operator: None,
+            own_domains: Vec::new(),
             full_bytes_max: Self::FULL_BYTES_MAX,
         }
     }

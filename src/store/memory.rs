@@ -22,11 +22,13 @@ pub enum MemoryKind {
     Sketch,
     /// What is let through by an operator's rule.
     Allow,
+    /// When people were last reminded of something.
+    Reminder,
 }
 
 impl MemoryKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Habit, Self::Sighting, Self::Taught, Self::Sketch, Self::Allow];
+    pub const ALL: [Self; 6] = [Self::Habit, Self::Sighting, Self::Taught, Self::Sketch, Self::Allow, Self::Reminder];
 
     /// The stored word.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +38,7 @@ impl MemoryKind {
             Self::Taught => "taught",
             Self::Sketch => "sketch",
             Self::Allow => "allow",
+            Self::Reminder => "reminder",
         }
     }
 }

@@ -178,18 +178,29 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) fn start(plan: &Plan, folder: &Path, clock: &Arc<TestClock>) -> Self {
+        Self::start_with(plan.settings(), folder, clock)
+    }
+
+    /// The same from the text of a configuration file.
+    pub(crate) fn start_from_file(text: &str, folder: &Path, clock: &Arc<TestClock>) -> Self {
+        let file = folder.with_extension("toml");
+        std::fs::write(&file, text).unwrap();
+        let loaded = outguard::config::Config::load(&file).unwrap_or_else(|faults| panic!("{faults}"));
+        Self::start_with(outguard::daemon::engine_settings(&loaded.config).unwrap(), folder, clock)
+    }
+
+    fn start_with(settings: EngineSettings, folder: &Path, clock: &Arc<TestClock>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let settings = StoreSettings {
+        let place = StoreSettings {
             path: folder.to_path_buf(),
             free_min: FreeMin::Bytes(0),
             ballast_bytes: 0,
             ..StoreSettings::default()
         };
         let any_clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
-        let (store, _) = SqliteStore::open(&settings, Arc::clone(&any_clock)).unwrap();
+        let (store, _) = SqliteStore::open(&place, Arc::clone(&any_clock)).unwrap();
         let panics = Arc::new(AtomicU32::new(0));
         let (abandoned, receiver) = tokio::sync::mpsc::unbounded_channel();
-        let settings = plan.settings();
         let edges = edges(&settings.delivery, &panics, &abandoned);
         let any_store: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let started = Engine::start(settings, any_store, any_clock, edges, receiver);

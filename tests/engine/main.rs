@@ -7,6 +7,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod aged;
 mod bed;
 mod broken;
 mod ends;

@@ -55,7 +55,7 @@ impl Engine {
 
 impl Core {
     /// The reason of one delivery and its expected time; `None` if it neither waits nor is held or under way.
-    fn why(&self, row: &MessageRow, delivery: &DeliveryRow, now: Now) -> Option<(Why, Option<WallMs>)> {
+    pub(super) fn why(&self, row: &MessageRow, delivery: &DeliveryRow, now: Now) -> Option<(Why, Option<WallMs>)> {
         match delivery.state {
             DeliveryState::Delivered | DeliveryState::Bounced | DeliveryState::Removed => return None,
             DeliveryState::UnderWay => return Some((Why::UnderWay, None)),

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use super::Engine;
-use crate::clock::{BootMs, Now, WallMs};
+use super::aged::Looks;
+use crate::clock::{Now, WallMs};
 use crate::dispatch::{Line, More, NextTry};
-use crate::store::{DeliveryState, DueDelivery, Filter, Index, Page};
+use crate::store::DueDelivery;
 
 /// How long is waited after a read of the store that failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -17,10 +18,6 @@ const DUE_POLL_MAX: Duration = Duration::from_secs(10);
 const STEP_MS: u64 = 500;
 /// By how much mail may be early, in milliseconds: a clock that is stepped by less makes nothing wait for ever.
 pub(super) const SLACK_MS: u64 = 1_000;
-/// How often it is looked for mail that is as old as mail may become, in milliseconds.
-const AGED_LOOK_MS: u64 = 3_600_000;
-/// How much of the oldest mail is read at once.
-const AGED_PAGE: usize = 100;
 /// Deliveries that became due, read at once.
 const DUE_PAGE: usize = 500;
 
@@ -99,7 +96,7 @@ impl Engine {
     pub(super) async fn due_loop(&self, started: Now) {
         let mut seen = started.wall;
         let mut last = started;
-        let mut aged_look: Option<BootMs> = None;
+        let mut looks = Looks::default();
         loop {
             let now = self.clock.now();
             if stepped_back(last, now) {
@@ -107,10 +104,7 @@ impl Engine {
                 seen = now.wall;
             }
             last = now;
-            if aged_look.is_none_or(|look| now.boot.0.saturating_sub(look.0) >= AGED_LOOK_MS) {
-                aged_look = Some(now.boot);
-                self.end_aged(now).await;
-            }
+            self.look_at_the_old(&mut looks, now).await;
             if let Some(from) = self.core().take_due_from() {
                 seen = seen.min(WallMs(from.0.saturating_sub(1)));
             }
@@ -126,36 +120,6 @@ impl Engine {
                 () = tokio::time::sleep(wait.min(DUE_POLL_MAX)) => {}
                 () = self.signals.deferred.notified() => {}
                 () = self.stopped.cancelled() => return,
-            }
-        }
-    }
-
-    /// Ends what is as old as mail may become and waits, whatever it waits for: the rest meets its end when it is due again.
-    /// A clock that nobody calls right ends nothing.
-    async fn end_aged(&self, now: Now) {
-        let age_ms_max = self.core().settings.retry.age_ms_max;
-        if !self.clock.synchronised() {
-            return;
-        }
-        let filter = Filter { state: Some(DeliveryState::Waiting), ..Filter::default() };
-        let mut after = None;
-        loop {
-            let oldest = match self.store.list(filter.clone(), Page { after, limit: AGED_PAGE }).await {
-                Ok(oldest) => oldest,
-                Err(error) => {
-                    tracing::error!(%error, advice = error.advice(), "the oldest mail cannot be read; tried again in an hour");
-                    return;
-                }
-            };
-            let Some((last, _)) = oldest.last() else { return };
-            after = Some(last.id);
-            for (row, deliveries) in &oldest {
-                // Ids are given in the order of acceptance.
-                if now.wall.0.saturating_sub(row.received.0) < age_ms_max || self.draining.is_cancelled() {
-                    return;
-                }
-                let waiting: Vec<Index> = deliveries.iter().map(|delivery| delivery.index).collect();
-                self.end_too_old(row.id, &waiting, NextTry::TooOld, now).await;
             }
         }
     }
@@ -202,7 +166,7 @@ impl Engine {
 
     async fn due_again(&self, due: &DueDelivery, now: Now) {
         let life = crate::dispatch::Life {
-            age_ms: now.wall.0.saturating_sub(due.received.0),
+            age_ms: self.age_ms(due.received, now),
             spent_ms: due.spent_ms,
             failed_attempts: 1,
             delay: crate::dispatch::DelayNotice::Untold,
@@ -245,6 +209,7 @@ fn stepped_back(last: Now, now: Now) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::BootMs;
 
     #[test]
     fn a_step_back_is_seen_however_little_of_it_is_left_at_the_next_look() {

@@ -7,6 +7,7 @@
 //! Read `core.rs` for what is decided under the lock, `connection.rs` for the life of a connection, `settle.rs` for the end
 //! of an attempt, `feed.rs` for how waiting mail comes in, `intake.rs` for what sessions ask, `loops.rs` for what runs all the time.
 
+mod aged;
 mod cache;
 mod connection;
 mod core;

@@ -19,9 +19,14 @@ use crate::store::{
 pub(super) enum Why {
     /// Its time is over.
     TooOld,
+    /// Nobody released it for as long as mail may be kept.
+    Unreleased,
     /// The domain takes no mail: the status that says so.
     Refused(&'static str),
 }
+
+/// The status of mail that was held to its end: not authorised (RFC 3463 3.8).
+const HELD_STATUS: &str = "5.7.1";
 
 impl Engine {
     /// Ends what was free to leave for as long as it may be.
@@ -33,7 +38,8 @@ impl Engine {
         self.bounce_unattempted(id, deliveries, Why::TooOld, words, now).await;
     }
 
-    /// Ends waiting deliveries without an attempt, and reports it; `false` if it could not be stored.
+    /// Ends waiting deliveries, or held ones that nobody released, without an attempt, and reports it; `false` if it could
+    /// not be stored.
     pub(super) async fn bounce_unattempted(
         &self,
         id: QueueId,
@@ -50,23 +56,31 @@ impl Engine {
                 return false;
             }
         };
-        let waits =
-            |delivery: &&DeliveryRow| indices.contains(&delivery.index) && delivery.state == DeliveryState::Waiting;
-        let ending: Vec<DeliveryRow> = loaded.deliveries.iter().filter(waits).cloned().collect();
+        let (state, action) = match why {
+            Why::TooOld | Why::Refused(_) => (DeliveryState::Waiting, Action::Failed),
+            Why::Unreleased => (DeliveryState::Held, Action::Unreleased),
+        };
+        let ends = |delivery: &&DeliveryRow| indices.contains(&delivery.index) && delivery.state == state;
+        let ending: Vec<DeliveryRow> = loaded.deliveries.iter().filter(ends).cloned().collect();
         if ending.is_empty() {
             return true;
         }
         let end_of = |delivery: DeliveryRow| {
-            let words = match &delivery.last_reply {
-                Some(last) => format!("{words}; the last attempt: {last}"),
-                None => words.to_owned(),
-            };
+            let mut words = words.to_owned();
+            let waited_for = self.core().waited_for(&loaded.row, &delivery, now);
+            words.extend(waited_for.iter().filter(|_| why == Why::TooOld).flat_map(|what| [": ", what]));
+            match (&delivery.last_reply, why) {
+                (Some(reason), Why::Unreleased) => words.extend(["; it was held for: ", reason]),
+                (Some(last), _) => words.extend(["; the last attempt: ", last]),
+                (None, _) => {}
+            }
             let end = RecipientEnd {
                 index: delivery.index,
                 fate: Fate::Bounced,
                 words,
                 status: match why {
                     Why::Refused(status) => status.to_owned(),
+                    Why::Unreleased => HELD_STATUS.to_owned(),
                     Why::TooOld => RecipientEnd::status_of_late(delivery.last_reply.as_deref()),
                 },
                 diagnostic: delivery.last_reply.as_deref().and_then(RecipientEnd::reply_in).map(str::to_owned),
@@ -74,7 +88,7 @@ impl Engine {
             (delivery, end)
         };
         let recipients = ending.into_iter().map(end_of).collect();
-        let report = Report { action: Action::Failed, remote_mta: None, recipients };
+        let report = Report { action, remote_mta: None, recipients };
         let made = self.report(&loaded.row, &loaded.content, &report, now);
         let (reports, events) = match made {
             Ok(acceptance) => (vec![acceptance], Vec::new()),
@@ -176,13 +190,16 @@ impl Engine {
         let delivery = self.delivery();
         let kind = match report.action {
             Action::Failed => ReportKind::Failed,
+            Action::Unreleased => ReportKind::Unreleased,
             Action::Relayed => ReportKind::Relayed,
             Action::Delayed => ReportKind::Delayed { until: self.given_up_at(report, now) },
         };
         if !report.recipients.iter().any(|(delivery, _)| kind.is_wanted(&delivery.recipient)) {
             return Err(Vec::new());
         }
-        let original = match Original::read(content, row.ret, &delivery.dsn) {
+        // Of held mail nobody gets more than the header.
+        let ret = row.ret.filter(|_| report.action != Action::Unreleased);
+        let original = match Original::read(content, ret, &delivery.dsn) {
             Ok(original) => original,
             Err(error) => {
                 tracing::warn!(id = %row.id, %error, "a report goes without the message it is about");

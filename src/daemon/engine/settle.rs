@@ -57,6 +57,8 @@ pub(super) struct Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     Failed,
+    /// It was held to its end.
+    Unreleased,
     Delayed,
     Relayed,
 }
@@ -257,7 +259,7 @@ impl Engine {
             Fate::Again => return None,
             Fate::Deferred => {
                 let life = Life {
-                    age_ms: now.wall.0.saturating_sub(row.received.0),
+                    age_ms: self.age_ms(row.received, now),
                     spent_ms: delivery.spent_ms,
                     failed_attempts: delivery.attempts.saturating_add(1),
                     delay: if delivery.delay_reported { DelayNotice::Told } else { DelayNotice::Untold },

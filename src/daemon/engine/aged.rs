@@ -1,0 +1,179 @@
+//! The end of what is as old as mail may become, and the word a day about what is held until then.
+//!
+//! Time that mail is held, behind a gate or waiting for slots does not count towards its expiry; this bound does, whatever
+//! it waits for and whoever holds it, so that nothing stays for ever. It never lets anything go.
+
+use bytes::Bytes;
+
+use super::Engine;
+use super::core::Core;
+use super::reports::Why as Ending;
+use crate::clock::{BootMs, Now, WallMs};
+use crate::dispatch::Why;
+use crate::event::Event;
+use crate::store::{
+    DeliveryRow, DeliveryState, Filter, Gate, GateKind, Index, Memory, MemoryKind, MessageRow, Page, StoreError,
+};
+
+/// How often it is looked for mail that is as old as mail may become, in milliseconds.
+const LOOK_MS: u64 = 3_600_000;
+/// How much of the oldest mail is read at once.
+const PAGE: usize = 100;
+/// How often people are reminded of what is held, in milliseconds.
+const REMIND_MS: u64 = 24 * 3_600_000;
+/// How many gates a reminder names.
+const GATES_MAX: usize = 20;
+/// What the last reminder is remembered under.
+const REMINDED: &[u8] = b"held";
+
+/// What is known from the looks before.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    last: Option<BootMs>,
+    reminded: Option<WallMs>,
+}
+
+impl Engine {
+    /// Once an hour: ends what is too old, and once a day tells what is held.
+    pub(super) async fn look_at_the_old(&self, looks: &mut Looks, now: Now) {
+        if looks.last.is_some_and(|last| now.boot.0.saturating_sub(last.0) < LOOK_MS) {
+            return;
+        }
+        looks.last = Some(now.boot);
+        // A clock that nobody calls right ends nothing.
+        if self.clock.synchronised() {
+            self.end_aged(DeliveryState::Waiting, Ending::TooOld, now).await;
+            self.end_aged(DeliveryState::Held, Ending::Unreleased, now).await;
+        }
+        self.remind(looks, now).await;
+    }
+
+    /// Ends what is in that state and as old as mail may become. Deliveries under way meet their end when they come back.
+    async fn end_aged(&self, state: DeliveryState, ending: Ending, now: Now) {
+        let age_ms_max = self.core().settings.retry.age_ms_max;
+        let filter = Filter { state: Some(state), ..Filter::default() };
+        let mut after = None;
+        loop {
+            let oldest = match self.store.list(filter.clone(), Page { after, limit: PAGE }).await {
+                Ok(oldest) => oldest,
+                Err(error) => {
+                    tracing::error!(%error, advice = error.advice(), "the oldest mail cannot be read; tried again in an hour");
+                    return;
+                }
+            };
+            let Some((last, _)) = oldest.last() else { return };
+            after = Some(last.id);
+            for (row, deliveries) in &oldest {
+                // Ids are given in the order of acceptance.
+                if now.wall.0.saturating_sub(row.received.0) < age_ms_max || self.draining.is_cancelled() {
+                    return;
+                }
+                let all: Vec<Index> = deliveries.iter().map(|delivery| delivery.index).collect();
+                self.bounce_unattempted(row.id, &all, ending, words(ending), now).await;
+            }
+        }
+    }
+
+    /// One event a day while anything is held, whoever holds it.
+    async fn remind(&self, looks: &mut Looks, now: Now) {
+        let reminded = match looks.reminded {
+            Some(at) => Some(at),
+            None => match self.store.memory(MemoryKind::Reminder, Bytes::from_static(REMINDED)).await {
+                Ok(value) => value.and_then(|value| Some(WallMs(std::str::from_utf8(&value).ok()?.parse().ok()?))),
+                Err(error) => {
+                    tracing::warn!(%error, advice = error.advice(), "what is held is not told now");
+                    return;
+                }
+            },
+        };
+        if reminded.is_some_and(|at| now.wall.0.abs_diff(at.0) < REMIND_MS) {
+            return;
+        }
+        let Some(event) = self.held_now().await else { return };
+        self.note(event).await;
+        looks.reminded = Some(now.wall);
+        let remembered = Memory::keep(MemoryKind::Reminder, REMINDED, now.wall.0.to_string());
+        if let Ok(remembered) = remembered
+            && let Err(error) = self.store.remember(vec![remembered], now).await
+        {
+            tracing::warn!(%error, advice = error.advice(), "after a restart it is told again what is held");
+        }
+    }
+
+    /// How much is held now, and the oldest of it; `None` if nothing is.
+    async fn held_now(&self) -> Option<Event> {
+        let (gates, behind_gates) = {
+            let core = self.core();
+            let mut gates: Vec<&Gate> = core.gates.iter().collect();
+            gates.sort_unstable_by_key(|gate| gate.since);
+            (gates.into_iter().take(GATES_MAX).map(gate_words).collect::<Vec<_>>(), core.behind_gates())
+        };
+        let held = Filter { state: Some(DeliveryState::Held), ..Filter::default() };
+        let read = async {
+            let totals = self.store.totals().await?;
+            Ok::<_, StoreError>((totals.held, self.store.list(held, Page { after: None, limit: 1 }).await?))
+        };
+        let (held, oldest) = match read.await {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::warn!(%error, advice = error.advice(), "what is held is not told now");
+                return None;
+            }
+        };
+        let oldest = oldest.first();
+        (held > 0 || !gates.is_empty()).then(|| Event::HeldReminder {
+            held,
+            oldest: oldest.map(|(row, _)| row.id.to_string()),
+            since: oldest.map(|(row, _)| row.received),
+            behind_gates,
+            gates,
+        })
+    }
+}
+
+impl Core {
+    /// Deliveries of accounts before which a gate stands; of all, where one stands before all mail.
+    fn behind_gates(&self) -> u64 {
+        if self.gates.stops_all() {
+            return self.load.all();
+        }
+        let accounts = self.gates.iter().filter(|gate| gate.kind == GateKind::Account);
+        accounts.map(|gate| self.load.of(&crate::account::Account::named(&gate.key))).sum()
+    }
+
+    /// What kept a delivery until now, in words for its sender; `None` where its last attempt says it.
+    pub(super) fn waited_for(&self, row: &MessageRow, delivery: &DeliveryRow, now: Now) -> Option<&'static str> {
+        match self.why(row, delivery, now)?.0 {
+            Why::Held(_) => Some("it was held by the operator of this relay"),
+            Why::NoWay { .. } => Some("this relay has no way to deliver it"),
+            Why::WaitingForSlot { .. } | Why::Paced { .. } => {
+                Some("it waited for its turn under the limits of this relay")
+            }
+            Why::NextHopBusy { .. } => Some("the server it goes to was not to be used"),
+            Why::Turn { .. } => Some("its turn did not come"),
+            Why::Retry { .. } | Why::Unreleased { .. } | Why::UnderWay => None,
+        }
+    }
+}
+
+impl Engine {
+    /// How long ago a message came, in milliseconds; no time, while nobody calls the clock right.
+    pub(super) fn age_ms(&self, received: WallMs, now: Now) -> u64 {
+        if self.clock.synchronised() { now.wall.0.saturating_sub(received.0) } else { 0 }
+    }
+}
+
+/// What is told of the end.
+pub(super) fn words(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Unreleased => {
+            "held for review by this relay, and released by nobody within the age that mail may reach"
+        }
+        Ending::TooOld | Ending::Refused(_) => "not delivered within the age that mail may reach",
+    }
+}
+
+fn gate_words(gate: &Gate) -> String {
+    let of = if gate.key.is_empty() { String::new() } else { format!(" {}", gate.key) };
+    format!("{}{of} by {}: {}", gate.kind.as_str(), gate.by, gate.reason)
+}

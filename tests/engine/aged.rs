@@ -1,0 +1,190 @@
+//! As old as mail may become: it ends, whatever it waits for and whoever holds it, and somebody is told.
+
+use std::time::Duration;
+
+use outguard::delivery::settings::RouteKind;
+use outguard::event::Event;
+use outguard::guard::{Decision, Verdict};
+use outguard::mail::{Address, QueueId, Ret};
+use outguard::store::{DeliveryState, GateKind};
+
+use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
+use crate::rig::process::wait_for;
+use crate::rig::sink::Sink;
+
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// Lets so many hours pass, one at a time.
+fn hours(bed: &Bed, count: u64) {
+    for _ in 0..count {
+        bed.clock.advance(HOUR_MS);
+        bed.poke();
+        std::thread::sleep(Duration::from_millis(8));
+    }
+}
+
+fn held(bed: &Bed, from: &str, mark: &str) -> QueueId {
+    bed.accept_as(from, &recipients(mark, 1, "a.example"), None, |acceptance| {
+        acceptance.verdict = Verdict { decision: Decision::Hold, score_points: 90, reasons: Vec::new() };
+        acceptance.envelope.ret = Some(Ret::Full);
+    })
+}
+
+fn is_to(event: &Event, whom: &str) -> bool {
+    matches!(event, Event::DsnQueued { to, .. } if to == whom)
+}
+
+#[test]
+fn what_nobody_releases_ends_and_only_its_own_senders_are_told() {
+    let reports = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let adjust = |written: &mut Written| {
+        written.dispatch.retry.age_ms_max = 3 * DAY_MS;
+        written.delivery.dsn.own_domains = vec!["own.example".into()];
+        written.delivery.dsn.operator = Some(Address::parse(b"op@ops.example").unwrap());
+    };
+    let plan = Plan { adjust, ..Plan::to(&[&reports]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let (own, foreign) = (held(&bed, "s@own.example", "own"), held(&bed, "s@else.example", "foreign"));
+    hours(&bed, 71);
+    assert_eq!((bed.states(own), bed.states(foreign)), (vec![DeliveryState::Held], vec![DeliveryState::Held]));
+    let young = held(&bed, "s@own.example", "young");
+    hours(&bed, 2);
+    wait_for("both ends", || {
+        bed.states(own) == [DeliveryState::Bounced] && bed.states(foreign) == [DeliveryState::Bounced]
+    });
+    assert_eq!(bed.states(young), [DeliveryState::Held], "it has its own three days");
+    let mut told = reports.wait_accepted(2).to_vec();
+    told.sort_by_key(|report| report.recipients.clone());
+    for (report, (to, of)) in told.iter().zip([("op@ops.example", "foreign-0"), ("s@own.example", "own-0")]) {
+        assert_eq!(report.recipients, [to]);
+        let text = report.text();
+        assert!(text.contains("held for review by this relay"), "{text}");
+        assert!(text.contains(&format!("Final-Recipient: rfc822; {of}@a.example\r\n")), "{text}");
+        assert!(text.contains("Action: failed\r\nStatus: 5.7.1\r\n"), "{text}");
+        assert!(text.contains("Subject: x") && !text.contains("hello"), "the header alone, though RET=FULL: {text}");
+    }
+    let events = bed.events();
+    assert!(events.iter().any(|event| is_to(event, "s@own.example")), "{events:?}");
+    assert!(
+        events.iter().any(|event| matches!(event, Event::DsnToOperator { of, reason, .. }
+            if *of == foreign.to_string() && reason.contains("its sender is of no own domain"))),
+        "{events:?}"
+    );
+}
+
+fn waits_for_slots(written: &mut Written) {
+    written.limits.account = vec!["1/31d".parse().unwrap()];
+}
+
+fn without_login(written: &mut Written) {
+    let RouteKind::Smarthost(smarthost) = &mut written.delivery.routes[0].kind else { panic!("it is a smarthost") };
+    let lines = b"@shop.example box@shop.example secret";
+    smarthost.credentials = outguard::delivery::credentials::Credentials::parse(lines).unwrap();
+    smarthost.tls = outguard::delivery::TlsMode::Required;
+}
+
+fn as_it_is(_: &mut Written) {}
+
+#[test]
+fn whatever_it_waits_for_it_ends_and_the_sender_hears_for_what() {
+    // What is written otherwise, the gate before it, how many leave before it waits, and what is told of it.
+    type Case = (fn(&mut Written), Option<GateKind>, usize, &'static str);
+    let cases: [Case; 4] = [
+        (as_it_is, Some(GateKind::Account), 0, "it was held by the operator of this relay"),
+        (as_it_is, Some(GateKind::All), 0, "it was held by the operator of this relay"),
+        (waits_for_slots, None, 1, "it waited for its turn under the limits of this relay"),
+        (without_login, None, 0, "this relay has no way to deliver it"),
+    ];
+    for (adjust, gate, leave, told) in cases {
+        let sink = Sink::start();
+        let (folder, clock) = (folder(), TestClock::new());
+        let plan = Plan { adjust, ..Plan::to(&[&sink]) };
+        let place = folder.path().join("q");
+        let bed = Bed::start(&plan, &place, &clock);
+        let key = if gate == Some(GateKind::Account) { "s@x.example" } else { "" };
+        gate.into_iter().for_each(|kind| bed.close(kind, key));
+        for n in 0..leave {
+            bed.accept("s@x.example", &recipients(&format!("leaves{n}"), 1, "a.example"));
+        }
+        sink.wait_accepted(leave);
+        let id = bed.accept("s@x.example", &recipients("waits", 1, "a.example"));
+        // The age is that of the clock, however often it is started again.
+        clock.advance(29 * DAY_MS / 2);
+        drop(bed);
+        let bed = Bed::start(&plan, &place, &clock);
+        clock.advance(29 * DAY_MS / 2 - HOUR_MS);
+        hours(&bed, 1);
+        assert_eq!(bed.states(id), [DeliveryState::Waiting], "{told}");
+        clock.advance(DAY_MS);
+        hours(&bed, 2);
+        wait_for("its end", || bed.states(id) == [DeliveryState::Bounced]);
+        let bounced = bed.events().into_iter().find_map(|event| match event {
+            Event::Bounced { id: of, reply, dsn, .. } if of == id.to_string() => Some((reply, dsn)),
+            _ => None,
+        });
+        let (reply, dsn) = bounced.expect("it is in the journal");
+        assert_eq!(reply, format!("not delivered within the age that mail may reach: {told}"));
+        assert!(dsn.is_some(), "a report stands in its place");
+    }
+}
+
+#[test]
+fn people_are_reminded_once_a_day_while_anything_is_held() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let (plan, place) = (Plan::to(&[&sink]), folder.path().join("q"));
+    let bed = Bed::start(&plan, &place, &clock);
+    let reminders = |bed: &Bed| {
+        let reminder = |event| match event {
+            Event::HeldReminder { held, oldest, behind_gates, gates, .. } => Some((held, oldest, behind_gates, gates)),
+            _ => None,
+        };
+        bed.events().into_iter().filter_map(reminder).collect::<Vec<_>>()
+    };
+    hours(&bed, 30);
+    assert_eq!(reminders(&bed), [], "nothing is held");
+    let first = held(&bed, "s@x.example", "first");
+    held(&bed, "s@x.example", "second");
+    hours(&bed, 20);
+    assert_eq!(reminders(&bed), [(2, Some(first.to_string()), 0, Vec::new())]);
+    drop(bed);
+    let bed = Bed::start(&plan, &place, &clock);
+    hours(&bed, 2);
+    assert_eq!(reminders(&bed).len(), 1, "a restart is no new day");
+    bed.run(bed.engine.remove(first, "test".into())).unwrap();
+    bed.close(GateKind::Account, "t@x.example");
+    bed.accept("t@x.example", &recipients("third", 3, "a.example"));
+    hours(&bed, 4);
+    let told = reminders(&bed);
+    let [_, (1, Some(oldest), 3, gates)] = &told[..] else { panic!("{told:?}") };
+    assert_ne!(*oldest, first.to_string());
+    assert_eq!(gates[..], ["account t@x.example by root: test".to_owned()]);
+}
+
+#[test]
+fn the_file_says_how_old_mail_may_become_and_who_is_told() {
+    let reports = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let (host, port) = (reports.address().ip(), reports.address().port());
+    let text = format!(
+        "[retry]\nage_max = \"6d\"\nexpiry = \"5d\"\n[dsn]\nown_domains = [\"*.own.example\"]\n\
+         [[route]]\nsmarthost = \"{host}:{port}\"\ntls = \"none\"\n"
+    );
+    let bed = Bed::start_from_file(&text, &folder.path().join("q"), &clock);
+    let (own, foreign) = (held(&bed, "s@shop.own.example", "own"), held(&bed, "s@own.example", "foreign"));
+    bed.close(GateKind::Account, "w@own.example");
+    let waits = bed.accept("w@own.example", &recipients("waits", 1, "a.example"));
+    clock.advance(6 * DAY_MS - HOUR_MS);
+    hours(&bed, 2);
+    for id in [own, foreign, waits] {
+        wait_for("its end", || bed.states(id) == [DeliveryState::Bounced]);
+    }
+    let mut told: Vec<_> = reports.wait_accepted(2).iter().map(|report| report.recipients.clone()).collect();
+    told.sort_unstable();
+    assert_eq!(told, [["s@shop.own.example"], ["w@own.example"]], "and of the foreign one only the journal tells");
+    assert!(
+        bed.events().iter().any(|event| matches!(event, Event::DsnToOperator { of, .. } if *of == foreign.to_string()))
+    );
+}
