@@ -203,6 +203,11 @@ impl Lease {
         self.message
     }
 
+    /// Whom it counts against.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// The limits' proof, to be spent when the outcome is known: the time that the limits give belongs into the
     /// [`Conclusion`]. `None` where nothing is counted, and the second time.
     pub fn take_granted(&mut self) -> Option<Granted> {

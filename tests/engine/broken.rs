@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use outguard::delivery::TlsMode;
 use outguard::delivery::settings::{MxSettings, RouteKind};
+use outguard::event::Event;
 use outguard::store::{DeliveryState, GateKind};
 
 use crate::bed::{Bed, Plan, TestClock, folder, recipients};
@@ -68,18 +69,25 @@ fn an_attempt_that_panics_at_its_end_keeps_no_turn_and_its_slots_count() {
     bed.panics.store(1, Ordering::SeqCst);
     let broken = bed.accept("s@x.example", &recipients("broken", 1, "a.example"));
     wait_for("the panic", || bed.panics.load(Ordering::SeqCst) == 0);
+    // What a start would do is done at once: it waits again, and its slot counts.
+    wait_for("it to wait", || bed.states(broken) == [DeliveryState::Waiting]);
+    let unknown = |event: &Event| matches!(event, Event::AttemptUnknown { id, .. } if *id == broken.to_string());
+    assert_eq!(bed.events().iter().filter(|event| unknown(event)).count(), 1);
+    let used =
+        |bed: &Bed| bed.engine.limit_uses().iter().find(|limit| limit.kind == "account").map(|l| (l.used, l.leased));
+    assert_eq!(used(&bed), Some((1, 0)));
     // The destination has its turn and its connection back, and the account its slots but one.
     let next = bed.accept("s@x.example", &recipients("next", 3, "a.example"));
-    wait_for("two of three", || {
+    let left = |bed: &Bed| bed.states(next).iter().filter(|state| **state == DeliveryState::Delivered).count();
+    wait_for("two of four", || {
         clock.advance(1_000); // it is left alone for a minute
         bed.poke();
-        bed.states(next).iter().filter(|state| **state == DeliveryState::Delivered).count() == 2
+        left(&bed) + usize::from(bed.states(broken) == [DeliveryState::Delivered]) == 2
     });
-    wait_for("the third to wait for a slot", || bed.why(next)[0].contains("the limit account 3/h"));
-    // The broken one is under way on record, and the next start finds it.
-    assert_eq!(bed.states(broken), [DeliveryState::UnderWay]);
+    wait_for("the others to wait for a slot", || bed.waits().values().flatten().any(|why| why.contains("account 3/h")));
     drop(bed);
     let bed = Bed::start(&plan, &place, &clock);
+    assert_eq!(used(&bed), Some((3, 0)), "on record as in memory");
     for _ in 0..3 {
         clock.advance(2 * 3_600_000);
         bed.poke();
@@ -87,6 +95,58 @@ fn an_attempt_that_panics_at_its_end_keeps_no_turn_and_its_slots_count() {
     }
     bed.until_empty(60);
     assert_eq!(bed.states(broken), [DeliveryState::Delivered]);
+    assert_eq!(left(&bed), 3);
+}
+
+#[test]
+fn who_was_served_before_a_panic_is_not_served_again() {
+    let refuses = Arc::new(AtomicU32::new(0));
+    let sink = {
+        let refuses = refuses.clone();
+        Sink::scripted(move |said| match said {
+            Said::Rcpt(to) if to.starts_with("r-1") && refuses.fetch_add(1, Ordering::SeqCst) == 0 => {
+                Answer::say("450 4.2.1 later")
+            }
+            _ => Answer::Usual,
+        })
+    };
+    let (folder, clock) = (folder(), TestClock::new());
+    let bed = Bed::start(&Plan::to(&[&sink]), &folder.path().join("q"), &clock);
+    // It strikes when the second recipient's next try is reckoned: the first was taken by then.
+    bed.panics.store(1, Ordering::SeqCst);
+    let id = bed.accept("s@x.example", &recipients("r", 2, "a.example"));
+    wait_for("the end", || bed.states(id) == [DeliveryState::Delivered, DeliveryState::Waiting]);
+    bed.until_empty(600);
+    assert_eq!(bed.states(id), [DeliveryState::Delivered; 2]);
+    let to: Vec<String> = sink.accepted().iter().flat_map(|arrival| arrival.recipients.clone()).collect();
+    assert_eq!(to, ["r-0@a.example", "r-1@a.example"]);
+}
+
+#[test]
+fn what_breaks_off_to_its_end_is_held_for_a_person() {
+    let sink = Sink::scripted(|said| match said {
+        Said::Content(..) => Answer::say("451 4.3.0 later"),
+        _ => Answer::Usual,
+    });
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan {
+        adjust: |written| {
+            written.dispatch.retry.wait_ms_max = 1_200_000;
+            written.dispatch.retry.first_wait_ms = 1_200_000;
+        },
+        ..Plan::to(&[&sink])
+    };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.panics.store(u32::MAX, Ordering::SeqCst);
+    let id = bed.accept("s@x.example", &recipients("r", 1, "a.example"));
+    wait_for("it to be held", || {
+        clock.advance(60_000);
+        bed.poke();
+        bed.states(id) == [DeliveryState::Held]
+    });
+    assert!(bed.why(id)[0].contains("outguard itself breaks off its attempts"), "{:?}", bed.why(id));
+    assert!(sink.accepted().is_empty());
+    bed.panics.store(0, Ordering::SeqCst);
 }
 
 #[test]

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use super::Engine;
 use super::cache::Loaded;
 use super::core::Work;
+use super::in_hand::InHand;
 use super::settle::{Sent, Settled};
 use crate::delivery::{Egress, NextHop, Outgoing, Plan};
-use crate::dispatch::{HopId, Turn};
+use crate::dispatch::HopId;
 use crate::limits::RecordId;
 use crate::store::{DeliveryState, Index, Lease, LeaseRequest, Stored};
 
 /// A turn whose message is read and whose deliveries are chosen.
 pub(super) struct Prepared {
-    pub(super) turn: Turn,
+    pub(super) hand: InHand,
     /// Recipients of the message that can go on by this hop after this turn.
     pub(super) left: u32,
     loaded: Loaded,
@@ -50,18 +51,16 @@ impl Engine {
                 return;
             };
             used = true;
-            let Prepared { turn, left, loaded } = prepared;
+            let Prepared { hand, left, loaded } = prepared;
             let message = Sent::new(&loaded, lease.get());
             let outgoing = Outgoing::new(&loaded.row, &loaded.deliveries, lease.get(), loaded.content);
-            let mut guard = TurnGuard { engine: self, turn: Some(turn) };
             let mut end = next_hop.mail(lease, outgoing).run().await;
 
             let connection = end.connection.take().filter(|_| !self.draining.is_cancelled());
             let settled = self.settle(end, &message, hop, plan);
             let goes_on = connection.is_some() && !self.core().gives_way(hop, egress);
             let next = if goes_on { self.next_prepared(hop, plan, egress).await } else { None };
-            let turn = guard.turn.take().expect("only this task takes the turn out of its guard");
-            ready = self.conclude(settled, turn, left, next).await;
+            ready = self.conclude(settled, hand, left, next).await;
             match connection {
                 Some(connection) => next_hop = connection,
                 None => return,
@@ -71,24 +70,21 @@ impl Engine {
 
     /// Stores the end of an attempt and the next lease of this connection in one transaction.
     async fn conclude(
-        &self,
+        self: &Arc<Self>,
         settled: Settled,
-        turn: Turn,
+        hand: InHand,
         left: u32,
         next: Option<(Prepared, LeaseRequest)>,
     ) -> Option<(Prepared, Stored<Lease>)> {
         let (prepared, request) = next.unzip();
         let Settled { conclusion, mut after } = settled;
+        let conclusion = conclusion.take();
         let attempt = RecordId(conclusion.lease.attempt().0);
         let concluded = match self.store.conclude(conclusion, request).await {
             Ok(concluded) => concluded.into_inner(),
             Err(error) => {
                 // The store keeps trying by itself until it holds; it gives up only when it is closed.
                 tracing::error!(%error, advice = error.advice(), "an outcome was not stored before the store closed");
-                self.core().lost_turn(turn.id());
-                if let Some(prepared) = prepared {
-                    self.core().lost_turn(prepared.turn.id());
-                }
                 return None;
             }
         };
@@ -97,11 +93,11 @@ impl Engine {
             self.core().give_back(granted, self.clock.now());
         }
         after.without_reports(&concluded.reports_lost);
-        self.after_conclusion(after, turn, left);
+        self.after_conclusion(after, hand, left);
         match (prepared, concluded.next) {
             (Some(prepared), Some(lease)) => self.unless_empty(prepared, lease).await,
             (Some(prepared), None) => {
-                self.core().put_back(prepared.turn);
+                prepared.hand.put_back();
                 None
             }
             (None, _) => None,
@@ -110,7 +106,7 @@ impl Engine {
 
     /// Waits for a turn, and for the sync of its lease. `None`: the connection is not needed any longer.
     async fn next_leased(
-        &self,
+        self: &Arc<Self>,
         hop: HopId,
         plan: &Arc<Plan>,
         egress: &Arc<Egress>,
@@ -125,22 +121,22 @@ impl Engine {
                 return None;
             }
             if let Some((prepared, request)) = self.next_prepared(hop, plan, egress).await {
-                let turn_id = prepared.turn.id();
+                let Prepared { hand, left, loaded } = prepared;
                 match self.store.lease(request).await {
-                    Ok(lease) => match self.unless_empty(prepared, lease).await {
+                    Ok(lease) => match self.unless_empty(Prepared { hand, left, loaded }, lease).await {
                         Some(ready) => return Some(ready),
                         None => continue,
                     },
                     Err(refused) => {
                         tracing::warn!(error = %refused, advice = refused.error.advice(), "no lease; mail waits");
-                        let mut core = self.core();
                         match refused.granted {
                             Some(granted) => {
-                                core.put_back(prepared.turn);
-                                core.give_back(granted, self.clock.now());
+                                hand.put_back();
+                                self.core().give_back(granted, self.clock.now());
                             }
-                            None => core.lost_turn(turn_id),
+                            None => drop(hand),
                         }
+                        let mut core = self.core();
                         core.dispatch.park_hop(hop, crate::limits::Moment::from(self.clock.now()).plus_ms(1_000));
                         return None;
                     }
@@ -159,14 +155,14 @@ impl Engine {
 
     /// The next turn with its message and deliveries, ready to be leased.
     async fn next_prepared(
-        &self,
+        self: &Arc<Self>,
         hop: HopId,
         plan: &Arc<Plan>,
         egress: &Arc<Egress>,
     ) -> Option<(Prepared, LeaseRequest)> {
         loop {
             let now = self.clock.now();
-            let Some((mut work, fresh)) = self.take_turn(hop, plan, egress, now) else {
+            let Some((hand, mut work, fresh)) = self.take_turn(hop, plan, egress, now) else {
                 // What was parked or emptied meanwhile has a wakeup or a refill that the loops must hear of.
                 self.signals.connections.notify_one();
                 return None;
@@ -177,25 +173,26 @@ impl Engine {
             // A copy in memory may be older than what the store has: refiled by a reload, released, removed.
             let loaded = match fresh.filter(|loaded| !self.free_deliveries(loaded, &work).is_empty()) {
                 Some(loaded) => Some(loaded),
-                None => self.load(&work).await,
+                None => self.load(&hand, &work).await,
             };
-            if let Some(prepared) = self.choose(work, loaded, plan, egress) {
+            if let Some(prepared) = self.choose(hand, work, loaded, plan, egress) {
                 return Some(prepared);
             }
         }
     }
 
     fn take_turn(
-        &self,
+        self: &Arc<Self>,
         hop: HopId,
         plan: &Arc<Plan>,
         egress: &Egress,
         now: crate::clock::Now,
-    ) -> Option<(Work, Option<Loaded>)> {
+    ) -> Option<(InHand, Work, Option<Loaded>)> {
         let mut core = self.core();
-        let work = core.take_turn(hop, plan, egress, now)?;
-        let fresh = core.fresh.take(work.turn.message());
-        Some((work, fresh))
+        let (turn, granted, work) = core.take_turn(hop, plan, egress, now)?;
+        let fresh = core.fresh.take(turn.message());
+        drop(core);
+        Some((InHand::new(self, turn, granted), work, fresh))
     }
 
     /// The deliveries of a message that may leave by the line of a turn now.
@@ -212,6 +209,7 @@ impl Engine {
     /// Chooses the deliveries of a turn. `None`: none of them waits any more, and turn and slots went back.
     fn choose(
         &self,
+        mut hand: InHand,
         work: Work,
         loaded: Option<Loaded>,
         plan: &Plan,
@@ -219,17 +217,15 @@ impl Engine {
     ) -> Option<(Prepared, LeaseRequest)> {
         let now = self.clock.now();
         let mut chosen = loaded.as_ref().map(|loaded| self.free_deliveries(loaded, &work)).unwrap_or_default();
-        let room = work.granted.recipients() as usize;
+        let room = hand.room();
         let left = u32::try_from(chosen.len().saturating_sub(room)).unwrap_or(u32::MAX);
         chosen.truncate(room);
         let Some(loaded) = loaded.filter(|_| !chosen.is_empty()) else {
-            let mut core = self.core();
-            core.finish_turn(work.turn, 0);
-            core.give_back(work.granted, now);
+            hand.finish(0);
             return None;
         };
         let request = LeaseRequest {
-            message: work.turn.message(),
+            message: hand.message(),
             deliveries: chosen,
             account: work.account,
             egress: egress.name.to_string(),
@@ -238,9 +234,9 @@ impl Engine {
             route: plan.route.to_string(),
             boot_id: self.clock.boot_id(),
             leased: now,
-            granted: Some(work.granted),
+            granted: hand.take_granted(),
         };
-        Some((Prepared { turn: work.turn, left, loaded }, request))
+        Some((Prepared { hand, left, loaded }, request))
     }
 
     /// A lease that found nothing waiting (an operator was faster) is ended as returned. What still waits of the message,
@@ -249,27 +245,25 @@ impl Engine {
         if !lease.get().deliveries().is_empty() {
             return Some((prepared, lease));
         }
-        let settled = self.settle_empty(lease.into_inner());
-        let Settled { conclusion, .. } = settled;
+        let conclusion = self.settle_empty(lease.into_inner());
         if let Err(error) = self.store.conclude(conclusion, None).await {
             tracing::error!(%error, advice = error.advice(), "an empty attempt was not ended before the store closed");
         }
-        self.core().lost_turn(prepared.turn.id());
-        self.signals.connections.notify_one();
+        drop(prepared); // its turn is lost, which has what still waits read from the store
         None
     }
 
     /// Reads a message from the store. `None`: it is gone, or cannot be read now (and is tried again later).
-    async fn load(&self, work: &Work) -> Option<Loaded> {
-        let id = work.turn.message();
+    async fn load(&self, hand: &InHand, work: &Work) -> Option<Loaded> {
+        let id = hand.message();
         match self.load_message(id).await {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::error!(%id, account = %work.account, %error, advice = error.advice(), "a message cannot be read");
                 let until = crate::limits::Moment::from(self.clock.now()).plus_ms(60_000);
                 let mut core = self.core();
-                core.dispatch.park_line(work.turn.line(), until);
-                let _ = core.dispatch.add_from_store(work.turn.line());
+                core.dispatch.park_line(hand.line(), until);
+                let _ = core.dispatch.add_from_store(hand.line());
                 None
             }
         }
@@ -296,20 +290,5 @@ impl Drop for OpenGuard<'_> {
         core.closed(self.hop, self.egress);
         drop(core);
         self.engine.signals.connections.notify_one();
-    }
-}
-
-/// Tells of a turn that is dropped with its task (a panic, an abort). Its lease is told of by `UnderWay` itself, and is
-/// concluded as unknown by [`Engine::abandoned_loop`].
-struct TurnGuard<'a> {
-    engine: &'a Arc<Engine>,
-    turn: Option<Turn>,
-}
-
-impl Drop for TurnGuard<'_> {
-    fn drop(&mut self) {
-        if let Some(turn) = self.turn.take() {
-            self.engine.core().lost_turn(turn.id());
-        }
     }
 }

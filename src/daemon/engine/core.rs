@@ -41,11 +41,9 @@ pub(super) struct Core {
     due_from: Option<WallMs>,
 }
 
-/// A turn with its slots: leave to prepare one transaction.
+/// What a turn is for.
 #[derive(Debug)]
 pub(super) struct Work {
-    pub(super) turn: Turn,
-    pub(super) granted: Granted,
     pub(super) account: Account,
     pub(super) destination: Destination,
     pub(super) crossings: Vec<Crossing>,
@@ -162,8 +160,15 @@ impl Core {
             && (plan.egresses.len() == 1 || !waits() && wanted.is_none_or(|wanted| *wanted == egress.name))
     }
 
-    /// The next turn over a connection of that plan and egress to that hop, its slots leased.
-    pub(super) fn take_turn(&mut self, hop: HopId, plan: &Arc<Plan>, egress: &Egress, now: Now) -> Option<Work> {
+    /// The next turn over a connection of that plan and egress to that hop, its slots leased: leave to prepare one
+    /// transaction.
+    pub(super) fn take_turn(
+        &mut self,
+        hop: HopId,
+        plan: &Arc<Plan>,
+        egress: &Egress,
+        now: Now,
+    ) -> Option<(Turn, Granted, Work)> {
         if self.draining || self.gates.stops_egress(&egress.name).is_some() {
             return None;
         }
@@ -200,13 +205,8 @@ impl Core {
         let leased = leased.expect("a turn is taken only with a lease");
         let account = self.accounts.name(turn.line().account.0)?.clone();
         self.under_way.insert(turn.id(), (turn.line().account, egress.name.clone(), turn.recipients()));
-        Some(Work {
-            turn,
-            granted: leased.granted,
-            account,
-            destination: plan.destination.clone(),
-            crossings: leased.crossings,
-        })
+        let work = Work { account, destination: plan.destination.clone(), crossings: leased.crossings };
+        Some((turn, leased.granted, work))
     }
 
     /// A turn is over. `left` recipients of its message can go on at once.

@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Engine;
+use super::in_hand::BrokenOff;
 use crate::clock::Now;
 use crate::delivery::Abandoned;
 
@@ -22,7 +23,13 @@ pub(super) enum PastPlaced {
 }
 
 impl Engine {
-    pub(super) fn begin(self: &Arc<Self>, abandoned: UnboundedReceiver<Abandoned>, now: Now, past: PastPlaced) {
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        abandoned: UnboundedReceiver<Abandoned>,
+        broken: UnboundedReceiver<BrokenOff>,
+        now: Now,
+        past: PastPlaced,
+    ) {
         self.signals.lines.notify_one();
         self.keep_going("connections", |engine| async move { engine.connection_loop().await });
         self.keep_going("refills", |engine| async move { engine.refill_loop().await });
@@ -33,6 +40,11 @@ impl Engine {
             let abandoned = Arc::clone(&abandoned);
             async move { engine.abandoned_loop(&abandoned).await }
         });
+        let broken = Arc::new(Mutex::new(broken));
+        self.keep_going("ends that broke off", move |engine| {
+            let broken = Arc::clone(&broken);
+            async move { engine.broken_loop(&broken).await }
+        });
         if past == PastPlaced::Later {
             self.keep_going("the clock", |engine| async move { engine.retime_loop().await });
         }
@@ -41,6 +53,12 @@ impl Engine {
     async fn abandoned_loop(&self, abandoned: &Mutex<UnboundedReceiver<Abandoned>>) {
         while let Some(lost) = abandoned.lock().await.recv().await {
             self.abandoned(lost).await;
+        }
+    }
+
+    async fn broken_loop(&self, broken: &Mutex<UnboundedReceiver<BrokenOff>>) {
+        while let Some(end) = broken.lock().await.recv().await {
+            self.broken_off(end).await;
         }
     }
 

@@ -5,9 +5,10 @@
 //! The engine decides nothing about fairness, limits or replies itself.
 //!
 //! Read `core.rs` for what is decided under the lock, `connection.rs` for the life of a connection, `settle.rs` for the end
-//! of an attempt, `feed.rs` for how waiting mail comes in, `intake.rs` for what sessions ask, `loops.rs` for what runs all the time.
+//! of an attempt (`broken_off.rs` for one whose task is gone), `feed.rs` for how waiting mail comes in, `intake.rs` for what sessions ask, `loops.rs` for what runs all the time.
 
 mod aged;
+mod broken_off;
 mod cache;
 mod connection;
 mod core;
@@ -16,6 +17,7 @@ mod failure;
 mod feed;
 mod gates;
 mod hops;
+mod in_hand;
 mod intake;
 mod load;
 mod loops;
@@ -29,10 +31,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::core::Core;
+use self::in_hand::BrokenOff;
 use crate::clock::Clock;
 use crate::delivery::{DeliverySettings, Edges};
 use crate::store::Store;
@@ -50,6 +54,8 @@ pub struct Engine {
     host_name: String,
     signals: Signals,
     connections: TaskTracker,
+    /// Where ends go whose task is gone.
+    broken: UnboundedSender<BrokenOff>,
     /// No further turns; connections end after what they have under way.
     draining: CancellationToken,
     /// The loops end.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::cache::Loaded;
+use super::in_hand::{InHand, OpenAttempt, Undecided, Unstored};
 use crate::clock::{Now, WallMs};
-use crate::delivery::{Abandoned, AttemptEnd, ContentBegan, Fate, Plan, RecipientEnd, ReportDuty, Signal, SignalKind};
-use crate::dispatch::{DelayNotice, HopId, Life, NextTry, Turn};
+use crate::delivery::{AttemptEnd, ContentBegan, Fate, Plan, RecipientEnd, ReportDuty, Signal, SignalKind};
+use crate::dispatch::{DelayNotice, HopId, Life, NextTry};
 use crate::event::Event;
 use crate::limits::{Moment, RecordId, Spent};
 use crate::mail::QueueId;
@@ -27,14 +28,14 @@ pub(super) struct Sent {
 
 /// What an attempt leaves to be stored, and to be done once it is.
 pub(super) struct Settled {
-    pub(super) conclusion: Conclusion,
+    pub(super) conclusion: Unstored,
     pub(super) after: After,
 }
 
 /// What is done after the outcome is on disk.
 pub(super) struct After {
     /// Whose mail it was and how many of its deliveries ended.
-    ended: Option<(crate::account::Account, u64)>,
+    ended: (crate::account::Account, u64),
     /// Deliveries that can go on at once.
     again: u32,
     /// The first due time of what was deferred.
@@ -64,11 +65,6 @@ pub(super) enum Action {
 }
 
 impl After {
-    /// Nothing follows.
-    fn nothing() -> Self {
-        Self { ended: None, again: 0, deferred: None, reports: Vec::new(), egress: "".into(), signals: Vec::new() }
-    }
-
     /// Leaves out reports that the store could not take.
     pub(super) fn without_reports(&mut self, lost: &[QueueId]) {
         self.reports.retain(|report| !lost.contains(&report.row.id));
@@ -90,24 +86,27 @@ impl Sent {
 impl Engine {
     /// Decides what becomes of each recipient, spends the slots, and makes the reports.
     pub(super) fn settle(&self, end: AttemptEnd, sent: &Sent, hop: HopId, plan: &Plan) -> Settled {
-        let AttemptEnd { mut lease, content, recipients, signals, egress, next_hop, eightbit_as_is, .. } = end;
-        let (now, slots) = self.spend(&mut lease, content, &recipients);
-        let mut after = After { ended: None, again: 0, deferred: None, reports: Vec::new(), egress, signals };
+        let AttemptEnd { lease, content, recipients, signals, egress, next_hop, eightbit_as_is, .. } = end;
+        let open = OpenAttempt { lease, egress: egress.clone(), next_hop: next_hop.clone(), ends: recipients };
+        let mut undecided = Undecided::new(open, &self.broken);
+        let OpenAttempt { lease, ends: recipients, .. } = undecided.attempt();
+        let (now, slots) = self.spend(lease, content, recipients);
+        let nobody = (sent.row.account.clone(), 0);
+        let mut after = After { ended: nobody, again: 0, deferred: None, reports: Vec::new(), egress, signals };
         let mut outcomes = Vec::with_capacity(recipients.len());
         let (mut failed, mut relayed) = (Vec::new(), Vec::new());
-        let mut ended = 0;
-        for recipient in recipients {
+        for recipient in recipients.iter() {
             let Some(delivery) = sent.deliveries.get(&recipient.index) else { continue };
-            let outcome = self.outcome(&sent.row, delivery, &recipient, now);
+            let outcome = self.outcome(&sent.row, delivery, recipient, now);
             match &outcome {
                 Some(DeliveryOutcome::Delivered { .. }) => {
-                    ended += 1;
+                    after.ended.1 += 1;
                     if recipient.fate == Fate::Delivered(ReportDuty::Ours) && delivery.recipient.wants_success() {
                         relayed.push((delivery.clone(), recipient.clone()));
                     }
                 }
                 Some(DeliveryOutcome::Bounced { reply, .. }) => {
-                    ended += 1;
+                    after.ended.1 += 1;
                     // "Not now" may have been the last word: the sender is told that it was too old for another try.
                     failed.push((delivery.clone(), RecipientEnd { words: reply.clone(), ..recipient.clone() }));
                 }
@@ -119,7 +118,6 @@ impl Engine {
             }
             outcomes.extend(outcome.map(|outcome| DeliveryEnd { index: recipient.index, outcome }));
         }
-        after.ended = Some((sent.row.account.clone(), ended));
         let mut events: Vec<Event> = {
             let mut core = self.core();
             let new = after.signals.iter().filter(|signal| core.may_tell(hop, &signal.row, now));
@@ -152,7 +150,8 @@ impl Engine {
                 Err(event) => events.extend(event),
             }
         }
-        let conclusion = Conclusion {
+        let egress = after.egress.to_string();
+        let conclusion = undecided.decide(|OpenAttempt { lease, .. }| Conclusion {
             lease,
             ended: now,
             slots,
@@ -160,15 +159,15 @@ impl Engine {
             reports,
             events,
             next_hop,
-            egress: after.egress.to_string(),
-        };
+            egress,
+        });
         Settled { conclusion, after }
     }
 
     /// A lease with nothing in it: its slots go back.
-    pub(super) fn settle_empty(&self, mut lease: Lease) -> Settled {
+    pub(super) fn settle_empty(&self, mut lease: Lease) -> Conclusion {
         let (ended, slots) = self.spend(&mut lease, ContentBegan::No, &[]);
-        let conclusion = Conclusion {
+        Conclusion {
             lease,
             ended,
             slots,
@@ -177,40 +176,16 @@ impl Engine {
             events: Vec::new(),
             next_hop: String::new(),
             egress: String::new(),
-        };
-        Settled { conclusion, after: After::nothing() }
-    }
-
-    /// Concludes attempts whose task is gone: unknown, whatever had been sent.
-    pub(super) async fn abandoned(&self, abandoned: Abandoned) {
-        let Abandoned { mut lease, egress, next_hop } = abandoned;
-        let (ended, slots) = self.spend(&mut lease, ContentBegan::Unanswered, &[]);
-        let due = WallMs(ended.wall.0 + self.core().settings.retry.first_wait_ms);
-        let outcome = |index: &Index| DeliveryEnd {
-            index: *index,
-            outcome: DeliveryOutcome::Deferred {
-                due,
-                reply: "the attempt was broken off by outguard itself; its outcome is unknown".to_owned(),
-                spent_ms: 0,
-            },
-        };
-        let outcomes = lease.deliveries().iter().map(outcome).collect();
-        tracing::error!(id = %lease.message(), %next_hop, "an attempt was broken off; a second copy is possible");
-        let egress = egress.to_string();
-        let (reports, events) = (Vec::new(), Vec::new());
-        let attempt = lease.attempt();
-        let conclusion = Conclusion { lease, ended, slots, outcomes, reports, events, next_hop, egress };
-        match self.store.conclude(conclusion, None).await {
-            Ok(_) => self.core().slots.limits.recorded(RecordId(attempt.0)),
-            Err(error) => {
-                tracing::error!(%error, advice = error.advice(), "a broken-off attempt was not concluded; the next start does");
-            }
         }
-        self.due_from(due);
     }
 
     /// Spends the slots of a lease, now. What the limits took is what the record says.
-    fn spend(&self, lease: &mut Lease, content: ContentBegan, recipients: &[RecipientEnd]) -> (Now, SlotsEnd) {
+    pub(super) fn spend(
+        &self,
+        lease: &mut Lease,
+        content: ContentBegan,
+        recipients: &[RecipientEnd],
+    ) -> (Now, SlotsEnd) {
         let granted = lease.take_granted();
         let id = RecordId(lease.attempt().0);
         // Read under the lock, where no other moment can come between: the record says what the limits take.
@@ -278,17 +253,19 @@ impl Engine {
     }
 
     /// What follows once the outcome is on disk.
-    pub(super) fn after_conclusion(&self, after: After, turn: Turn, left: u32) {
-        let mut core = self.core();
-        let hop = turn.line().hop;
+    pub(super) fn after_conclusion(&self, after: After, hand: InHand, left: u32) {
+        let hop = hand.line().hop;
         let now = self.clock.now();
-        for signal in &after.signals {
-            Self::heed(&mut core, hop, &after.egress, signal, now);
+        {
+            let mut core = self.core();
+            for signal in &after.signals {
+                Self::heed(&mut core, hop, &after.egress, signal, now);
+            }
         }
-        core.finish_turn(turn, left + after.again);
-        if let Some((account, ended)) = after.ended {
-            core.load.remove(&account, ended);
-        }
+        hand.finish(left + after.again);
+        let mut core = self.core();
+        let (account, ended) = after.ended;
+        core.load.remove(&account, ended);
         for report in after.reports {
             core.add_loaded(report);
         }

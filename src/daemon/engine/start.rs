@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -85,6 +85,7 @@ impl Engine {
             load,
         );
         let past = if record.timeline.bridge() == Bridge::Wall { PastPlaced::Yes } else { PastPlaced::Later };
+        let (broken, ends) = unbounded_channel();
         let engine = Arc::new(Self {
             core: Mutex::new(core),
             store,
@@ -94,10 +95,11 @@ impl Engine {
             host_name: settings.host_name,
             signals: Signals::default(),
             connections: TaskTracker::new(),
+            broken,
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
         });
-        engine.begin(abandoned, now, past);
+        engine.begin(abandoned, ends, now, past);
         Ok(engine)
     }
 
