@@ -33,11 +33,24 @@ pub struct DoctorSettings {
     pub domains: Vec<String>,
     /// Lists in the DNS (RFC 5782) that egresses are looked up in.
     pub lists: Vec<String>,
+    /// Domains whose servers are greeted to see whether port 25 can be reached; empty: none.
+    pub port25: Vec<String>,
+    /// Local parts that every sending domain should take mail for; empty: none is asked about.
+    pub mailboxes: Vec<String>,
+    /// For each connection to a server, and for each of its replies.
+    pub time_limit: Duration,
 }
 
 impl Default for DoctorSettings {
     fn default() -> Self {
-        Self { domains: Vec::new(), lists: vec!["zen.spamhaus.org".to_owned(), "bl.spamcop.net".to_owned()] }
+        let list = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+        Self {
+            domains: Vec::new(),
+            lists: list(&["zen.spamhaus.org", "bl.spamcop.net"]),
+            port25: list(&["gmail.com", "outlook.com", "gmx.net"]),
+            mailboxes: list(&["abuse", "postmaster"]),
+            time_limit: Duration::from_secs(10),
+        }
     }
 }
 

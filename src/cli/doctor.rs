@@ -8,13 +8,11 @@ use std::time::Duration;
 use super::arguments::{Arguments, CONFIG_PATH, DoctorArguments, Look};
 use super::exit::Failed;
 use super::json_line;
-use crate::align::dns::{Cached, Hickory};
-use crate::align::doctor::{Finding, Grade, KeyWanted, Patient, examine, gather};
-use crate::align::sign::Signer;
+use crate::align::dns::{Cached, Hickory, Lookup};
+use crate::align::doctor::{Finding, Grade, examine, gather};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::daemon::seen_address;
-use crate::delivery::Router;
+use crate::daemon::asked_by;
 use crate::mail::{Domain, Visible};
 
 /// Examines, says what was found, and fails where something is wrong.
@@ -31,52 +29,28 @@ pub(super) fn run(arguments: &Arguments, asked: &DoctorArguments, out: &mut dyn 
 }
 
 /// For all questions together: a doctor who waits for servers that are down helps nobody.
-const TIME_LIMIT: Duration = Duration::from_mins(1);
-const NO_ANSWER: &str = "the DNS did not answer all questions within a minute; see whether its servers ([align.dns] servers, \
+const TIME_LIMIT: Duration = Duration::from_mins(2);
+const NO_ANSWER: &str = "DNS and mail servers did not answer all questions within two minutes; see whether the servers of the DNS ([align.dns] servers, \
                          else [dns] servers, else /etc/resolv.conf) answer at all, and name fewer domains";
 
 async fn examined(config: &Config, asked: &DoctorArguments) -> Result<Vec<Finding>, Failed> {
-    let wrong = |what: String| Failed::Config(what);
-    let router = Router::new(&config.delivery, &config.intake.own_name).map_err(|error| wrong(error.to_string()))?;
-    let signer = Signer::new(&config.align.signing).map_err(|fault| wrong(fault.to_string()))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new()?);
-    let resolver = Hickory::new(&config.align.dns).map_err(|why| wrong(why.to_string()))?;
-    let dns = Cached::new(resolver, &config.align.dns, Arc::clone(&clock));
-    let egresses: Vec<Patient> = router
-        .egresses()
-        .iter()
-        .map(|egress| Patient {
-            name: egress.name.to_string(),
-            address: seen_address(egress),
-            ehlo: egress.ehlo.to_string(),
-        })
-        .collect();
-    let keys: Vec<KeyWanted> = signer
-        .keys()
-        .iter()
-        .map(|key| KeyWanted { domain: key.domain.to_string(), name: key.record_name(), record: key.record() })
-        .collect();
-    let mut domains: Vec<String> = Vec::new();
-    if asked.domains.is_empty() {
-        domains.extend(keys.iter().map(|key| key.domain.clone()).chain(config.align.doctor.domains.iter().cloned()));
-    } else {
-        for domain in &asked.domains {
-            match Domain::parse(domain) {
-                Ok(Domain::Name(name)) => domains.push(name.into()),
-                Ok(Domain::Literal(_)) | Err(_) => {
-                    return Err(Failed::Usage { what: format!("{domain:?} is no domain") });
-                }
-            }
-        }
-    }
-    domains.sort_unstable();
-    domains.dedup();
-    let lists = &config.align.doctor.lists;
-    let gathering = gather(&dns, &egresses, &domains, &keys, lists, clock.synchronised());
-    match tokio::time::timeout(TIME_LIMIT, gathering).await {
+    let asked = asked_by(config, &domains(&asked.domains)?, clock.as_ref()).map_err(Failed::Config)?;
+    let resolver = Hickory::new(&config.align.dns).map_err(|why| Failed::Config(why.to_string()))?;
+    let dns: Arc<dyn Lookup> = Arc::new(Cached::new(resolver, &config.align.dns, clock));
+    match tokio::time::timeout(TIME_LIMIT, gather(&dns, &asked)).await {
         Ok(facts) => Ok(examine(&facts)),
         Err(_) => Err(Failed::Io(io::Error::new(io::ErrorKind::TimedOut, NO_ANSWER))),
     }
+}
+
+/// The domains as they are compared.
+fn domains(named: &[String]) -> Result<Vec<String>, Failed> {
+    let name = |domain: &String| match Domain::parse(domain) {
+        Ok(Domain::Name(name)) => Ok(name.into()),
+        Ok(Domain::Literal(_)) | Err(_) => Err(Failed::Usage { what: format!("{domain:?} is no domain") }),
+    };
+    named.iter().map(name).collect()
 }
 
 fn say(look: Look, asked: &DoctorArguments, findings: &[Finding], out: &mut dyn Write) -> Result<(), Failed> {

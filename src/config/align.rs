@@ -17,6 +17,8 @@ use crate::secret::Secret;
 
 /// The longest time for a judgement: a client is answered within 30 s of its final dot.
 const TIMEOUT_MAX: Duration = Duration::from_secs(20);
+/// Domains that the doctor greets the servers of.
+const PROBES_MAX: usize = 5;
 /// More points than this make no difference.
 const POINTS_MAX: u16 = 1_000;
 
@@ -134,13 +136,47 @@ fn read_doctor(root: &mut TableReader<'_>) -> DoctorSettings {
         key("domains", "Sending domains besides those of [[dkim]].").example("[\"example.com\"]"),
         Vec::<DomainSetting>::new(),
     );
+    let lists = table.or(
+        key("lists", "Lists in the DNS that the egresses are looked up in. Many refuse public resolvers."),
+        default.lists,
+    );
+    let named = |domains: Vec<String>| domains.into_iter().map(DomainSetting).collect::<Vec<_>>();
+    let port25 = table.or_where(
+        key(
+            "port25",
+            "Domains whose servers are greeted from each egress, to see whether port 25 can be reached: one connection where \
+             all is well. Empty: none.",
+        ),
+        named(default.port25),
+        |domains| if domains.len() <= PROBES_MAX { Ok(()) } else { Err(format!("at most {PROBES_MAX} domains")) },
+    );
+    let mailboxes = table.or_where(
+        key(
+            "mailboxes",
+            "What each sending domain should take mail for: its server is asked (RCPT), no mail is sent. Empty: nothing is \
+             asked.",
+        ),
+        default.mailboxes,
+        |names| if names.iter().all(|name| is_mailbox(name)) { Ok(()) } else { Err("not the part before an @".into()) },
+    );
     DoctorSettings {
         domains: domains.into_iter().map(|domain| domain.0).collect(),
-        lists: table.or(
-            key("lists", "Lists in the DNS that the egresses are looked up in. Many refuse public resolvers."),
-            default.lists,
+        lists,
+        port25: port25.into_iter().map(|domain| domain.0).collect(),
+        mailboxes,
+        time_limit: table.or_where(
+            key("timeout", "For each connection to a server, and for each of its replies."),
+            default.time_limit,
+            |time| {
+                if time.as_secs() <= 60 && !time.is_zero() { Ok(()) } else { Err("more than 0s, at most 1m".into()) }
+            },
         ),
     }
+}
+
+/// A plain local part (RFC 5321 4.1.2), fit for a command.
+fn is_mailbox(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_+.".contains(&b))
 }
 
 fn read_deeds(align: &mut TableReader<'_>) -> Deeds {

@@ -3,6 +3,7 @@
 //! Read [`run`]: it is the picture of `docs/architecture.md` in the order in which things must happen. Nothing here decides
 //! about mail.
 
+mod doctor;
 pub mod engine;
 mod guardian;
 mod judge;
@@ -25,10 +26,10 @@ use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::doctor::asked_by;
 pub use self::engine::Engine;
 use self::engine::StartError;
 use self::judge::Judging;
-pub use self::judge::aligning::seen_address;
 use self::privileges::{PrivilegeError, RunsAs};
 pub use self::reload::engine_settings;
 use self::signals::{Ending, HangupKept};

@@ -3,6 +3,8 @@
 //! Pure. The name of a [`Destination`] is made at acceptance; what it means (host, TLS, password, egresses) is looked up
 //! at each attempt, so a reload reaches the mail that waits. A name whose meaning is gone makes its mail wait.
 
+mod ways;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -13,6 +15,8 @@ use super::settings::{DeliverySettings, EgressSettings, MxSettings, RouteKind, R
 use crate::account::Account;
 use crate::mail::{Address, Domain, ReversePath};
 use crate::store::{Destination, RouteFacts};
+
+pub use ways::Ways;
 
 /// The name of the route that takes what no other matches: by MX, from every egress.
 pub const DEFAULT_ROUTE: &str = "default";

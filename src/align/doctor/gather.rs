@@ -1,7 +1,13 @@
-//! Asking DNS what the doctor wants to know.
+//! Asking DNS, and a few servers, what the doctor wants to know.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::mailbox::{self, Deliverable};
+use super::port25::{self, Port25, Probe};
 use super::{DomainFacts, EgressFacts, Facts, KeyFacts, Listed};
 use crate::align::dkim::verify::key_record;
 use crate::align::dmarc::{Method, discover};
@@ -13,10 +19,34 @@ use crate::align::spf::{Identity, check_host};
 pub struct Patient {
     /// Its name.
     pub name: String,
+    /// Where its connections start; `None`: the system's choice.
+    pub local: Option<IpAddr>,
     /// What the world sees.
     pub address: Option<IpAddr>,
     /// Its EHLO name.
     pub ehlo: String,
+    /// Whose servers it connects to.
+    pub reach: Reach,
+}
+
+/// Whose servers an egress connects to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of recipients, on port 25.
+    Anybodys,
+    /// Those of configured smarthosts alone.
+    Smarthosts,
+}
+
+/// A sending domain that is to be examined.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    /// The domain.
+    pub domain: String,
+    /// Names of the egresses that may carry its mail to the recipients' own servers.
+    pub egresses: Vec<String>,
+    /// Smarthosts, with their ports, that its mail may go through.
+    pub smarthosts: Vec<String>,
 }
 
 /// A key that is to be examined.
@@ -30,27 +60,77 @@ pub struct KeyWanted {
     pub record: String,
 }
 
+/// What the doctor is asked to look at.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The egresses.
+    pub egresses: Vec<Patient>,
+    /// The sending domains.
+    pub senders: Vec<Sender>,
+    /// The keys that sign.
+    pub keys: Vec<KeyWanted>,
+    /// Zones of lists in the DNS.
+    pub lists: Vec<String>,
+    /// How it is found out whether port 25 can be reached.
+    pub probe: Probe,
+    /// Local parts that each sending domain must take mail for.
+    pub mailboxes: Vec<String>,
+    /// Whether the kernel calls the clock right.
+    pub clock_synchronised: bool,
+}
+
 /// Names of one address that are looked at.
 const NAMES_MAX: usize = 10;
 
-/// Asks everything. `lists` are zones of lists in the DNS.
-pub async fn gather(
-    dns: &dyn Lookup,
-    egresses: &[Patient],
-    domains: &[String],
-    keys: &[KeyWanted],
-    lists: &[String],
-    clock_synchronised: bool,
-) -> Facts {
-    let mut of_egresses = Vec::with_capacity(egresses.len());
-    for egress in egresses {
-        of_egresses.push(of_egress(dns, egress, lists).await);
+/// Egresses and domains whose servers are visited at once.
+const VISITS_MAX: usize = 8;
+
+/// Asks everything. Dropped, it leaves every server.
+pub async fn gather(dns: &Arc<dyn Lookup>, asked: &Asked) -> Facts {
+    let turns = Arc::new(Semaphore::new(VISITS_MAX));
+    let (mut ports, mut mailboxes) = (JoinSet::new(), JoinSet::new());
+    for (at, egress) in asked.egresses.iter().enumerate().filter(|(_, egress)| egress.reach == Reach::Anybodys) {
+        let probing = port25::probe(Arc::clone(dns), Arc::new(asked.probe.clone()), egress.local, egress.address);
+        ports.spawn(in_turn(Arc::clone(&turns), at, probing));
     }
-    let mut of_domains = Vec::with_capacity(domains.len());
-    for domain in domains {
-        of_domains.push(of_domain(dns, domain, egresses, keys).await);
+    for (at, sender) in asked.senders.iter().enumerate().filter(|_| !asked.mailboxes.is_empty()) {
+        let Some(question) = mailbox_question(asked, sender) else { continue };
+        mailboxes.spawn(in_turn(Arc::clone(&turns), at, mailbox::ask(Arc::clone(dns), question)));
     }
-    Facts { egresses: of_egresses, domains: of_domains, clock_synchronised }
+    let mut facts = Facts { egresses: Vec::new(), domains: Vec::new(), clock_synchronised: asked.clock_synchronised };
+    for egress in &asked.egresses {
+        facts.egresses.push(of_egress(&**dns, egress, &asked.lists).await);
+    }
+    for sender in &asked.senders {
+        facts.domains.push(of_sender(&**dns, sender, asked).await);
+    }
+    for (at, port25) in ports.join_all().await {
+        facts.egresses[at].port25 = port25;
+    }
+    for (at, deliverable) in mailboxes.join_all().await {
+        facts.domains[at].mailboxes = deliverable;
+    }
+    facts
+}
+
+async fn in_turn<T>(turns: Arc<Semaphore>, at: usize, visit: impl Future<Output = T>) -> (usize, T) {
+    let _turn = turns.acquire().await; // nobody closes it
+    (at, visit.await)
+}
+
+/// From the first egress that carries the domain's mail, else from the first of all.
+fn mailbox_question(asked: &Asked, sender: &Sender) -> Option<mailbox::Question> {
+    let carries = |egress: &&Patient| sender.egresses.contains(&egress.name);
+    let egress = asked.egresses.iter().find(carries).or(asked.egresses.first())?;
+    Some(mailbox::Question {
+        domain: sender.domain.clone(),
+        mailboxes: asked.mailboxes.clone(),
+        from: egress.local,
+        like: egress.address,
+        ehlo: egress.ehlo.clone(),
+        time_limit: asked.probe.time_limit,
+        port: asked.probe.port,
+    })
 }
 
 async fn addresses(dns: &dyn Lookup, name: &str, like: IpAddr) -> Result<Vec<IpAddr>, NoAnswer> {
@@ -67,6 +147,7 @@ async fn of_egress(dns: &dyn Lookup, egress: &Patient, lists: &[String]) -> Egre
         name: egress.name.clone(),
         address: egress.address,
         ehlo: egress.ehlo.clone(),
+        port25: Port25::NotAsked,
         names: Err(NoAnswer::NoRecords),
         ehlo_addresses: Err(NoAnswer::NoRecords),
         lists: Vec::new(),
@@ -113,16 +194,17 @@ async fn listed(dns: &dyn Lookup, name: &str) -> Listed {
     if codes.is_empty() { Listed::Unknown("its answer is none of a list".into()) } else { Listed::Yes(codes) }
 }
 
-async fn of_domain(dns: &dyn Lookup, domain: &str, egresses: &[Patient], keys: &[KeyWanted]) -> DomainFacts {
+async fn of_sender(dns: &dyn Lookup, sender: &Sender, asked: &Asked) -> DomainFacts {
+    let domain = sender.domain.as_str();
     let mut spf = Vec::new();
-    let sender = format!("postmaster@{domain}");
-    for egress in egresses {
+    let reverse_path = format!("postmaster@{domain}");
+    for egress in asked.egresses.iter().filter(|egress| sender.egresses.contains(&egress.name)) {
         let Some(address) = egress.address else { continue };
-        let identity = Identity { address, sender: &sender, ehlo: &egress.ehlo };
+        let identity = Identity { address, sender: &reverse_path, ehlo: &egress.ehlo };
         spf.push((egress.name.clone(), address, check_host(dns, identity, domain).await));
     }
     let mut published = Vec::new();
-    for key in keys.iter().filter(|key| key.domain == domain) {
+    for key in asked.keys.iter().filter(|key| key.domain == domain) {
         let found = key_record(dns, &key.name).await;
         published.push(KeyFacts { name: key.name.clone(), record: key.record.clone(), published: found });
     }
@@ -132,8 +214,10 @@ async fn of_domain(dns: &dyn Lookup, domain: &str, egresses: &[Patient], keys: &
     DomainFacts {
         domain: domain.to_owned(),
         spf,
+        smarthosts: sender.smarthosts.clone(),
         dmarc: discover(dns, domain, Method::TreeWalk).await,
         keys: published,
         exchanges,
+        mailboxes: Vec::<(String, Deliverable)>::new(),
     }
 }

@@ -1,7 +1,9 @@
 //! A healthy server, and one fault at a time.
 
+use std::sync::Arc;
+
 use super::*;
-use crate::align::dns::{Data, Fixed, Kind};
+use crate::align::dns::{Data, Fixed, Kind, Lookup};
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
 const KEY: &str = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
@@ -18,11 +20,34 @@ fn healthy() -> Fixed {
     zone
 }
 
+fn patient(name: &str, address: IpAddr) -> Patient {
+    let ehlo = "mail.example.com".to_owned();
+    Patient { name: name.to_owned(), local: None, address: Some(address), ehlo, reach: Reach::Anybodys }
+}
+
+fn asked() -> Asked {
+    Asked {
+        egresses: vec![patient("one", ADDRESS)],
+        senders: vec![Sender { domain: "example.com".into(), egresses: vec!["one".into()], smarthosts: Vec::new() }],
+        keys: vec![KeyWanted {
+            domain: "example.com".into(),
+            name: "s1._domainkey.example.com".into(),
+            record: KEY.into(),
+        }],
+        lists: vec!["list.example".into()],
+        probe: Probe::of(&[], std::time::Duration::from_secs(5)),
+        mailboxes: Vec::new(),
+        clock_synchronised: true,
+    }
+}
+
 async fn examined(zone: &Fixed) -> Vec<Finding> {
-    let egress = Patient { name: "one".into(), address: Some(ADDRESS), ehlo: "mail.example.com".into() };
-    let key = KeyWanted { domain: "example.com".into(), name: "s1._domainkey.example.com".into(), record: KEY.into() };
-    let (domains, lists) = (["example.com".to_owned()], ["list.example".to_owned()]);
-    examine(&gather(zone, &[egress], &domains, &[key], &lists, true).await)
+    looked_at(zone, &asked()).await
+}
+
+async fn looked_at(zone: &Fixed, asked: &Asked) -> Vec<Finding> {
+    let dns: Arc<dyn Lookup> = Arc::new(zone.clone());
+    examine(&gather(&dns, asked).await)
 }
 
 /// What is done to the zone, which check finds it, how bad it is, what mends it.
@@ -32,10 +57,22 @@ type Case = (fn(&mut Fixed), &'static str, Grade, &'static str);
 async fn a_healthy_server_and_one_fault_at_a_time() {
     let right = examined(&healthy()).await;
     assert!(right.iter().all(|finding| finding.grade == Grade::Right), "{right:?}");
-    let names: Vec<&str> = right.iter().map(|finding| finding.check).collect();
-    assert_eq!(names, ["reverse-dns", "ehlo", "listed", "spf", "dkim", "dmarc", "mx", "clock"]);
+    let names: Vec<&str> = right.iter().map(|finding| &*finding.check).collect();
+    assert_eq!(names, ["reverse-dns", "ehlo", "listed", "spf", "spf-limits", "dkim", "dmarc", "mx", "clock"]);
+    for (spoil, check, grade, mend) in of_the_server().into_iter().chain(of_the_domain()) {
+        let mut zone = healthy();
+        spoil(&mut zone);
+        let found = examined(&zone).await;
+        let wrong: Vec<&Finding> = found.iter().filter(|finding| finding.grade != Grade::Right).collect();
+        assert!(
+            wrong.iter().any(|f| f.check == check && f.grade == grade && f.mend.contains(mend)),
+            "{check} {mend}: {wrong:?}"
+        );
+    }
+}
 
-    let cases: [Case; 13] = [
+fn of_the_server() -> Vec<Case> {
+    vec![
         (
             |z| z.remove("10.2.0.192.in-addr.arpa"),
             "reverse-dns",
@@ -75,12 +112,47 @@ async fn a_healthy_server_and_one_fault_at_a_time() {
             Grade::Unknown, // a public resolver is refused: that is no listing
             "",
         ),
+    ]
+}
+
+fn of_the_domain() -> Vec<Case> {
+    vec![
         (|z| replace(z, "example.com", "v=spf1 -all"), "spf", Grade::Fault, "add ip4:192.0.2.10 to the SPF record"),
         (
             |z| replace(z, "example.com", "v=spf1 include:x.example.com -all"),
             "spf",
             Grade::Fault,
             "mend the SPF record",
+        ),
+        // A signature carries the mail where SPF says little, not where it forbids.
+        (|z| replace(z, "example.com", "v=spf1 ~all"), "spf", Grade::Warning, "add ip4:192.0.2.10 to the SPF record"),
+        (|z| replace(z, "example.com", "v=spf1 ?all"), "spf", Grade::Warning, "add ip4:192.0.2.10 to the SPF record"),
+        (
+            |z| {
+                replace(z, "example.com", "v=spf1 ~all");
+                z.remove("s1._domainkey.example.com");
+            },
+            "spf",
+            Grade::Fault,
+            "add ip4:192.0.2.10 to the SPF record",
+        ),
+        (
+            |z| replace(z, "s1._domainkey.example.com", &format!("{KEY}; t=y")),
+            "dkim",
+            Grade::Warning,
+            "s1._domainkey.example.com. IN TXT",
+        ),
+        (
+            |z| replace(z, "s1._domainkey.example.com", &format!("{KEY}; s=other")),
+            "dkim",
+            Grade::Fault,
+            "s1._domainkey.example.com. IN TXT",
+        ),
+        (
+            |z| replace(z, "s1._domainkey.example.com", "v=DKIM1; p="),
+            "dkim",
+            Grade::Fault,
+            "s1._domainkey.example.com. IN TXT",
         ),
         (
             |z| z.remove("s1._domainkey.example.com"),
@@ -112,17 +184,7 @@ async fn a_healthy_server_and_one_fault_at_a_time() {
             Grade::Unknown,
             "",
         ),
-    ];
-    for (spoil, check, grade, mend) in cases {
-        let mut zone = healthy();
-        spoil(&mut zone);
-        let found = examined(&zone).await;
-        let wrong: Vec<&Finding> = found.iter().filter(|finding| finding.grade != Grade::Right).collect();
-        assert!(
-            wrong.iter().any(|f| f.check == check && f.grade == grade && f.mend.contains(mend)),
-            "{check} {mend}: {wrong:?}"
-        );
-    }
+    ]
 }
 
 fn replace(zone: &mut Fixed, name: &str, text: &str) {
@@ -148,4 +210,50 @@ async fn an_spf_record_near_its_limits() {
         (limits.grade, limits.found.as_str()),
         (Grade::Warning, "SPF needs 9 of 10 look-ups, 0 of 2 of them in vain")
     );
+}
+
+/// RSA keys of a zone that also sign: `bits` is what the record publishes.
+#[test]
+fn short_keys() {
+    use crate::align::dkim::key::PublicKey;
+    let of_bits = |bits| {
+        let public = PublicKey::Rsa(vec![1, 2, 3], bits);
+        let published = KeyRecord { public, fit: true, testing: false, exact_identity: true };
+        let name = "s1._domainkey.example.com".to_owned();
+        let key = KeyFacts { name, record: String::new(), published: Ok(published) };
+        let mut findings = Vec::new();
+        domain::of_key("example.com", &key, &mut findings);
+        findings.remove(0)
+    };
+    let cases = [
+        (512, Grade::Fault, "has 512 bits"),
+        (1_023, Grade::Fault, "has 1023 bits"),
+        (1_024, Grade::Warning, "has 1024 bits"),
+        (2_048, Grade::Right, "(t=s)"), // told, and harmless: our signatures have no i=
+    ];
+    for (bits, grade, words) in cases {
+        let finding = of_bits(bits);
+        assert!(finding.grade == grade && finding.found.contains(words), "{bits}: {finding:?}");
+        assert_eq!(finding.mend.is_empty(), grade == Grade::Right, "{finding:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_egresses_that_carry_a_domain_are_asked_of_it() {
+    let mut asked = asked();
+    asked.egresses.push(patient("two", "192.0.2.99".parse().unwrap()));
+    asked.senders[0].smarthosts = vec!["ssl0.ovh.net:587".into(), "smtp.example.net:587".into()];
+    let found = looked_at(&healthy(), &asked).await;
+    let of = |check: &str| found.iter().filter(|finding| finding.check == check).collect::<Vec<_>>();
+    let spf: Vec<_> = of("spf").iter().map(|finding| (finding.about.as_str(), finding.grade)).collect();
+    assert_eq!(spf, [("one", Grade::Right)], "egress two does not carry it");
+    let smarthosts = of("spf-smarthost");
+    assert_eq!(smarthosts.len(), 2);
+    assert!(smarthosts.iter().all(|finding| finding.grade == Grade::Unknown), "{smarthosts:?}");
+    assert!(smarthosts[0].mend.contains("include:mx.ovh.com"), "{smarthosts:?}");
+
+    asked.senders[0].egresses = vec!["two".into()];
+    let found = looked_at(&healthy(), &asked).await;
+    let spf = found.iter().find(|finding| finding.check == "spf").unwrap();
+    assert_eq!((spf.about.as_str(), spf.grade), ("two", Grade::Fault), "-all forbids it, signature or not");
 }

@@ -280,7 +280,7 @@ fn is_public(address: &IpAddr) -> bool {
 }
 
 /// What the world sees of an egress, as far as it is known.
-pub fn seen_address(egress: &Egress) -> Option<IpAddr> {
+pub(in crate::daemon) fn seen_address(egress: &Egress) -> Option<IpAddr> {
     address_of(egress, system_address())
 }
 

@@ -1,0 +1,189 @@
+//! What is said of a sending domain.
+
+use std::net::IpAddr;
+
+use super::{DomainFacts, Finding, Grade, KeyFacts, Subject, mailbox};
+use crate::align::dkim::key::PublicKey;
+use crate::align::dkim::{KeyRecord, RSA_BITS_MIN, RSA_BITS_WEAK};
+use crate::align::dmarc::{Policy, View};
+use crate::align::dns::NoAnswer;
+use crate::align::facts::Demands;
+use crate::align::sign::key::zone_strings;
+use crate::align::spf::{LOOKUPS_MAX, Spf, SpfResult, VOIDS_MAX};
+use crate::mail::Visible;
+
+const WHY_SPF: &str = "receivers refuse mail from an address that the domain does not name";
+const WHY_SPF_ALONE: &str = "its signature carries the mail now; where that breaks on the way, nothing is left";
+const WHY_SMARTHOST: &str = "receivers see the smarthost's addresses, which are not known here";
+const WHY_LOOKUPS: &str = "past its limits receivers stop reading a record, and it counts as broken";
+const WHY_DKIM: &str = "a signature whose key is not published counts as none";
+const WHY_WEAK: &str = "receivers count no signature of a key under 1024 bits (RFC 8301)";
+const WHY_SHORT: &str = "keys under 2048 bits count less from year to year (RFC 8301)";
+const WHY_TESTING: &str = "t=y says that the domain tests: receivers may treat its mail as unsigned (RFC 6376 3.6.1)";
+const WHY_UNFIT: &str = "receivers do not use a key for what its record does not allow (h=, s=)";
+const WHY_NO_KEY: &str = "forwarded mail and mail under a strict policy passes by its signature alone";
+const WHY_DMARC: &str = "large receivers ask every sending domain for a DMARC record";
+const WHY_MX: &str = "receivers refuse mail of a domain that takes no answers";
+
+pub(super) fn examine(domain: &DomainFacts, findings: &mut Vec<Finding>) {
+    let name = domain.domain.as_str();
+    // Of each key the findings stand behind those of SPF, which ask whether a signature would carry the mail.
+    let mut of_keys = Vec::new();
+    for key in &domain.keys {
+        of_key(name, key, &mut of_keys);
+    }
+    let signed = domain.keys.iter().any(carries);
+    for (egress, address, spf) in &domain.spf {
+        of_spf(name, egress, *address, spf, signed, findings);
+    }
+    of_limits(name, domain, findings);
+    for host in &domain.smarthosts {
+        of_smarthost(name, host, findings);
+    }
+    findings.append(&mut of_keys);
+    if domain.keys.is_empty() {
+        let mend = format!("outguard dkim keygen {name}");
+        let check = Subject { name, findings }.check("dkim", "");
+        check.tell(Grade::Warning, "no key signs its mail", WHY_NO_KEY, mend);
+    }
+    of_policy(name, &domain.dmarc, findings);
+    let exchange = Subject { name, findings }.check("mx", "");
+    let mend = || format!("{name}. IN MX 10 a server that takes its mail, abuse@ and postmaster@ among it");
+    match &domain.exchanges {
+        Err(NoAnswer::Failed(why)) => exchange.unknown(format!("no answer: {}", Visible(why))),
+        Ok(hosts) if hosts.iter().any(|host| &**host == ".") => {
+            exchange.tell(Grade::Fault, "it says that it takes no mail (RFC 7505)", WHY_MX, mend());
+        }
+        Ok(hosts) => exchange.right(format!("{} mail exchange(s)", hosts.len())),
+        Err(NoAnswer::NoSuchName | NoAnswer::NoRecords) => {
+            exchange.tell(Grade::Warning, "it has no mail exchange", WHY_MX, mend());
+        }
+    }
+    // Where it says that it takes no mail, that is the news.
+    let takes_mail = !matches!(&domain.exchanges, Ok(hosts) if hosts.iter().any(|host| &**host == "."));
+    for (mailbox, deliverable) in domain.mailboxes.iter().filter(|_| takes_mail) {
+        let check = Subject { name, findings }.check("mailbox", mailbox);
+        mailbox::tell(name, mailbox, deliverable, check);
+    }
+}
+
+/// Whether receivers count what this key signs.
+fn carries(key: &KeyFacts) -> bool {
+    let Ok(published) = &key.published else { return false };
+    let long_enough = match published.public {
+        PublicKey::Rsa(_, bits) => bits >= RSA_BITS_MIN,
+        PublicKey::Ed25519(_) => true,
+        PublicKey::Revoked => false,
+    };
+    let ours = KeyRecord::parse(key.record.as_bytes()).is_ok_and(|ours| published.public == ours.public);
+    long_enough && ours && published.fit && !published.testing
+}
+
+/// `signed`: a signature carries the mail where SPF does not, unless SPF forbids the address outright.
+fn of_spf(name: &str, egress: &str, address: IpAddr, spf: &Spf, signed: bool, findings: &mut Vec<Finding>) {
+    let check = Subject { name, findings }.check("spf", egress);
+    let (result, detail) = (spf.result.as_str(), Visible(&spf.detail));
+    let told = format!("SPF from egress {} ({address}) is {result}: {detail}", Visible(egress));
+    let term = if address.is_ipv4() { format!("ip4:{address}") } else { format!("ip6:{address}") };
+    let (lenient, why) = if signed { (Grade::Warning, WHY_SPF_ALONE) } else { (Grade::Fault, WHY_SPF) };
+    match spf.result {
+        SpfResult::Pass => check.right(told),
+        SpfResult::TempError => check.unknown(told),
+        SpfResult::None => check.tell(lenient, told, why, format!("{name}. IN TXT \"v=spf1 {term} ~all\"")),
+        SpfResult::PermError => check.tell(Grade::Fault, told, WHY_LOOKUPS, format!("mend the SPF record of {name}")),
+        SpfResult::SoftFail | SpfResult::Neutral => {
+            check.tell(lenient, told, why, format!("add {term} to the SPF record of {name}"));
+        }
+        SpfResult::Fail => {
+            check.tell(Grade::Fault, told, WHY_SPF, format!("add {term} to the SPF record of {name}"));
+        }
+    }
+}
+
+fn of_limits(name: &str, domain: &DomainFacts, findings: &mut Vec<Finding>) {
+    if domain.spf.iter().all(|(_, _, spf)| spf.result == SpfResult::None || spf.result == SpfResult::TempError) {
+        return;
+    }
+    let most = |(l, v): (usize, usize), (_, _, spf): &(_, _, Spf)| (l.max(spf.lookups), v.max(spf.voids));
+    let (lookups, voids) = domain.spf.iter().fold((0, 0), most);
+    let found = format!("SPF needs {lookups} of {LOOKUPS_MAX} look-ups, {voids} of {VOIDS_MAX} of them in vain");
+    let check = Subject { name, findings }.check("spf-limits", "");
+    if lookups + 2 > LOOKUPS_MAX || voids >= VOIDS_MAX {
+        let mend = format!("write addresses in place of include, a and mx into the SPF record of {name}");
+        check.tell(Grade::Warning, found, WHY_LOOKUPS, mend);
+    } else {
+        check.right(found);
+    }
+}
+
+/// What its record says of a smarthost's addresses cannot be told without knowing these.
+fn of_smarthost(name: &str, host: &str, findings: &mut Vec<Finding>) {
+    let bare = host.rsplit_once(':').map_or(host, |(bare, _)| bare);
+    let mend = match Demands::of_host(bare) {
+        Demands::LoginDomain => format!("the SPF record of {name} should have include:mx.ovh.com"),
+        Demands::Nothing => {
+            format!("the SPF record of {name} should have the include: that the operator of {} names", Visible(bare))
+        }
+    };
+    let found = format!("SPF is not known: its mail goes through {}", Visible(host));
+    Subject { name, findings }.check("spf-smarthost", host).tell(Grade::Unknown, found, WHY_SMARTHOST, mend);
+}
+
+pub(super) fn of_key(name: &str, key: &KeyFacts, findings: &mut Vec<Finding>) {
+    let check = Subject { name, findings }.check("dkim", &key.name);
+    let publish = || format!("{}. IN TXT ( {} )", key.name, zone_strings(&key.record));
+    let renew = || format!("outguard dkim keygen {name}");
+    let published = match &key.published {
+        Err(failure) if failure.is_temporary() => return check.unknown(Visible(&failure.to_string()).to_string()),
+        Err(failure) => {
+            return check.tell(Grade::Fault, Visible(&failure.to_string()).to_string(), WHY_DKIM, publish());
+        }
+        Ok(published) => published,
+    };
+    if KeyRecord::parse(key.record.as_bytes()).is_ok_and(|ours| published.public != ours.public) {
+        let found = format!("another key is published at {} than the one that signs", key.name);
+        return check.tell(Grade::Fault, found, WHY_DKIM, publish());
+    }
+    if !published.fit {
+        let found = format!("the record at {} does not allow the key for mail with SHA-256", key.name);
+        return check.tell(Grade::Fault, found, WHY_UNFIT, publish());
+    }
+    match &published.public {
+        PublicKey::Rsa(_, bits) if *bits < RSA_BITS_MIN => {
+            check.tell(Grade::Fault, format!("the key at {} has {bits} bits", key.name), WHY_WEAK, renew());
+        }
+        _ if published.testing => {
+            let found = format!("the record at {} has t=y", key.name);
+            check.tell(Grade::Warning, found, WHY_TESTING, publish());
+        }
+        PublicKey::Rsa(_, bits) if *bits < RSA_BITS_WEAK => {
+            check.tell(Grade::Warning, format!("the key at {} has {bits} bits", key.name), WHY_SHORT, renew());
+        }
+        PublicKey::Rsa(..) | PublicKey::Ed25519(_) | PublicKey::Revoked => {
+            // Ours names no identity of its own (i=), so t=s holds for all that it signs.
+            let exact = if published.exact_identity { ", for its own domain alone (t=s)" } else { "" };
+            check.right(format!("the key at {} is the one that signs{exact}", key.name));
+        }
+    }
+}
+
+fn of_policy(name: &str, dmarc: &Result<View, NoAnswer>, findings: &mut Vec<Finding>) {
+    let check = Subject { name, findings }.check("dmarc", "");
+    let record = |policy: &str| format!("_dmarc.{name}. IN TXT \"v=DMARC1; p={policy}; rua=mailto:postmaster@{name}\"");
+    match dmarc {
+        Err(why) => check.unknown(format!("no answer: {}", Visible(&why.to_string()))),
+        Ok(View { applied: None, fault, .. }) => {
+            let found = Visible(fault.as_deref().unwrap_or("there is no DMARC record")).to_string();
+            check.tell(Grade::Fault, found, WHY_DMARC, record("none"));
+        }
+        Ok(View { applied: Some(applied), .. }) => {
+            let found = format!("p={} by the record of {}", applied.policy.as_str(), Visible(&applied.record_of));
+            if applied.policy == Policy::None {
+                let why = "with p=none anybody can send in its name";
+                check.tell(Grade::Warning, found, why, format!("once all its mail passes: {}", record("quarantine")));
+            } else {
+                check.right(found);
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What a configuration gives the doctor to look at.
+
+use super::judge::aligning::seen_address;
+use crate::align::doctor::{Asked, KeyWanted, Patient, Probe, Reach, Sender};
+use crate::align::sign::Signer;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::delivery::Router;
+
+/// Every egress, and the sending domains that are named here; with none named, those of the keys and of `[doctor]`.
+///
+/// # Errors
+/// A route or a key that cannot be used, as a sentence.
+pub fn asked_by(config: &Config, domains: &[String], clock: &dyn Clock) -> Result<Asked, String> {
+    let doctor = &config.align.doctor;
+    let router = Router::new(&config.delivery, &config.intake.own_name).map_err(|error| error.to_string())?;
+    let signer = Signer::new(&config.align.signing).map_err(|fault| fault.to_string())?;
+    let direct = router.direct_egresses();
+    let patient = |egress: &std::sync::Arc<crate::delivery::Egress>| Patient {
+        name: egress.name.to_string(),
+        local: egress.address,
+        address: seen_address(egress),
+        ehlo: egress.ehlo.to_string(),
+        reach: if direct.contains(egress) { Reach::Anybodys } else { Reach::Smarthosts },
+    };
+    let keys: Vec<KeyWanted> = signer
+        .keys()
+        .iter()
+        .map(|key| KeyWanted { domain: key.domain.to_string(), name: key.record_name(), record: key.record() })
+        .collect();
+    let mut domains = domains.to_vec();
+    if domains.is_empty() {
+        domains.extend(keys.iter().map(|key| key.domain.clone()).chain(doctor.domains.iter().cloned()));
+    }
+    domains.sort_unstable();
+    domains.dedup();
+    let sender = |domain: String| {
+        let ways = router.ways_of(&domain);
+        let egresses = ways.egresses.iter().map(|egress| egress.name.to_string()).collect();
+        Sender { domain, egresses, smarthosts: ways.smarthosts }
+    };
+    Ok(Asked {
+        egresses: router.egresses().iter().map(patient).collect(),
+        senders: domains.into_iter().map(sender).collect(),
+        keys,
+        lists: doctor.lists.clone(),
+        probe: Probe::of(&doctor.port25, doctor.time_limit),
+        mailboxes: doctor.mailboxes.clone(),
+        clock_synchronised: clock.synchronised(),
+    })
+}
