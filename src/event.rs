@@ -272,6 +272,34 @@ pub enum Event {
         /// The closed gates, the oldest first.
         gates: Vec<String>,
     },
+    /// The doctor found that something which was right, or less bad, is so no more.
+    #[serde(rename = "doctor.worse")]
+    DoctorWorse {
+        /// The egress or domain.
+        subject: String,
+        /// What was examined, a stable name.
+        check: String,
+        /// Which of its egresses, keys, lists or mailboxes; empty where there is but one.
+        about: String,
+        /// `warning` or `fault`.
+        grade: String,
+        /// What was found.
+        found: String,
+        /// The record or command that mends it.
+        mend: String,
+    },
+    /// The doctor found right again what was wrong.
+    #[serde(rename = "doctor.better")]
+    DoctorBetter {
+        /// The egress or domain.
+        subject: String,
+        /// What was examined, a stable name.
+        check: String,
+        /// Which of its egresses, keys, lists or mailboxes; empty where there is but one.
+        about: String,
+        /// What was found.
+        found: String,
+    },
     /// The daemon started.
     #[serde(rename = "daemon.started")]
     Started {
@@ -319,6 +347,8 @@ impl Event {
             Self::AccountMerged { .. } => "account.merged",
             Self::AccountSuspect { .. } => "account.suspect",
             Self::HeldReminder { .. } => "queue.held",
+            Self::DoctorWorse { .. } => "doctor.worse",
+            Self::DoctorBetter { .. } => "doctor.better",
             Self::Started { .. } => "daemon.started",
             Self::Reloaded { .. } => "daemon.reloaded",
             Self::Stopped { .. } => "daemon.stopped",
@@ -346,6 +376,8 @@ impl Event {
             | Self::AccountMerged { .. }
             | Self::AccountSuspect { .. }
             | Self::HeldReminder { .. }
+            | Self::DoctorWorse { .. }
+            | Self::DoctorBetter { .. }
             | Self::Started { .. }
             | Self::Reloaded { .. }
             | Self::Stopped { .. } => None,

@@ -9,6 +9,7 @@ mod egress;
 mod gather;
 mod mailbox;
 mod port25;
+mod standing;
 mod visit;
 
 use std::borrow::Cow;
@@ -20,10 +21,12 @@ use super::dkim::{Failure, KeyRecord};
 use super::dmarc::View;
 use super::dns::NoAnswer;
 use super::spf::Spf;
+use crate::clock::WallMs;
 
 pub use gather::{Asked, KeyWanted, Patient, Reach, Sender, gather};
 pub use mailbox::Deliverable;
 pub use port25::{Port25, Probe};
+pub use standing::{Change, FindingKey, Standing, Turn};
 
 /// Everything that is known of a server and its domains.
 #[derive(Debug, Clone)]
@@ -139,6 +142,26 @@ pub struct Finding {
     pub why: Cow<'static, str>,
     /// The record or command that mends it; empty where there is nothing to mend.
     pub mend: String,
+}
+
+/// What was found, and when.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Examined {
+    /// When; absent: nothing was examined yet.
+    pub at_ms: Option<WallMs>,
+    /// When it is examined again; absent: it is not.
+    pub next_ms: Option<WallMs>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+impl Examined {
+    /// The same, what is worst first.
+    #[must_use]
+    pub fn worst_first(mut self) -> Self {
+        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.grade));
+        self
+    }
 }
 
 /// Says what is right and what is not.

@@ -39,6 +39,8 @@ pub struct DoctorSettings {
     pub mailboxes: Vec<String>,
     /// For each connection to a server, and for each of its replies.
     pub time_limit: Duration,
+    /// How often the daemon looks by itself; `None`: never.
+    pub every: Option<Duration>,
 }
 
 impl Default for DoctorSettings {
@@ -50,6 +52,7 @@ impl Default for DoctorSettings {
             port25: list(&["gmail.com", "outlook.com", "gmx.net"]),
             mailboxes: list(&["abuse", "postmaster"]),
             time_limit: Duration::from_secs(10),
+            every: Some(Duration::from_hours(6)),
         }
     }
 }

@@ -21,6 +21,7 @@ use super::view::{
     Done, EventsPage, Failure, FlushRequest, GateRequest, HoldsView, LimitsView, MessageDetail, QueuePage, StatusView,
     TraceView,
 };
+use crate::align::doctor::Examined;
 use crate::store::DeliveryState;
 
 /// The longest answer taken, in bytes: a page of messages with a thousand recipients each.
@@ -151,6 +152,11 @@ impl Client {
     /// How full the limits are.
     pub async fn limits(&self) -> Result<LimitsView, ClientError> {
         self.get("/v1/limits", &[]).await
+    }
+
+    /// What the doctor found when it last looked by itself, what is worst first.
+    pub async fn doctor(&self) -> Result<Examined, ClientError> {
+        self.get("/v1/doctor", &[]).await
     }
 
     /// The closed gates.

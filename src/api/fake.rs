@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use super::guardian::{AllowRequest, AllowView, Guardian, LessonView, MailLabel, ReleaseRequest, RemoveRequest};
 use super::operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
 use crate::account::{Account, AccountSource};
+use crate::align::doctor::{Examined, Finding, Grade};
 use crate::clock::WallMs;
 use crate::event::Event;
 use crate::guard::{Decision, Verdict};
@@ -231,6 +232,20 @@ impl Operator for FakeOperator {
     fn release(&self, id: QueueId, how: ReleaseRequest, _: String) -> OperatorFuture<'_, Option<u32>> {
         let allow = how.allow_ms.map_or_else(String::new, |ms| format!(" and allow for {ms} ms"));
         self.tell(format!("release {id}{allow}"), Some(1))
+    }
+
+    fn examined(&self) -> OperatorFuture<'_, Examined> {
+        let of = |check: &'static str, grade| Finding {
+            subject: "example.com".into(),
+            check: check.into(),
+            about: String::new(),
+            grade,
+            found: "found".into(),
+            why: "".into(),
+            mend: String::new(),
+        };
+        let findings = vec![of("mx", Grade::Right), of("spf", Grade::Fault)];
+        Box::pin(std::future::ready(Ok(Examined { at_ms: Some(THEN), next_ms: None, findings })))
     }
 
     fn reload(&self, _: String) -> OperatorFuture<'_, Vec<String>> {

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use serde::{Deserialize, Serialize};
 
 use super::guardian::{ReleaseRequest, RemoveRequest};
+use crate::align::doctor::Examined;
 use crate::clock::WallMs;
 use crate::mail::QueueId;
 use crate::store::{Filter, GateKind, Index, StoreError};
@@ -42,6 +43,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Lets a message that its verdict held go. Returns how many deliveries; `None`: no such message.
     fn release(&self, id: QueueId, how: ReleaseRequest, by: String) -> OperatorFuture<'_, Option<u32>>;
+
+    /// What the doctor found when it last looked by itself.
+    fn examined(&self) -> OperatorFuture<'_, Examined>;
 
     /// Reads the configuration again. Returns what is different, one short phrase a section; a configuration that cannot
     /// be used is refused whole ([`OperatorError::Refused`]), and the daemon goes on with the old one.

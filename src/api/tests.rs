@@ -77,6 +77,10 @@ async fn looking() {
     }
     assert_eq!(pages, ["0000000003", "0000000002", "0000000001"], "newest first, a page at a time");
     assert_eq!(rig.client.limits().await.unwrap().limits[0].key, "shop@example.org", "fullest first");
+    let examined = rig.client.doctor().await.unwrap();
+    assert_eq!(examined.at_ms, Some(super::fake::THEN));
+    let order: Vec<&str> = examined.findings.iter().map(|finding| &*finding.check).collect();
+    assert_eq!(order, ["spf", "mx"], "what is worst first");
     let events = rig.client.events(1, 1).await.unwrap();
     assert_eq!((events.events.len(), events.next), (1, 2));
     assert!(rig.client.holds().await.unwrap().gates.is_empty());

@@ -314,6 +314,9 @@ pub struct DoctorArguments {
     /// Say what is right too.
     #[arg(long)]
     pub all: bool,
+    /// Look at nothing: say what the daemon found when it last looked by itself.
+    #[arg(long, conflicts_with = "domains")]
+    pub last: bool,
 }
 
 /// `outguard dkim`.

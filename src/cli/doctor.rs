@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::arguments::{Arguments, CONFIG_PATH, DoctorArguments, Look};
 use super::exit::Failed;
 use super::json_line;
+use super::moment::{local, local_or_dash};
+use super::source::Place;
 use crate::align::dns::{Cached, Hickory, Lookup};
 use crate::align::doctor::{Finding, Grade, examine, gather};
 use crate::clock::{Clock, SystemClock};
@@ -15,18 +17,30 @@ use crate::config::Config;
 use crate::daemon::asked_by;
 use crate::mail::{Domain, Visible};
 
-/// Examines, says what was found, and fails where something is wrong.
+/// Examines or asks the daemon, says what was found, and fails where something is wrong.
 pub(super) fn run(arguments: &Arguments, asked: &DoctorArguments, out: &mut dyn Write) -> Result<(), Failed> {
-    let file = arguments.config.as_deref().unwrap_or(Path::new(CONFIG_PATH));
-    let config = Config::load(file).map_err(|faults| Failed::Config(faults.to_string()))?.config;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let findings = runtime.block_on(examined(&config, asked))?;
+    let findings = if asked.last {
+        let place = Place::find(arguments)?;
+        let last = Place::needs_daemon(runtime.block_on(place.client.doctor()), LOOK_YOURSELF)?;
+        let Some(at) = last.at_ms else { return Err(Failed::NotFound { what: "a look of the doctor".to_owned() }) };
+        if arguments.look() == Look::People {
+            writeln!(out, "looked at {}; again at {}", local(at), local_or_dash(last.next_ms))?;
+        }
+        last.findings
+    } else {
+        let file = arguments.config.as_deref().unwrap_or(Path::new(CONFIG_PATH));
+        let config = Config::load(file).map_err(|faults| Failed::Config(faults.to_string()))?.config;
+        runtime.block_on(examined(&config, asked))?
+    };
     say(arguments.look(), asked, &findings, out)?;
     match findings.iter().filter(|finding| finding.grade == Grade::Fault).count() {
         0 => Ok(()),
         faults => Err(Failed::Unhealthy { faults }),
     }
 }
+
+const LOOK_YOURSELF: &str = "the daemon keeps what it found; without --last the doctor looks here and now";
 
 /// For all questions together: a doctor who waits for servers that are down helps nobody.
 const TIME_LIMIT: Duration = Duration::from_mins(2);

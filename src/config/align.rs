@@ -131,7 +131,7 @@ pub(super) fn read(root: &mut TableReader<'_>, servers: &[SocketAddr]) -> AlignS
 
 fn read_doctor(root: &mut TableReader<'_>) -> DoctorSettings {
     let default = DoctorSettings::default();
-    let mut table = root.table("doctor", "What `outguard doctor` looks at.");
+    let mut table = root.table("doctor", "What the doctor looks at, and how often.");
     let domains = table.or(
         key("domains", "Sending domains besides those of [[dkim]].").example("[\"example.com\"]"),
         Vec::<DomainSetting>::new(),
@@ -159,7 +159,15 @@ fn read_doctor(root: &mut TableReader<'_>) -> DoctorSettings {
         default.mailboxes,
         |names| if names.iter().all(|name| is_mailbox(name)) { Ok(()) } else { Err("not the part before an @".into()) },
     );
+    let every = table.or(
+        key(
+            "every",
+            "How often the daemon looks by itself; what was right and is wrong is told once, as doctor.worse. 0s: never.",
+        ),
+        default.every.unwrap_or_default(),
+    );
     DoctorSettings {
+        every: Some(every).filter(|time| !time.is_zero()),
         domains: domains.into_iter().map(|domain| domain.0).collect(),
         lists,
         port25: port25.into_iter().map(|domain| domain.0).collect(),

@@ -196,7 +196,8 @@ fn level_of(event: &Event) -> Level {
         | Event::NextHopTrouble { .. }
         | Event::AccountMerged { .. }
         | Event::AccountSuspect { .. }
-        | Event::HeldReminder { .. } => Level::WARN,
+        | Event::HeldReminder { .. }
+        | Event::DoctorWorse { .. } => Level::WARN,
         Event::Accepted { .. }
         | Event::Held { .. }
         | Event::Rejected { .. }
@@ -208,6 +209,7 @@ fn level_of(event: &Event) -> Level {
         | Event::EightBitAsIs { .. }
         | Event::DsnQueued { .. }
         | Event::GateOpened { .. }
+        | Event::DoctorBetter { .. }
         | Event::Started { .. }
         | Event::Reloaded { .. }
         | Event::Stopped { .. } => Level::INFO,

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::doctor::asked_by;
+use self::doctor::rounds::Rounds;
 pub use self::engine::Engine;
 use self::engine::StartError;
 use self::judge::Judging;
@@ -139,6 +140,7 @@ pub struct Daemon {
     config_file: Option<PathBuf>,
     started: WallMs,
     judging: Arc<Judging>,
+    rounds: Rounds,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
     /// Where attempts tell that they were broken off; a reload passes it on.
@@ -197,6 +199,7 @@ impl Daemon {
             store,
             intake,
             judging,
+            rounds: Rounds::default(),
             started: clock.now().wall,
             clock,
             config: Mutex::new(config),
@@ -211,6 +214,7 @@ impl Daemon {
         daemon.tasks.spawn(control.serve(api, daemon.stop.clone()));
         daemon.begin_upkeep(log);
         daemon.begin_learning(heard);
+        daemon.begin_rounds().await;
         daemon
             .note(Event::Started {
                 version: env!("CARGO_PKG_VERSION").to_owned(),

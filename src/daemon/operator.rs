@@ -3,6 +3,7 @@
 use super::Daemon;
 use super::judge::Stored;
 use super::reload::Reloaded;
+use crate::align::doctor::Examined;
 use crate::api::guardian::{AllowRequest, ReleaseRequest, RemoveRequest};
 use crate::api::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
 use crate::mail::QueueId;
@@ -87,6 +88,10 @@ impl Operator for Daemon {
             }
             Ok(released)
         })
+    }
+
+    fn examined(&self) -> OperatorFuture<'_, Examined> {
+        Box::pin(async move { Ok(self.rounds.examined()) })
     }
 
     fn reload(&self, by: String) -> OperatorFuture<'_, Vec<String>> {

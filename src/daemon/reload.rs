@@ -116,7 +116,7 @@ pub(super) fn judge(
 }
 
 /// A number that nobody else knows; of the system, and of the address space if that has none to give.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     let mut bytes = [0; 8];
     match aws_lc_rs::rand::fill(&mut bytes) {
         Ok(()) => u64::from_le_bytes(bytes),

@@ -24,11 +24,14 @@ pub enum MemoryKind {
     Allow,
     /// When people were last reminded of something.
     Reminder,
+    /// What the doctor found last.
+    Doctor,
 }
 
 impl MemoryKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Habit, Self::Sighting, Self::Taught, Self::Sketch, Self::Allow, Self::Reminder];
+    pub const ALL: [Self; 7] =
+        [Self::Habit, Self::Sighting, Self::Taught, Self::Sketch, Self::Allow, Self::Reminder, Self::Doctor];
 
     /// The stored word.
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +42,7 @@ impl MemoryKind {
             Self::Sketch => "sketch",
             Self::Allow => "allow",
             Self::Reminder => "reminder",
+            Self::Doctor => "doctor",
         }
     }
 }

@@ -133,8 +133,8 @@ impl Memory {
             MemoryKind::Habit => text(key).is_some_and(|key| self.behaviour.restore(RowKind::Habit, &key, value)),
             MemoryKind::Sighting => text(key).is_some_and(|key| self.behaviour.restore(RowKind::Sighting, &key, value)),
             MemoryKind::Allow => self.allow.restore(value),
-            // Lessons are not this memory's; sketches are read when one is asked for; the rest is the engine's.
-            MemoryKind::Taught | MemoryKind::Sketch | MemoryKind::Reminder => true,
+            // Lessons are not this memory's; sketches are read when one is asked for; the rest is the daemon's.
+            MemoryKind::Taught | MemoryKind::Sketch | MemoryKind::Reminder | MemoryKind::Doctor => true,
         }
     }
 

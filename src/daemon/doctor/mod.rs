@@ -1,4 +1,11 @@
-//! What a configuration gives the doctor to look at.
+//! The doctor in the daemon: what a configuration gives it to look at, and its rounds.
+//!
+//! It looks a little after the start and then every few hours, never twice at once. What it found is kept in the store, so
+//! that a restart does not forget what was right. Only what changed is told: an event of the journal for what was right and
+//! is wrong, and one for what is right again. Read [`rounds`] first.
+
+mod kept;
+pub(super) mod rounds;
 
 use super::judge::aligning::seen_address;
 use crate::align::doctor::{Asked, KeyWanted, Patient, Probe, Reach, Sender};
