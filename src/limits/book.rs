@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::filled::Filled;
 use super::keys::{KeyId, Keys};
 use super::lease::{Charge, Counted, Granted, LeaseId, Spent};
 use super::past::PastState;
@@ -26,6 +27,8 @@ pub struct Limits {
     pub(super) unrecorded: Unrecorded,
     /// Rules that the record does not reach back over, and when it will.
     pub(super) full_until: Vec<(SetId, usize, Moment)>,
+    /// What next hops called used up.
+    pub(super) filled: Vec<Filled>,
     pub(super) now: Moment,
     next_lease: u64,
 }
@@ -65,6 +68,7 @@ impl Limits {
             under_way: HashMap::new(),
             unrecorded: Unrecorded::default(),
             full_until: Vec::new(),
+            filled: Vec::new(),
             now: Moment::BEGINNING,
             next_lease: 0,
         }
@@ -144,20 +148,6 @@ impl Limits {
     /// socket. It goes on record as attempt `id`.
     pub fn unknown(&mut self, granted: Granted, id: RecordId, now: Moment) {
         self.end(granted.spend(), End::Unknown, Some(id), now);
-    }
-
-    /// The next hop calls a limit of a key used up whose window is at least `window_ms_min`: all slots of the shortest such
-    /// window are taken from now on, whatever was counted here. Returns until when; `None` where no such limit is kept.
-    ///
-    /// A restart forgets it, for nothing of it is on record: the next hop says it again.
-    pub fn fill(&mut self, kind: KeyKind, name: &str, route: &str, window_ms_min: u64, now: Moment) -> Option<Moment> {
-        let now = self.tick(now);
-        let set = self.book.set_for(kind, name, route);
-        let rules = self.book.set(set).rules.iter().enumerate();
-        let (i, rule) = rules.filter(|(_, rule)| rule.window_ms >= window_ms_min).min_by_key(|(_, r)| r.window_ms)?;
-        let id = self.keys.make(set, &name.into(), &self.book);
-        self.keys.key_mut(id).windows.all_mut()[i].fill(now, rule);
-        Some(now.plus_ms(rule.window_ms))
     }
 
     /// Which rules a key meets with mail of that route.
@@ -443,7 +433,10 @@ mod tests {
             LimitSettings { egress: rates, account: vec!["9/m".parse().unwrap()], ..LimitSettings::default() };
         let mut limits = Limits::new(RuleBook::new(&settings).unwrap());
         let one = |limits: &mut Limits, ms| limits.lease(TO, NonZeroU32::MIN, at(ms));
-        let fill = |limits: &mut Limits, kind, name, ms| limits.fill(kind, name, TO.route, 3_600_000, at(ms));
+        let said = |limits: &mut Limits, kind, name, ms| limits.fill(kind, name, TO.route, 3_600_000, at(ms));
+        let fill = |limits: &mut Limits, kind, name, ms| {
+            said(limits, kind, name, ms).map(|filled| filled.at.plus_ms(filled.window_ms))
+        };
         let first = one(&mut limits, 0).unwrap().granted;
         let under_way = one(&mut limits, 0).unwrap().granted;
         limits.used(first, Spent { content: 1, refused: 0 }, RecordId(1), at(10));
@@ -457,6 +450,17 @@ mod tests {
         // A reload that keeps the rule keeps it full.
         let (same, reading) = (RuleBook::new(&settings).unwrap(), limits.reading());
         limits.reload(same, [], Moment::BEGINNING, reading, at(3_604_599));
+        assert!(one(&mut limits, 3_604_599).is_err());
+        // Rings made anew are full, too, and a start is told of it.
+        let reading = limits.reading();
+        limits.retime([], Moment::BEGINNING, reading, at(3_604_599));
+        assert!(one(&mut limits, 3_604_599).is_err());
+        limits = Limits::start(RuleBook::new(&settings).unwrap(), [], Moment::BEGINNING, at(3_604_598));
+        let (kind, name, route) = (KeyKind::Egress, TO.egress.into(), TO.route.into());
+        let told = Filled { kind, name, route, window_ms: 3_603_600, at: at(1_000) };
+        assert_eq!(limits.filled(told.clone(), at(3_604_598)), Some(at(3_604_600)));
+        let other = Filled { window_ms: 3_600_000, ..told };
+        assert_eq!(limits.filled(other, at(3_604_598)), None, "no limit has that window");
         assert!(one(&mut limits, 3_604_599).is_err());
         assert!(one(&mut limits, 3_604_600).is_ok());
         assert_eq!(

@@ -29,6 +29,7 @@
 
 mod book;
 mod fair;
+mod filled;
 mod keys;
 mod lease;
 #[cfg(test)]
@@ -44,6 +45,7 @@ mod timeline;
 mod unrecorded;
 
 pub use book::{Leased, Limits};
+pub use filled::Filled;
 pub use lease::{Counted, Granted, Spent};
 pub use pace::{Pace, PaceError, PaceSettings, Paced, Pacer, Paces, TooFast};
 pub use past::{PastAttempt, PastState};

@@ -6,6 +6,7 @@ use super::lease::{Charge, Counted};
 use super::rule::{Charged, RuleBook, SetId};
 use super::timeline::Moment;
 use super::unrecorded::{Reading, RecordId};
+use crate::clock::BootMs;
 
 /// An attempt of the record, placed on this boot's line of time ([`super::Timeline::place`]). Those that were given back
 /// count nothing and need not be told.
@@ -80,6 +81,7 @@ impl Limits {
 
     /// The same rules with all outcomes placed anew, once the wall clock is synchronised and the time since the boot
     /// before is known. What is said of the record at [`Limits::reload`] holds here.
+    /// [`Limits::filled`] is to be told again of what was said before this boot.
     pub fn retime<'a>(
         &mut self,
         past: impl IntoIterator<Item = PastAttempt<'a>>,
@@ -125,8 +127,10 @@ impl Limits {
                 })
                 .collect();
             self.keep_rings(&old_book, &old_keys);
+            self.fill_again(Moment::BEGINNING);
         } else {
             self.full_until = short;
+            self.fill_again(Moment::of_boot(BootMs(0)));
         }
         self.lease_again();
         self.take_as_told();

@@ -26,12 +26,22 @@ pub enum MemoryKind {
     Reminder,
     /// What the doctor found last.
     Doctor,
+    /// Limits that next hops called used up.
+    UsedUp,
 }
 
 impl MemoryKind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Habit, Self::Sighting, Self::Taught, Self::Sketch, Self::Allow, Self::Reminder, Self::Doctor];
+    pub const ALL: [Self; 8] = [
+        Self::Habit,
+        Self::Sighting,
+        Self::Taught,
+        Self::Sketch,
+        Self::Allow,
+        Self::Reminder,
+        Self::Doctor,
+        Self::UsedUp,
+    ];
 
     /// The stored word.
     pub const fn as_str(self) -> &'static str {
@@ -43,6 +53,7 @@ impl MemoryKind {
             Self::Allow => "allow",
             Self::Reminder => "reminder",
             Self::Doctor => "doctor",
+            Self::UsedUp => "used-up",
         }
     }
 }

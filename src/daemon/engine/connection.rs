@@ -93,7 +93,7 @@ impl Engine {
             self.core().give_back(granted, self.clock.now());
         }
         after.without_reports(&concluded.reports_lost);
-        self.after_conclusion(after, hand, left);
+        self.after_conclusion(after, hand, left).await;
         match (prepared, concluded.next) {
             (Some(prepared), Some(lease)) => self.unless_empty(prepared, lease).await,
             (Some(prepared), None) => {

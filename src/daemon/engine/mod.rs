@@ -26,6 +26,7 @@ mod reports;
 mod settle;
 mod slots;
 mod start;
+mod used_up;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -10,7 +10,7 @@ use crate::clock::{Now, WallMs};
 use crate::delivery::{AttemptEnd, ContentBegan, Fate, Plan, RecipientEnd, ReportDuty, Signal, SignalKind};
 use crate::dispatch::{DelayNotice, HopId, Life, NextTry};
 use crate::event::Event;
-use crate::limits::{Moment, RecordId, Spent};
+use crate::limits::{Filled, Moment, RecordId, Spent};
 use crate::mail::QueueId;
 use crate::store::{
     Acceptance, Conclusion, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, Index, Lease, MessageRow, SlotsEnd,
@@ -253,15 +253,15 @@ impl Engine {
     }
 
     /// What follows once the outcome is on disk.
-    pub(super) fn after_conclusion(&self, after: After, hand: InHand, left: u32) {
+    pub(super) async fn after_conclusion(&self, after: After, hand: InHand, left: u32) {
         let hop = hand.line().hop;
         let now = self.clock.now();
-        {
+        let used_up: Vec<Filled> = {
             let mut core = self.core();
-            for signal in &after.signals {
-                Self::heed(&mut core, hop, &after.egress, signal, now);
-            }
-        }
+            let heeded = after.signals.iter().map(|signal| Self::heed(&mut core, hop, &after.egress, signal, now));
+            heeded.flatten().collect()
+        };
+        self.remember_used_up(used_up, now).await;
         hand.finish(left + after.again);
         let mut core = self.core();
         let (account, ended) = after.ended;
@@ -321,20 +321,21 @@ fn trouble(plan: &Plan, signal: &Signal, now: Now) -> Event {
 }
 
 impl Engine {
-    /// What a reply said beyond its message.
-    fn heed(core: &mut super::core::Core, hop: HopId, egress: &Arc<str>, signal: &Signal, now: Now) {
+    /// What a reply said beyond its message. A limit that is used up is to be remembered.
+    fn heed(core: &mut super::core::Core, hop: HopId, egress: &Arc<str>, signal: &Signal, now: Now) -> Option<Filled> {
         let pause_ms = pause_ms(signal.kind);
         if pause_ms == 0 {
-            return;
+            return None;
         }
         let until = Moment::from(now).plus_ms(pause_ms);
         let plan = core.hop(hop).and_then(|hop| hop.plan.as_ref().ok()).cloned();
         if let Some(plan) = plan.filter(|_| signal.kind == SignalKind::LimitFull)
             && let Some(egress) = plan.egresses.iter().find(|of_pool| of_pool.name == *egress)
-            && core.slots.fill(egress, &plan, HOUR_MS, now.into()).is_some()
+            && let Some(filled) = core.slots.fill(egress, &plan, HOUR_MS, now.into())
         {
-            return; // its mail waits for slots; other egresses and logins go on
+            return Some(filled); // its mail waits for slots; other egresses and logins go on
         }
         core.pause_hop(hop, until, format!("{}: {}", signal.sentence, signal.reply));
+        None
     }
 }

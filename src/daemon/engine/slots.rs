@@ -8,7 +8,8 @@ use crate::account::Account;
 use crate::delivery::{Egress, Plan};
 use crate::dispatch::{AccountId, Fit, HopId, Line, Offer};
 use crate::limits::{
-    Cause, Charged, KeyKind, Leased, Limits, Moment, NextSlot, Pace, Paced, Paces, Reach, Refusal, RuleScope, TooFast,
+    Cause, Charged, Filled, KeyKind, Leased, Limits, Moment, NextSlot, Pace, Paced, Paces, Reach, Refusal, RuleScope,
+    TooFast,
 };
 
 /// Limits and paces, and what they said.
@@ -188,10 +189,10 @@ impl Slots {
     }
 
     /// The next hop says that the limit of the login, or without one of the egress, is used up whose window is at least
-    /// `window_ms_min`: it is, whatever was counted here. `None`: no such limit is kept for it.
+    /// `window_ms_min`: it is, whatever was counted here. What is to be remembered; `None`: no such limit is kept for it.
     ///
     /// Its words do not tell whether it means login or address. If it was the address, the next login hears it too.
-    pub(super) fn fill(&mut self, egress: &Egress, plan: &Plan, window_ms_min: u64, now: Moment) -> Option<Moment> {
+    pub(super) fn fill(&mut self, egress: &Egress, plan: &Plan, window_ms_min: u64, now: Moment) -> Option<Filled> {
         let (kind, name) = match &plan.login {
             Some(login) => (KeyKind::Login, login.user.as_str()),
             None => (KeyKind::Egress, &*egress.counted_as),

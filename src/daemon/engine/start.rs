@@ -11,7 +11,7 @@ use super::gates::Gates;
 use super::load::WaitingLoad;
 use super::loops::PastPlaced;
 use super::slots::Slots;
-use super::{Engine, Signals};
+use super::{Engine, Signals, used_up};
 use crate::clock::{BootId, BootMs, Clock, Now};
 use crate::delivery::{Abandoned, DeliverySettings, Edges, Router};
 use crate::dispatch::DispatchSettings;
@@ -72,7 +72,10 @@ impl Engine {
             );
         }
         let kept_since = record.kept_since;
-        let limits = Limits::start(settings.rules, record.past(), kept_since, Moment::from(now));
+        let mut limits = Limits::start(settings.rules, record.past(), kept_since, Moment::from(now));
+        for filled in used_up::remembered(&*store, &record.timeline).await? {
+            limits.filled(filled, Moment::from(now));
+        }
         let gates = Gates::new(store.gates().await?);
         let own_account = settings.delivery.dsn.account.clone();
         let load = WaitingLoad::new(own_account, store.waiting_by_account().await?);
@@ -120,9 +123,16 @@ impl Engine {
             };
             match Record::read(&*self.store, &*self.clock, now, &rules).await {
                 Ok(record) if record.timeline.bridge() == Bridge::Wall => {
+                    let used_up = used_up::remembered(&*self.store, &record.timeline).await.unwrap_or_else(|error| {
+                        tracing::warn!(%error, advice = error.advice(), "what next hops called used up is forgotten");
+                        Vec::new()
+                    });
                     let mut core = self.core();
                     let kept_since = record.kept_since;
                     core.slots.limits.retime(record.past(), kept_since, reading, Moment::from(now));
+                    for filled in used_up {
+                        core.slots.limits.filled(filled, Moment::from(now));
+                    }
                     core.slots_came_back();
                     tracing::info!("the wall clock is synchronised; slots used before this boot are placed by it");
                     return;

@@ -134,7 +134,11 @@ impl Memory {
             MemoryKind::Sighting => text(key).is_some_and(|key| self.behaviour.restore(RowKind::Sighting, &key, value)),
             MemoryKind::Allow => self.allow.restore(value),
             // Lessons are not this memory's; sketches are read when one is asked for; the rest is the daemon's.
-            MemoryKind::Taught | MemoryKind::Sketch | MemoryKind::Reminder | MemoryKind::Doctor => true,
+            MemoryKind::Taught
+            | MemoryKind::Sketch
+            | MemoryKind::Reminder
+            | MemoryKind::Doctor
+            | MemoryKind::UsedUp => true,
         }
     }
 

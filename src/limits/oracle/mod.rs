@@ -12,7 +12,7 @@
 //! forgotten there, or counted twice; the reserve's share rounded down, its tenth rounded up, the asking account not
 //! counted among the active, its owners not released, or those of a slot mixed up; the fiftieth for outguard's own mail not kept, or kept from that mail
 //! too; attempts left out that ended while the record was read, or before it showed them, or counted twice; a known time
-//! hiding leases under way; other boots placed by this boot's clock, or by their wall clock alone.
+//! hiding leases under way; what a next hop called used up forgotten at a start or a retime; other boots placed by this boot's clock, or by their wall clock alone.
 
 mod truth;
 
@@ -95,6 +95,8 @@ struct World {
     read: Option<(Reading, Vec<PastAttempt<'static>>)>,
     /// What next hops called used up: of a rule and window, until when.
     filled: Vec<(Truth, u64, u64)>,
+    /// The same as it is told to the next process of this boot.
+    told: Vec<Filled>,
     /// The wall clock is right and nobody has called it synchronised yet, so moments of before are placed too late.
     to_retime: bool,
     rebooted_or_reloaded: bool,
@@ -121,6 +123,7 @@ impl World {
             under_way: Vec::new(),
             read: None,
             filled: Vec::new(),
+            told: Vec::new(),
             to_retime: false,
             rebooted_or_reloaded: false,
         }
@@ -206,7 +209,9 @@ impl World {
         let windows = truth.rates.iter().map(|rate| rate.window_ms).filter(|window_ms| *window_ms >= window_ms_min);
         let filled = windows.min().map(|window_ms| (window_ms, self.now + window_ms + window_ms.div_ceil(1_000)));
         let (name, moment) = (to.name(truth.kind).unwrap(), self.moment());
-        let until = self.limits.fill(truth.kind, name, to.route, window_ms_min, moment);
+        let told = self.limits.fill(truth.kind, name, to.route, window_ms_min, moment);
+        let until = told.as_ref().map(|told| told.at.plus_ms(told.window_ms));
+        self.told.extend(told);
         assert_eq!(until.map(|until| self.now + until.since_ms(moment)), filled.map(|(_, until)| until));
         self.filled.extend(filled.map(|(window_ms, until)| (truth, window_ms, until)));
     }
@@ -318,7 +323,6 @@ impl World {
     fn restart(&mut self) {
         self.rebooted_or_reloaded = true;
         self.under_way.clear();
-        self.filled.clear(); // it is not on record
         self.read = None;
         for attempt in self.attempts.iter_mut().filter(|attempt| !attempt.recorded) {
             // Whatever its end was, nobody knows it any more.
@@ -346,6 +350,7 @@ impl World {
                 self.late = true;
                 self.quiet_until = u64::MAX; // a wall clock never set is believed of no later boot here
             }
+            (self.filled, self.told) = (Vec::new(), Vec::new()); // where it lies is asked of moments of attempts
             self.boot += 1;
             self.boot_began = self.now;
             self.now += self.dice.roll(300);
@@ -354,6 +359,10 @@ impl World {
         let past = self.past();
         let book = RuleBook::new(&self.settings).unwrap();
         self.limits = Limits::start(book, past, Moment::BEGINNING, self.moment());
+        let moment = self.moment();
+        for told in &self.told {
+            self.limits.filled(told.clone(), moment);
+        }
         // What was under way is unknown from now on, and the store says so.
         let (now, stamp, grace) = (self.now, self.stamp(), self.settings.unknown_grace_ms);
         for attempt in self.attempts.iter_mut().filter(|a| a.ended.is_none()) {
@@ -367,6 +376,7 @@ impl World {
             return;
         }
         self.rebooted_or_reloaded = true;
+        self.told.clear(); // of rules that are gone
         let grace = self.settings.unknown_grace_ms;
         // The grace of outcomes that were unknown before stays what it was.
         self.settings = LimitSettings { unknown_grace_ms: grace, ..settings(&mut self.dice) };
@@ -380,7 +390,7 @@ impl World {
 
     /// The wall clock is called synchronised, and it is right.
     fn retime(&mut self) {
-        if self.wall_off != 0 || self.late && !self.to_retime || self.is_filled() {
+        if self.wall_off != 0 || self.late && !self.to_retime {
             return;
         }
         (self.late, self.to_retime) = (false, false);

@@ -290,8 +290,11 @@ impl Store for SqliteStore {
 
     fn remember(&self, memories: Vec<Memory>, now: Now) -> StoreFuture<'_, Stored<()>> {
         Box::pin(async move {
-            // What people decided is written as their deeds are, though the disk takes no mail: it is little.
-            let is_deed = |memory: &Memory| matches!(memory.kind(), MemoryKind::Taught | MemoryKind::Allow);
+            // What people and next hops decided is written as deeds are, though the disk takes no mail: it is little.
+            let is_deed = |memory: &Memory| {
+                let kinds = [MemoryKind::Taught, MemoryKind::Allow, MemoryKind::Reminder, MemoryKind::UsedUp];
+                kinds.contains(&memory.kind())
+            };
             let kind = if memories.iter().all(is_deed) { Kind::Other } else { Kind::Accept };
             for batch in Memory::batches(memories) {
                 self.plain(kind, (batch, now.wall), memory::remember).await?.into_inner();
