@@ -11,6 +11,7 @@ mod aged;
 mod bed;
 mod broken;
 mod ends;
+mod flood;
 mod moves;
 mod reloads;
 mod storm;
