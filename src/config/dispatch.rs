@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::item::{Fault, Item, Setting};
+use super::named::Of;
 use super::reader::{Key, TableReader, key};
 use super::values::{Size, quoted, text_of};
 use crate::dispatch::{CapSettings, ClassSettings, DispatchSettings, RetrySettings, Weight};
@@ -84,6 +85,7 @@ pub(super) fn read(root: &mut TableReader<'_>) -> DispatchSettings {
             let account = table.required::<String>(
                 key("account", "The account, in the form that the log shows.").example("\"shop@example.com\""),
             );
+            table.names(Of::Account, "account", account.as_deref());
             let weight = table.required::<Weight>(key("percent", "Its share; 100 is the usual one.").example("300"));
             Some((account?.into_boxed_str(), weight?))
         })

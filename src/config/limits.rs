@@ -3,16 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::item::{Fault, Item, Place, Setting, nearest};
+use super::item::{Fault, Item, Place, Setting};
+use super::named::{self, Of};
 use super::reader::{Reading, TableReader, key};
 use super::values::{quoted, text_of, words};
-use crate::account::{LocalPart, normal};
 use crate::delivery::route::DEFAULT_ROUTE;
 use crate::delivery::settings::{DeliverySettings, EgressSettings, RouteKind};
 use crate::limits::{AppliesTo, CountRefused, FairReserve, KeyKind, LimitSettings, Override, Rate, RuleBook, Unit};
-
-/// Names that are listed where one is not among them; of more, only how many.
-const NAMES_LISTED_MAX: usize = 10;
 
 impl Setting for Rate {
     const EXPECTED: &'static str = "a rate such as \"200/h\", \"20/m\" or \"50 messages/h\"";
@@ -142,14 +139,12 @@ pub(super) fn read(root: &mut TableReader<'_>, attempts_keep: Duration) -> (Limi
     (settings, places)
 }
 
-/// An override of a route, an egress or a login that is not there is of no use, and most likely meant for one that is; and so
-/// is one of an account whose name is written as no account is ever called.
+/// An override of a route, an egress or a login that is not there is of no use, and most likely meant for one that is.
 pub(super) fn check_names(
     reading: &Reading<'_>,
     overrides: &[Override],
     places: &[Place],
     delivery: &DeliverySettings,
-    case: LocalPart,
 ) {
     let default = [EgressSettings::default()];
     let egresses = if delivery.egresses.is_empty() { &default[..] } else { &delivery.egresses };
@@ -161,28 +156,14 @@ pub(super) fn check_names(
             AppliesTo::Egress(name) => ("egress is counted as", name, addresses.iter().map(String::as_str).collect()),
             AppliesTo::Route { route, .. } => ("route is named", route, routes.clone()),
             AppliesTo::Login(name) => ("route has the login", name, logins.clone()),
-            AppliesTo::Account(name) => {
-                // `uid:…` and the like are names of our own making.
-                let normal = normal::identity(name, case).filter(|_| !name.contains(':'));
-                if let Some(normal) = normal.filter(|normal| *normal != **name) {
-                    let sentence = format!("that account is counted as {normal}, so this changes nothing; write it so");
-                    reading.warning(place, sentence);
-                }
-                continue;
-            }
-            AppliesTo::Domain(_) => continue,
+            AppliesTo::Account(_) | AppliesTo::Domain(_) => continue,
         };
         if known.contains(&&**name) {
             continue;
         }
         // Of an egress's name we know which address was meant.
         let meant = egresses.iter().position(|egress| egress.name == **name).filter(|_| what.starts_with("egress"));
-        let advice = match meant.map(|at| addresses[at].as_str()).or_else(|| nearest(name, &known)) {
-            Some(near) => format!("did you mean {near}?"),
-            None if known.is_empty() => "there are none; for the mail of an account write account = …".to_owned(),
-            None if known.len() > NAMES_LISTED_MAX => format!("there are {} others", known.len()),
-            None => format!("there are: {}", known.join(", ")),
-        };
+        let advice = meant.map_or_else(|| named::advice(name, &known), |at| format!("did you mean {}?", addresses[at]));
         reading.warning(place, format!("no {what} {name}, so this changes nothing; {advice}"));
     }
 }
@@ -221,9 +202,10 @@ fn read_override(mut table: TableReader<'_>) -> Option<(Override, Place)> {
     let rates = table.required::<Rates>(key("limit", "The limit in place of the general one.").example("\"50/h\""));
     let count = table.optional(key("count", "What is counted. Absent: as in [limits].").example("\"messages\""));
     let margin = table.optional(key("margin", "The margin. Absent: as in [limits].").example("0"));
+    table.names(Of::Account, "account", account.as_deref());
     let mut whom: Vec<AppliesTo> = [
         account.map(AppliesTo::Account),
-        domain.map(|domain| AppliesTo::Domain(domain.to_ascii_lowercase().into())),
+        domain.map(|domain| AppliesTo::Domain(named::domain(&domain))),
         egress.map(AppliesTo::Egress),
         login.map(AppliesTo::Login),
         route.map(|route| AppliesTo::Route { route, kind }),

@@ -20,6 +20,7 @@ mod intake;
 pub mod item;
 mod limits;
 pub mod log;
+mod named;
 pub mod reader;
 pub mod record;
 pub mod reference;

@@ -14,6 +14,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::item::{Item, Place, Setting, nearest, visible};
+use super::named::Of;
 use super::record::{Default as Fallback, Entry, Origin, Record, Section, SectionKind};
 use super::source::Source;
 use super::surroundings::Surroundings;
@@ -54,6 +55,7 @@ pub struct Reading<'s> {
     surroundings: &'s dyn Surroundings,
     purpose: Purpose,
     diagnostics: RefCell<Vec<Diagnostic>>,
+    names: RefCell<Vec<(Of, String, Place)>>,
     record: RefCell<Record>,
 }
 
@@ -65,6 +67,7 @@ impl<'s> Reading<'s> {
             surroundings,
             purpose,
             diagnostics: RefCell::default(),
+            names: RefCell::default(),
             record: RefCell::new(Record::default()),
         };
         for fault in source.faults() {
@@ -101,6 +104,11 @@ impl<'s> Reading<'s> {
     /// Says what the operator should know about `place`.
     pub fn warning(&self, place: &Place, sentence: impl Into<String>) {
         self.tell(Severity::Warning, place, sentence.into());
+    }
+
+    /// What the file names, and where: once all sections are read it is known what there is.
+    pub(super) fn names(&self) -> Vec<(Of, String, Place)> {
+        self.names.take()
     }
 
     /// Whether the configuration cannot be used, as far as it has been read.
@@ -262,6 +270,13 @@ impl<'r> TableReader<'r> {
     /// Whether the table itself is written.
     pub fn is_written(&self) -> bool {
         self.table.is_some()
+    }
+
+    /// Remembers that the value of a key names these.
+    pub(super) fn names<'n>(&self, what: Of, key: &str, written: impl IntoIterator<Item = &'n str>) {
+        let place = self.place(key);
+        let found = written.into_iter().map(|name| (what, name.to_owned(), place.clone()));
+        self.reading.names.borrow_mut().extend(found);
     }
 
     /// Where the table's header stands.

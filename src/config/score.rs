@@ -2,6 +2,7 @@
 
 use super::behaviour;
 use super::item::{Fault, Item, Setting};
+use super::named::{self, Of};
 use super::reader::{TableReader, key};
 use super::score_rules::{ByName, Points, plain, read_built_in, read_own};
 use super::values::expected;
@@ -86,9 +87,11 @@ fn read_override(mut table: TableReader<'_>, rules: &[OwnRule]) -> Option<ScoreO
     let known: Vec<&str> = data::embedded().rule_names().chain(rules.iter().map(|rule| rule.name.as_str())).collect();
     let points = plain(points.checked(table.reading(), "rule", &known));
     let for_an_egress = egress.is_some();
+    table.names(Of::Egress, "egress", egress.as_deref());
+    table.names(Of::Account, "account", account.as_deref());
     let mut whom: Vec<ScoredAs> = [
         account.map(ScoredAs::Account),
-        domain.map(|domain| ScoredAs::Domain(domain.to_ascii_lowercase().into())),
+        domain.map(|domain| ScoredAs::Domain(named::domain(&domain))),
         egress.map(ScoredAs::Egress),
     ]
     .into_iter()

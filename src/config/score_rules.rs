@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::item::{Fault, Item, Place, Setting, nearest};
+use super::named::{self, Of};
 use super::reader::{Reading, TableReader, key};
 use super::values::{expected, quoted, words};
 use crate::score::rules::{data, own};
@@ -153,6 +154,7 @@ fn read_rule(mut table: TableReader<'_>) -> Option<OwnRule> {
         key("account_domains", "Only for accounts of these domains; together with accounts, either is enough."),
         Vec::<String>::new(),
     );
+    table.names(Of::Account, "accounts", accounts.iter().map(String::as_str));
     if let Some(name) = &name {
         check_name(&table, name);
     }
@@ -161,7 +163,7 @@ fn read_rule(mut table: TableReader<'_>) -> Option<OwnRule> {
     }
     let asks = match (pattern, domains) {
         (Some(pattern), None) => Asks::Pattern { place, pattern, case },
-        (None, Some(domains)) => Asks::Listed { domain: domain_of, domains: lower(domains) },
+        (None, Some(domains)) => Asks::Listed { domain: domain_of, domains: plain_domains(domains) },
         (given, _) => {
             if table.is_written() {
                 let what = if given.is_some() { "both a pattern and domains" } else { "neither a pattern nor domains" };
@@ -176,7 +178,7 @@ fn read_rule(mut table: TableReader<'_>) -> Option<OwnRule> {
         points: points?.0,
         sentence: sentence?,
         accounts,
-        domains: lower(account_domains),
+        domains: plain_domains(account_domains),
     })
 }
 
@@ -194,8 +196,8 @@ fn check_name(table: &TableReader<'_>, name: &str) {
     table.reading().error(&table.place("name"), sentence);
 }
 
-fn lower(domains: Vec<String>) -> Vec<String> {
-    domains.into_iter().map(|domain| domain.to_ascii_lowercase()).collect()
+fn plain_domains(domains: Vec<String>) -> Vec<String> {
+    domains.into_iter().map(|domain| named::domain(&domain).into()).collect()
 }
 
 impl Setting for settings::Place {

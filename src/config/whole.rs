@@ -8,7 +8,7 @@ use super::reader::{Purpose, Reading, key};
 use super::record::Record;
 use super::source::{CONFIG_BYTES_MAX, Source};
 use super::surroundings::{Machine, Surroundings};
-use super::{account, align, api, delivery, dispatch, intake, limits, score, scorers, store};
+use super::{account, align, api, delivery, dispatch, intake, limits, named, score, scorers, store};
 use crate::account::AccountSettings;
 use crate::align::AlignSettings;
 use crate::align::settings::Judge;
@@ -150,13 +150,14 @@ impl Config {
             log: log::read(&mut root),
             store,
         };
-        let (limits, case) = (&config.limits.overrides, config.account.local_part);
+        let limits = &config.limits.overrides;
         let (answer, enabled) = (config.intake.timeouts.answer, config.score.enabled);
         if config.align.judge == Judge::All {
             scorers::check_time(reading, &align_at, config.align.time_limit, answer);
         }
         scorers::check(reading, &config.scorers, &scorers_at, answer, enabled);
-        limits::check_names(reading, limits, &overrides, &config.delivery, case);
+        limits::check_names(reading, limits, &overrides, &config.delivery);
+        named::check(reading, config.account.local_part, &config.delivery);
         config
     }
 }
