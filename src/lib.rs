@@ -18,6 +18,7 @@ pub mod intake;
 pub mod limits;
 pub mod mail;
 pub mod message;
+pub mod ovh;
 pub mod reason;
 pub mod score;
 pub mod secret;

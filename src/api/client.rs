@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::guardian::{
-    AllowRequest, AllowView, AllowedView, LessonRequest, LessonsView, ReleaseRequest, RemoveRequest,
+    AllowRequest, AllowView, AllowedView, FlaggedAnswer, FlaggedRequest, LessonRequest, LessonsView, ReleaseRequest,
+    RemoveRequest,
 };
 use super::view::{
     Done, EventsPage, Failure, FlushRequest, GateRequest, HoldsView, LimitsView, MessageDetail, QueuePage, StatusView,
@@ -202,6 +203,11 @@ impl Client {
     /// Teaches the model, or takes a lesson back.
     pub async fn teach(&self, asked: &LessonRequest) -> Result<Done, ClientError> {
         self.post("/v1/lessons", asked).await
+    }
+
+    /// Teaches what the network flagged.
+    pub async fn teach_flagged(&self, asked: &FlaggedRequest) -> Result<FlaggedAnswer, ClientError> {
+        self.post("/v1/lessons/flagged", asked).await
     }
 
     /// What may pass.

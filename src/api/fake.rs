@@ -2,7 +2,10 @@
 
 use std::sync::Mutex;
 
-use super::guardian::{AllowRequest, AllowView, Guardian, LessonView, MailLabel, ReleaseRequest, RemoveRequest};
+use super::guardian::{
+    AllowRequest, AllowView, Became, FlaggedMessage, FlaggedView, Guardian, LessonView, MailLabel, ReleaseRequest,
+    RemoveRequest,
+};
 use super::operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
 use crate::account::{Account, AccountSource};
 use crate::align::doctor::{Examined, Finding, Grade};
@@ -260,6 +263,22 @@ impl Operator for FakeOperator {
 impl Guardian for FakeOperator {
     fn teach(&self, about: String, label: MailLabel, _: String) -> OperatorFuture<'_, u64> {
         self.tell(format!("teach {about} {label:?}"), u64::from(about != "unknown"))
+    }
+
+    fn teach_flagged(&self, message_ids: Vec<String>, by: String) -> OperatorFuture<'_, Vec<FlaggedView>> {
+        let view = |message_id: &String| FlaggedView {
+            message_id: message_id.clone(),
+            messages: match message_id.as_str() {
+                "unknown" => Vec::new(),
+                _ => vec![FlaggedMessage {
+                    id: "0000000001".into(),
+                    account: "shop@example.org".into(),
+                    became: Became::Taught,
+                }],
+            },
+        };
+        let answer = message_ids.iter().map(view).collect();
+        self.tell(format!("flagged {} {by}", message_ids.join(" ")), answer)
     }
 
     fn unteach(&self, about: String, _: String) -> OperatorFuture<'_, bool> {

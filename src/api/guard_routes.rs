@@ -6,13 +6,14 @@ use axum::extract::{Path, State};
 
 use super::caller::{Admin, Reader};
 use super::guardian::{
-    AllowRequest, AllowView, AllowedView, LessonRequest, LessonsView, ReleaseRequest, RemoveRequest,
+    AllowRequest, AllowView, AllowedView, FlaggedAnswer, FlaggedRequest, LessonRequest, LessonsView, ReleaseRequest,
+    RemoveRequest,
 };
 use super::refusal::Refused;
 use super::routes::{Answer, Api, REASON_BYTES_MAX, body, of_message, queue_id};
 use super::view::Done;
 
-/// The longest name of an account or list in a request, in bytes.
+/// The longest name of an account, list or message in a request, in bytes.
 const NAME_BYTES_MAX: usize = 1_000;
 
 pub(super) async fn lessons(_: Reader, State(api): State<Api>) -> Answer<LessonsView> {
@@ -36,6 +37,22 @@ pub(super) async fn teach(
         }
     };
     Ok(Json(Done { deliveries, changed, changes: Vec::new() }))
+}
+
+pub(super) async fn teach_flagged(
+    admin: Admin,
+    State(api): State<Api>,
+    asked: Result<Json<FlaggedRequest>, JsonRejection>,
+) -> Answer<FlaggedAnswer> {
+    let FlaggedRequest { message_ids } = body(asked)?;
+    if message_ids.len() > FlaggedRequest::MESSAGES_MAX {
+        let fault = format!("at most {} Message-IDs at once", FlaggedRequest::MESSAGES_MAX);
+        return Err(Refused::Bad { fault });
+    }
+    let message_ids = message_ids.into_iter().map(bounded).collect::<Result<_, _>>()?;
+    // The network judged, an operator handed its judgement on.
+    let by = format!("ovhcloud, by {}", admin.name());
+    Ok(Json(FlaggedAnswer { flagged: api.guardian.teach_flagged(message_ids, by).await? }))
 }
 
 pub(super) async fn allowed(_: Reader, State(api): State<Api>) -> Answer<AllowedView> {

@@ -12,6 +12,10 @@ pub trait Guardian: Send + Sync + 'static {
     /// many lessons changed something.
     fn teach(&self, about: String, label: MailLabel, by: String) -> OperatorFuture<'_, u64>;
 
+    /// The network flagged these Message-IDs as spam: what is known of them teaches. Each should be told once, for it outweighs
+    /// what was said of the message before. Returns what became of each, in their order.
+    fn teach_flagged(&self, message_ids: Vec<String>, by: String) -> OperatorFuture<'_, Vec<FlaggedView>>;
+
     /// Takes a lesson back; `false` if there is none about that.
     fn unteach(&self, about: String, by: String) -> OperatorFuture<'_, bool>;
 
@@ -80,6 +84,57 @@ pub enum LessonRequest {
         /// One a line.
         lines: String,
     },
+}
+
+/// `POST /v1/lessons/flagged`: messages that the network flagged as spam.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlaggedRequest {
+    /// Their Message-IDs, with angle brackets or without; at most [`FlaggedRequest::MESSAGES_MAX`].
+    pub message_ids: Vec<String>,
+}
+
+impl FlaggedRequest {
+    /// Message-IDs in one request at most.
+    pub const MESSAGES_MAX: usize = 500;
+}
+
+/// The answer to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlaggedAnswer {
+    /// One for each Message-ID, in the order of the request.
+    pub flagged: Vec<FlaggedView>,
+}
+
+/// What became of one Message-ID.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlaggedView {
+    /// As it was given.
+    pub message_id: String,
+    /// The messages that had it, the newest first; none: it is not known, or the journal has forgotten it.
+    pub messages: Vec<FlaggedMessage>,
+}
+
+/// A message that the network flagged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlaggedMessage {
+    /// Its queue id.
+    pub id: String,
+    /// Whose it was.
+    pub account: String,
+    /// What the model made of it.
+    pub became: Became,
+}
+
+/// What the model made of a message that was flagged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Became {
+    /// A lesson.
+    Taught,
+    /// Nothing new: it was taught as spam before, or holds nothing to learn.
+    KnownAlready,
+    /// Nothing: what it was made of is no longer kept.
+    ContentGone,
 }
 
 /// `GET /v1/lessons`.

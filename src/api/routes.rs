@@ -78,6 +78,7 @@ impl Api {
             .route("/v1/trace", get(trace))
             .route("/v1/events", get(events))
             .route("/v1/lessons", get(guard_routes::lessons).post(guard_routes::teach))
+            .route("/v1/lessons/flagged", post(guard_routes::teach_flagged))
             .route("/v1/allow", get(guard_routes::allowed).post(guard_routes::allow))
             .route("/v1/allow/{id}/remove", post(guard_routes::disallow))
             .route("/v1/reload", post(reload))

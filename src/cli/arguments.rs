@@ -161,6 +161,12 @@ pub enum TeachCommand {
     Ham(TaughtMessages),
     /// These were spam: as an operator saw it, or the provider's notice says.
     Spam(TaughtMessages),
+    /// What OVHcloud flagged was spam: takes the answer of its API (/ip/{ip}/spam/{ipSpamming}/stats), a notice, or
+    /// Message-IDs, one a line.
+    Flagged {
+        /// Where it stands; none or - is standard input.
+        list: Option<PathBuf>,
+    },
     /// What was taught, by whom and when.
     List,
     /// Take a lesson back.

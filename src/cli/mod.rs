@@ -13,6 +13,7 @@ mod demo;
 mod dkim;
 mod doctor;
 pub mod exit;
+mod flagged;
 mod hold;
 mod limits;
 mod mailbox;

@@ -9,7 +9,7 @@ use super::moment::local;
 use super::queue::tell;
 use super::source::Place;
 use super::table::Table;
-use super::{json_line, mailbox};
+use super::{flagged, json_line, mailbox};
 use crate::api::guardian::{LessonRequest, MailLabel};
 use crate::api::view::Done;
 use crate::clock::{Clock, SystemClock};
@@ -24,7 +24,8 @@ const IMPORT_BYTES_MAX: u64 = 3 << 20;
 /// Lessons that are sent in one request.
 const LESSONS_AT_ONCE: usize = 1_000;
 /// The model is taught in the daemon's memory.
-const START_IT: &str = "only the daemon learns; start it (`systemctl start outguard`) and repeat the command";
+pub(super) const START_IT: &str =
+    "only the daemon learns; start it (`systemctl start outguard`) and repeat the command";
 
 pub(super) async fn run(place: &Place, command: &TeachCommand, look: Look, out: &mut dyn Write) -> Result<(), Failed> {
     match command {
@@ -32,6 +33,7 @@ pub(super) async fn run(place: &Place, command: &TeachCommand, look: Look, out: 
         TeachCommand::Spam(asked) if asked.files => teach_files(place, asked, Label::Spam, look, out).await,
         TeachCommand::Ham(asked) => teach(place, &asked.messages, MailLabel::Ham, look, out).await,
         TeachCommand::Spam(asked) => teach(place, &asked.messages, MailLabel::Spam, look, out).await,
+        TeachCommand::Flagged { list } => flagged::run(place, list.as_deref(), look, out).await,
         TeachCommand::List => list(place, look, out).await,
         TeachCommand::Undo { message } => {
             let asked = LessonRequest::Undo { about: message.clone() };

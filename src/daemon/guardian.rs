@@ -2,14 +2,14 @@
 
 use super::Daemon;
 use crate::account::Account;
-use crate::api::guardian::{AllowRequest, AllowView, LessonView, MailLabel};
+use crate::api::guardian::{AllowRequest, AllowView, Became, FlaggedMessage, FlaggedView, LessonView, MailLabel};
 use crate::api::{Guardian, OperatorError, OperatorFuture};
 use crate::clock::WallMs;
 use crate::mail::QueueId;
 use crate::score::allow::{AllowError, Rule, Scope};
 use crate::score::model::taught::Lesson;
 use crate::score::model::train::Label;
-use crate::store::{Page, Reads as _};
+use crate::store::{MessageRow, Page, Reads as _};
 
 /// Messages that one Message-ID names at most.
 const NAMED_MAX: usize = 20;
@@ -20,10 +20,7 @@ impl Guardian for Daemon {
             let now = self.clock.now().wall;
             let label = label_of(label);
             let (mut found, mut learned) = (false, 0);
-            for (row, _) in self.store.find(about.clone(), Page { after: None, limit: NAMED_MAX }).await? {
-                if row.id.to_string() != about && row.message_id.as_deref().is_none_or(|id| !is_id(id, &about)) {
-                    continue; // an address would name all mail of somebody
-                }
+            for row in self.named(&about).await? {
                 let lesson = self.judging.lesson_about(self.store.as_ref(), row.id, label, &by, now).await?;
                 found |= lesson.is_some();
                 learned += u64::from(lesson.is_some_and(|lesson| self.judging.teach(lesson)));
@@ -43,6 +40,35 @@ impl Guardian for Daemon {
             self.keep_memory().await?;
             tracing::info!(by, about, lessons = learned, "the model was taught");
             Ok(learned)
+        })
+    }
+
+    fn teach_flagged(&self, message_ids: Vec<String>, by: String) -> OperatorFuture<'_, Vec<FlaggedView>> {
+        Box::pin(async move {
+            let now = self.clock.now().wall;
+            let mut flagged = Vec::with_capacity(message_ids.len());
+            for message_id in message_ids {
+                let mut messages = Vec::new();
+                for row in self.named(&message_id).await? {
+                    let lesson = self.judging.lesson_about(self.store.as_ref(), row.id, Label::Spam, &by, now).await?;
+                    let became = match lesson.map(|lesson| self.judging.teach(lesson)) {
+                        Some(true) => Became::Taught,
+                        Some(false) => Became::KnownAlready,
+                        None => Became::ContentGone,
+                    };
+                    messages.push(FlaggedMessage { id: row.id.to_string(), account: row.account.to_string(), became });
+                }
+                flagged.push(FlaggedView { message_id, messages });
+            }
+            self.keep_memory().await?;
+            let of = |became| flagged.iter().flat_map(|one| &one.messages).filter(|one| one.became == became).count();
+            tracing::info!(
+                by,
+                flagged = flagged.len(),
+                lessons = of(Became::Taught),
+                "the model was taught what was flagged"
+            );
+            Ok(flagged)
         })
     }
 
@@ -107,6 +133,16 @@ impl Guardian for Daemon {
 }
 
 impl Daemon {
+    /// The messages with this queue id or Message-ID, the newest first.
+    async fn named(&self, about: &str) -> Result<Vec<MessageRow>, OperatorError> {
+        let found = self.store.find(about.to_owned(), Page { after: None, limit: NAMED_MAX }).await?;
+        // An address would name all mail of somebody.
+        let is_it = |row: &MessageRow| {
+            row.id.to_string() == about || row.message_id.as_deref().is_some_and(|id| is_id(id, about))
+        };
+        Ok(found.into_iter().map(|(row, _)| row).filter(is_it).collect())
+    }
+
     pub(super) async fn allowed_scope(
         &self,
         scope: Scope,

@@ -193,6 +193,67 @@ fn lessons_move_the_score_and_can_be_taken_back() {
     relay.stop();
 }
 
+/// What OVHcloud's API answers of an address that it blocked.
+fn stats(message_ids: &[&str]) -> String {
+    let spams: Vec<String> = message_ids
+        .iter()
+        .map(|id| format!(r#"{{"date":1795255200,"destinationIp":"192.0.2.9","messageId":"{id}","spamscore":410}}"#))
+        .collect();
+    let number = spams.len();
+    format!(
+        r#"[{{"timestamp":1795255200,"total":9,"numberOfSpams":{number},"averageSpamscore":410,"detectedSpams":[{}]}},
+            {{"timestamp":1795255500,"total":2,"numberOfSpams":0,"averageSpamscore":null,"detectedSpams":null}}]"#,
+        spams.join(",")
+    )
+}
+
+fn points_of(site: &Site, message_id: &str) -> i64 {
+    let row = &rows(site, &["trace", message_id])[0];
+    row["message"]["verdict"]["score_points"].as_i64().unwrap_or_else(|| panic!("{row}"))
+}
+
+#[test]
+fn what_the_network_flagged_teaches() {
+    let sink = Sink::start();
+    let site = Site::new(&smarthost(sink.address()));
+    let relay = site.start();
+    assert_eq!(deliver(&relay, "ann@example.org", &note(1)).code, 250);
+    sink.wait_accepted(1);
+    // What is flagged has long been delivered, and the daemon has perhaps been started anew since.
+    relay.stop();
+    let relay = site.start();
+    let list = site.folder().join("stats.json");
+    fs::write(&list, stats(&["note-1@example.org", "elsewhere@example.com"])).expect("ours");
+    let told = rows(&site, &["teach", "flagged", &list.display().to_string()]);
+    assert_eq!(told.len(), 2, "{told:?}");
+    let message = &told[0]["messages"][0];
+    assert_eq!(
+        (&told[0]["message_id"], &message["account"]),
+        (&"note-1@example.org".into(), &"ann@example.org".into())
+    );
+    assert_eq!(message["became"], "taught");
+    assert_eq!(told[1]["messages"].as_array().map(Vec::len), Some(0), "{}", told[1]);
+    let lessons = rows(&site, &["teach", "list"]);
+    assert_eq!((lessons.len(), &lessons[0]["label"]), (1, &"spam".into()));
+    assert_eq!(lessons[0]["about"], message["id"], "which `teach undo` takes");
+    assert!(lessons[0]["by"].as_str().is_some_and(|by| by.starts_with("ovhcloud, by ")), "{}", lessons[0]);
+    assert_eq!(deliver(&relay, "ann@example.org", &note(2)).code, 250);
+    let (before, after) = (points_of(&site, "<note-1@example.org>"), points_of(&site, "<note-2@example.org>"));
+    assert!(after > before, "{before} then {after}");
+    // Told again it changes nothing; lines do as well as the answer, from a pipe as from a file.
+    let config = site.config().display().to_string();
+    let piped = |lines: &str| run(&binary(), &["teach", "flagged", "-", "--config", &config], lines.as_bytes());
+    let again = String::from_utf8(piped("<note-1@example.org>\n").stdout).expect("text");
+    assert!(again.contains("of ann@example.org: known already") && again.contains("0 lessons learned"), "{again}");
+    // All or nothing.
+    let refused = piped("note-2@example.org\nno Message-ID\n");
+    assert!(!refused.status.success());
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(error.contains("line 2 has no Message-ID"), "{error}");
+    assert_eq!(rows(&site, &["teach", "list"]).len(), 1);
+    relay.stop();
+}
+
 #[test]
 fn what_a_next_hop_held_teaches_nothing_by_its_release() {
     let refusals = std::sync::atomic::AtomicUsize::new(0);
