@@ -12,7 +12,7 @@ use outguard::align::author::Author;
 use outguard::align::dkim::Leaving;
 use outguard::align::dns::{Cached, Fixed};
 use outguard::align::facts::Own;
-use outguard::align::gather::{Leg, Source, Subject, gather};
+use outguard::align::gather::{Claims, Leg, Source, Subject, gather};
 use outguard::align::settings::{Covers, DkimKeySettings, SigningSettings};
 use outguard::align::sign::{KeyKind, PrivateKey, Signer};
 use outguard::align::verdict::{Alignment, judge};
@@ -102,13 +102,15 @@ fn found_out(signer: &Signer, zone: Fixed, message: &[u8]) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a thread");
     microseconds_each(200, || {
         let leaving = Leaving::new(&pieces).expect("a short header");
-        let source = Source { egress: &egress, address: Some([192, 0, 2, 10].into()), ehlo: "mail.example.com" };
+        let source =
+            Source { egress: &egress, addresses: vec![Some([192, 0, 2, 10].into())], ehlo: "mail.example.com" };
         let subject = Subject {
             leaving: &leaving,
             author: Author::Domain("example.com".into()),
             reverse_path: &reverse_path,
             routes: vec![Leg::Direct(vec![source])],
             own: Own::Key,
+            claims: Claims::default(),
             at: NOW,
         };
         let facts = runtime.block_on(gather(&dns, &settings, &subject));

@@ -27,6 +27,8 @@ pub struct Facts {
     pub routes: Vec<Route>,
     /// Whether it is forwarded.
     pub forwarded: Forwarded,
+    /// Who says that it is forwarded and is not believed: the domain of its reverse-path, or of the newest seal.
+    pub doubted: Option<Box<str>>,
     /// The chain of seals that it came with.
     pub chain: Chain,
     /// Whether we have a key for the From domain.
@@ -43,7 +45,7 @@ pub struct Signed {
 }
 
 impl Signed {
-    /// Whether it holds.
+    /// Whether it holds, for receivers of every kind.
     pub fn passes(&self) -> bool {
         self.checked.outcome == Outcome::Pass
     }
@@ -63,10 +65,27 @@ pub enum Route {
 pub struct Exit {
     /// Its name.
     pub egress: Arc<str>,
-    /// Its public address.
-    pub address: Option<IpAddr>,
-    /// SPF for it; `None` where the address is not known.
-    pub spf: Option<Passed>,
+    /// What receivers see of it: one, or one of each family where the system chooses; never empty.
+    pub seen: Vec<Seen>,
+}
+
+/// What a receiver sees of an egress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// An address that we do not know, as behind a router that makes private ones public.
+    Unknown,
+    /// This address, for which SPF says this.
+    From(IpAddr, Passed),
+}
+
+impl Seen {
+    /// What SPF says, where the address is known.
+    pub fn spf(&self) -> Option<&Passed> {
+        match self {
+            Self::Unknown => None,
+            Self::From(_, passed) => Some(passed),
+        }
+    }
 }
 
 /// What SPF says, and for whom it speaks.
@@ -120,9 +139,9 @@ pub enum Forwarded {
     /// Nothing says so.
     #[default]
     No,
-    /// Its reverse-path is a forwarder's (SRS).
+    /// Its reverse-path is a forwarder's (SRS), and one that we believe.
     Rewritten,
-    /// It carries a chain of ARC seals that holds (RFC 8617).
+    /// It carries a chain of ARC seals that holds (RFC 8617), the newest by one whom we believe.
     Sealed,
 }
 

@@ -1,16 +1,25 @@
 //! Asking DNS for the facts of one message. It weighs nothing.
+//!
+//! Signatures, SPF and DMARC are asked for side by side, each under a limit of its own: a name server of the sender's
+//! choice that is silent leaves its own answer open, and no other. What cannot speak for the From domain is not asked
+//! for. Read [`gather`] first.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::arc;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::arc::{self, Chain};
 use super::author::Author;
-use super::dkim::{Leaving, check};
+use super::dkim::signature::is_under;
+use super::dkim::{Algorithm, Leaving, Outcome, Patience, check_within};
 use super::dmarc::{Method, View, discover, organizational};
 use super::dns::Lookup;
-use super::facts::{Exit, Facts, Forwarded, Organizational, Own, Passed, Route, Signed, Smarthost};
-use super::settings::AlignSettings;
-use super::spf::{Identity, check_host};
+use super::facts::{Exit, Facts, Forwarded, Organizational, Own, Passed, Route, Seen, Signed, Smarthost};
+use super::settings::{AlignSettings, Ed25519};
+use super::spf::{Identity, Spf, SpfResult, check_host};
+use super::together::{One, together};
 use crate::clock::WallMs;
 use crate::mail::{Domain, ReversePath};
 
@@ -27,8 +36,23 @@ pub struct Subject<'a> {
     pub routes: Vec<Leg<'a>>,
     /// Whether we have a key for the From domain.
     pub own: Own,
+    /// What it says about being forwarded, and what we believe of that.
+    pub claims: Claims,
     /// When.
     pub at: WallMs,
+}
+
+/// What a message says about being forwarded. Anybody can say it, so it counts from those alone whom we believe.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Its reverse-path was rewritten by one whom we believe.
+    pub rewritten: bool,
+    /// The newest seal of its chain is of one whom we believe; whether it holds is asked.
+    pub sealed: bool,
+    /// The chain is asked for in any case, for we are going to add to it.
+    pub chain_wanted: bool,
+    /// Who says it and is not believed.
+    pub doubted: Option<Box<str>>,
 }
 
 /// One way.
@@ -41,78 +65,140 @@ pub enum Leg<'a> {
 }
 
 /// An egress as receivers see it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Source<'a> {
     /// Its name.
     pub egress: &'a Arc<str>,
-    /// Its public address, where it is known.
-    pub address: Option<IpAddr>,
+    /// Its public addresses: several where the system chooses among families; `None`: one that is not known.
+    pub addresses: Vec<Option<IpAddr>>,
     /// Its EHLO name.
     pub ehlo: &'a str,
 }
 
-/// Gathers the facts. It ends when DNS does; the caller sets the time.
+/// Gathers the facts, in about 15/16 of the time limit at most.
 pub async fn gather(dns: &dyn Lookup, settings: &AlignSettings, subject: &Subject<'_>) -> Facts {
-    let methods = Method::of(settings.discovery);
-    let mut views = Vec::new();
-    if let Some(domain) = subject.author.domain() {
-        for method in methods {
-            let view = discover(dns, domain, *method).await;
-            views.push(view.map_err(|fault| fault.to_string().into()));
-        }
-    }
+    // First what the message names; then, with what is left, how that relates to the From domain.
+    let sixteenths = |n| settings.time_limit / 16 * n;
+    let (first, second) = (sixteenths(10), sixteenths(5));
+    let author = subject.author.domain();
     let now_s = subject.at.0 / 1_000;
-    let checked = check(dns, subject.leaving, now_s, settings.signatures_max).await;
-    let mut signatures = Vec::with_capacity(checked.len());
-    for checked in checked {
-        let organizational = of_views(dns, &checked.domain, &views).await;
-        signatures.push(Signed { checked, organizational });
-    }
-    let mut routes = Vec::with_capacity(subject.routes.len());
-    for leg in &subject.routes {
-        routes.push(match leg {
-            Leg::Smarthost(smarthost) => Route::Smarthost(smarthost.clone()),
-            Leg::Direct(sources) => Route::Direct(exits(dns, subject.reverse_path, sources, &views).await),
-        });
-    }
-    let chain = arc::verify(dns, subject.leaving, now_s).await;
-    let forwarded = if is_rewritten(subject.reverse_path) {
+    let wanted = |domain: &str| author.is_some_and(|author| may_relate(domain, author));
+    let patience = Patience { signatures_max: settings.signatures_max, wanted: &wanted, time_limit: first };
+    let (views, checked, legs) = tokio::join!(
+        views(dns, settings, author, first),
+        check_within(dns, subject.leaving, now_s, patience),
+        legs(dns, subject, first),
+    );
+    let relating = Relating { dns, author, views: &views, until: Instant::now() + second };
+    let signatures = checked.iter().map(|checked| -> One<'_, Organizational> {
+        let counts = matches!(checked.outcome, Outcome::Fails(ref failure) if failure.is_temporary())
+            || checked.outcome == Outcome::Pass;
+        Box::pin(relating.of(&checked.domain, counts))
+    });
+    let chain = async {
+        if !(subject.claims.sealed || subject.claims.chain_wanted) {
+            let has_chain = arc::newest_sealer(subject.leaving).is_some();
+            return if has_chain { Chain::NotAsked } else { Chain::None };
+        }
+        let late = |_| Chain::Fail("DNS takes too long".into());
+        timeout(second, arc::verify(dns, subject.leaving, now_s)).await.unwrap_or_else(late)
+    };
+    let (organizational, routes, chain) = tokio::join!(together(signatures.collect()), relating.routes(&legs), chain);
+    let signatures = checked.into_iter().zip(organizational).map(|(mut checked, organizational)| {
+        let few = settings.ed25519 == Ed25519::Ignored && checked.algorithm == Some(Algorithm::Ed25519Sha256);
+        if few && checked.outcome == Outcome::Pass {
+            checked.outcome = Outcome::PassesForFew;
+        }
+        Signed { checked, organizational }
+    });
+    let signatures = signatures.collect();
+    let forwarded = if subject.claims.rewritten {
         Forwarded::Rewritten
-    } else if chain.holds() {
+    } else if subject.claims.sealed && chain.holds() {
         Forwarded::Sealed
     } else {
         Forwarded::No
     };
-    Facts { author: subject.author.clone(), views, signatures, routes, forwarded, chain, own: subject.own.clone() }
+    Facts {
+        author: subject.author.clone(),
+        views,
+        signatures,
+        routes,
+        forwarded,
+        doubted: subject.claims.doubted.clone(),
+        chain,
+        own: subject.own.clone(),
+    }
 }
 
 type Views = [Result<View, Box<str>>];
 
-async fn of_views(dns: &dyn Lookup, domain: &str, views: &Views) -> Organizational {
-    let mut found = Vec::with_capacity(views.len());
-    for view in views {
-        found.push(match view {
-            Ok(view) if !domain.is_empty() => organizational(dns, domain, view.compares_by).await.ok(),
-            Ok(_) | Err(_) => None,
-        });
-    }
-    found
+/// Whether two domains may have one organizational domain, by their names alone: that one lies above both, and no two
+/// organizations share more than a public suffix. Suffixes of several labels pass here and are told apart later.
+pub(super) fn may_relate(domain: &str, author: &str) -> bool {
+    let labels = domain.rsplit('.').zip(author.rsplit('.')).take_while(|(one, other)| one == other).count();
+    labels >= 2 || domain == author
 }
 
-async fn exits(dns: &dyn Lookup, reverse_path: &ReversePath, sources: &[Source<'_>], views: &Views) -> Vec<Exit> {
-    let mut exits: Vec<Exit> = Vec::with_capacity(sources.len());
-    for source in sources {
-        let spf = match source.address {
-            None => None,
-            Some(address) => Some(passed(dns, reverse_path, address, source.ehlo, views).await),
+async fn views(
+    dns: &dyn Lookup,
+    settings: &AlignSettings,
+    author: Option<&str>,
+    limit: Duration,
+) -> Vec<Result<View, Box<str>>> {
+    let Some(author) = author else { return Vec::new() };
+    let asking = Method::of(settings.discovery).iter().map(|method| -> One<'_, Result<View, Box<str>>> {
+        Box::pin(async move {
+            match timeout(limit, discover(dns, author, *method)).await {
+                Ok(view) => view.map_err(|fault| fault.to_string().into()),
+                Err(_) => Err("DNS takes too long".into()),
+            }
+        })
+    });
+    together(asking.collect()).await
+}
+
+/// An address and what SPF says of it; `None`: it is not known.
+type Asked = Option<(IpAddr, Spf)>;
+
+/// A way with what SPF says of it.
+enum Walked<'a> {
+    Direct(Vec<(&'a Source<'a>, Vec<Asked>)>),
+    Smarthost(&'a Smarthost),
+}
+
+/// One egress after the other, for the answers of one serve the next; all of them under one limit.
+async fn legs<'a>(dns: &dyn Lookup, subject: &'a Subject<'a>, limit: Duration) -> Vec<Walked<'a>> {
+    let until = Instant::now() + limit;
+    let mut legs = Vec::with_capacity(subject.routes.len());
+    for leg in &subject.routes {
+        let sources = match leg {
+            Leg::Direct(sources) => sources,
+            Leg::Smarthost(smarthost) => {
+                legs.push(Walked::Smarthost(smarthost));
+                continue;
+            }
         };
-        exits.push(Exit { egress: Arc::clone(source.egress), address: source.address, spf });
+        let mut walked = Vec::with_capacity(sources.len());
+        for source in sources {
+            let mut seen = Vec::with_capacity(source.addresses.len());
+            for address in &source.addresses {
+                seen.push(match address {
+                    None => None,
+                    Some(address) => {
+                        Some((*address, spf(dns, subject.reverse_path, *address, source.ehlo, until).await))
+                    }
+                });
+            }
+            walked.push((source, seen));
+        }
+        legs.push(Walked::Direct(walked));
     }
-    exits
+    legs
 }
 
 /// SPF of the reverse-path, or of the EHLO name where that is null (RFC 7208 2.4).
-async fn passed(dns: &dyn Lookup, reverse_path: &ReversePath, address: IpAddr, ehlo: &str, views: &Views) -> Passed {
+async fn spf(dns: &dyn Lookup, reverse_path: &ReversePath, address: IpAddr, ehlo: &str, until: Instant) -> Spf {
     let (sender, domain) = match reverse_path {
         ReversePath::Null => (format!("postmaster@{ehlo}"), ehlo.to_ascii_lowercase()),
         ReversePath::Address(path) => match path.domain() {
@@ -120,9 +206,77 @@ async fn passed(dns: &dyn Lookup, reverse_path: &ReversePath, address: IpAddr, e
             Domain::Literal(_) => (path.to_string(), String::new()),
         },
     };
-    let spf = check_host(dns, Identity { address, sender: &sender, ehlo }, &domain).await;
-    let organizational = of_views(dns, &domain, views).await;
-    Passed { spf, organizational }
+    let checking = check_host(dns, Identity { address, sender: &sender, ehlo }, &domain);
+    timeout_at(until, checking).await.unwrap_or_else(|_| Spf {
+        result: SpfResult::TempError,
+        domain: domain.clone().into(),
+        lookups: 0,
+        voids: 0,
+        detail: "DNS takes too long".into(),
+    })
+}
+
+/// How authenticated domains relate to the From domain.
+struct Relating<'a> {
+    dns: &'a dyn Lookup,
+    author: Option<&'a str>,
+    views: &'a Views,
+    until: Instant,
+}
+
+impl Relating<'_> {
+    /// The organizational domain for each view, or the domain itself where it can be no other's. `counts`: whether
+    /// anything depends on it.
+    async fn of(&self, domain: &str, counts: bool) -> Organizational {
+        let mut found = Vec::with_capacity(self.views.len());
+        for view in self.views {
+            found.push(match view {
+                Ok(view) if Some(domain) == self.author => Some(view.organizational.clone()),
+                // Its organizational domain lies above it, so the From domain's is another.
+                Ok(view) if !is_under(domain, &view.organizational) => Some(domain.into()),
+                Ok(view) if counts && !domain.is_empty() => {
+                    let asking = organizational(self.dns, domain, view.compares_by);
+                    timeout_at(self.until, asking).await.ok().and_then(Result::ok)
+                }
+                Ok(_) | Err(_) => None,
+            });
+        }
+        found
+    }
+
+    async fn routes(&self, legs: &[Walked<'_>]) -> Vec<Route> {
+        // All exits name the same domain, but for the EHLO names of a null reverse-path.
+        let mut known: Vec<(Box<str>, Organizational)> = Vec::new();
+        let mut routes = Vec::with_capacity(legs.len());
+        for leg in legs {
+            let walked = match leg {
+                Walked::Smarthost(smarthost) => {
+                    routes.push(Route::Smarthost((*smarthost).clone()));
+                    continue;
+                }
+                Walked::Direct(walked) => walked,
+            };
+            let mut exits = Vec::with_capacity(walked.len());
+            for (source, seen) in walked {
+                let mut shown = Vec::with_capacity(seen.len());
+                for seen in seen {
+                    let Some((address, spf)) = seen else {
+                        shown.push(Seen::Unknown);
+                        continue;
+                    };
+                    let organizational = match known.iter().find(|(domain, _)| *domain == spf.domain) {
+                        Some((_, organizational)) => organizational.clone(),
+                        None => self.of(&spf.domain, true).await,
+                    };
+                    known.push((spf.domain.clone(), organizational.clone()));
+                    shown.push(Seen::From(*address, Passed { spf: spf.clone(), organizational }));
+                }
+                exits.push(Exit { egress: Arc::clone(source.egress), seen: shown });
+            }
+            routes.push(Route::Direct(exits));
+        }
+        routes
+    }
 }
 
 /// `SRS0=` and `SRS1=`, with any of the separators in use.

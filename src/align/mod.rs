@@ -16,6 +16,7 @@ pub mod gather;
 pub mod settings;
 pub mod sign;
 pub mod spf;
+mod together;
 pub mod verdict;
 
 pub use settings::AlignSettings;

@@ -16,6 +16,10 @@ pub struct AlignSettings {
     pub discovery: DiscoverySettings,
     /// More signatures of one message than this are not looked at.
     pub signatures_max: usize,
+    /// Whether an Ed25519 signature alone counts.
+    pub ed25519: Ed25519,
+    /// Domains whose SRS addresses and ARC seals are believed, besides our own.
+    pub forwarders: Vec<String>,
     /// What each verdict does.
     pub deeds: Deeds,
     /// Where names are looked up.
@@ -79,6 +83,16 @@ pub enum DiscoverySettings {
     Both,
 }
 
+/// Whether an Ed25519 signature (RFC 8463) alone counts as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ed25519 {
+    /// It does not: many receivers cannot read it, and find no signature.
+    #[default]
+    Ignored,
+    /// It does.
+    Counted,
+}
+
 /// What is done about a message. In order of weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deed {
@@ -99,6 +113,8 @@ pub struct Deeds {
     pub policy_fails: Deed,
     /// The same of forwarded mail, whose own domain's policy is another's word.
     pub forwarded_fails: Deed,
+    /// The same through a smarthost without a signature: SPF may pass by its address, which we do not know.
+    pub smarthost_fails: Deed,
     /// Something authenticates the message, but not for its From domain.
     pub misaligned: Deed,
     /// Nothing authenticates the message.
@@ -116,6 +132,7 @@ impl Default for Deeds {
         Self {
             policy_fails: Deed::Hold,
             forwarded_fails: Deed::Points(20),
+            smarthost_fails: Deed::Points(10),
             misaligned: Deed::Points(40),
             none: Deed::Points(40),
             temperror: Deed::Points(5),
@@ -254,6 +271,8 @@ impl Default for AlignSettings {
             time_limit: Duration::from_secs(8),
             discovery: DiscoverySettings::Both,
             signatures_max: 10,
+            ed25519: Ed25519::default(),
+            forwarders: Vec::new(),
             deeds: Deeds::default(),
             dns: AlignDnsSettings::default(),
             signing: SigningSettings::default(),

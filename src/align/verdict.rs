@@ -1,20 +1,22 @@
 //! The verdict over gathered facts: whether receivers will find the message aligned, from which egresses, what they
 //! would do about it, and what mends it. Pure.
 //!
-//! Where receivers of different kinds find different things, the worse counts. Where egresses differ, the message leaves
-//! by those from which it passes.
+//! Where receivers of different kinds find different things, the worse counts. Where egresses differ, [`choose`] says by
+//! which of them the message leaves.
 
 use std::sync::Arc;
 
 use super::author::Author;
 use super::dkim::{Failure, Outcome};
 use super::dmarc::{Mode, Policy, View};
-use super::facts::{Demands, Exit, Facts, Forwarded, Own, Passed, Route, Signed, Smarthost};
+use super::facts::{Demands, Exit, Facts, Forwarded, Own, Passed, Route, Seen, Signed, Smarthost};
+use super::gather::may_relate;
 use super::settings::{Deed, Deeds};
 use super::spf::SpfResult;
 use crate::mail::Visible;
 use crate::reason::Reason;
 
+mod choose;
 mod words;
 
 /// What receivers will find. In order of weight.
@@ -58,6 +60,8 @@ pub struct Finding {
     pub name: &'static str,
     /// What was found and what mends it.
     pub sentence: String,
+    /// What is weak about a signature that holds.
+    pub note: Option<String>,
     /// For each of [`Facts::routes`] the egresses that may carry it; `None`: all.
     pub egresses: Vec<Option<Vec<Arc<str>>>>,
 }
@@ -71,19 +75,24 @@ impl Finding {
             deed: Some(deeds.temperror),
             name: "align-temperror",
             sentence: format!("whether receivers will find it aligned cannot be told now: {why}"),
+            note: None,
             egresses: vec![None; routes],
         }
     }
 
-    /// The line of evidence, where there is something to say. One that holds or rejects has no points: it does not
+    /// The lines of evidence, where there is something to say. One that holds or rejects has no points: it does not
     /// depend on them.
-    pub fn reason(&self) -> Option<Reason> {
-        let points = match self.deed {
-            None => return self.chosen_egresses(),
-            Some(Deed::Points(points)) => i32::from(points),
-            Some(Deed::Send | Deed::Hold | Deed::Reject) => 0,
+    pub fn reasons(&self) -> impl Iterator<Item = Reason> {
+        let points = |deed: Deed| match deed {
+            Deed::Points(points) => i32::from(points),
+            Deed::Send | Deed::Hold | Deed::Reject => 0,
         };
-        Some(Reason { name: self.name.into(), points, sentence: self.sentence.clone().into() })
+        let main = match self.deed {
+            None => self.chosen_egresses(),
+            Some(deed) => Some(reason(self.name, points(deed), &self.sentence)),
+        };
+        let note = self.note.as_ref().map(|note| reason("align-weak", 0, note));
+        main.into_iter().chain(note)
     }
 
     /// Of a message that passes: from which egresses alone.
@@ -95,7 +104,7 @@ impl Finding {
             return None;
         }
         let sentence = format!("{}, from {} alone: it leaves from there", self.sentence, names.join(" and "));
-        Some(Reason { name: "align-egress".into(), points: 0, sentence: sentence.into() })
+        Some(reason("align-egress", 0, &sentence))
     }
 }
 
@@ -107,7 +116,20 @@ pub fn not_signed(own: &Own, author: &str) -> Option<Reason> {
         Visible(account.as_str()),
         words::not_signed(domain, account)
     );
-    Some(Reason { name: "not-signed".into(), points: 0, sentence: sentence.into() })
+    Some(reason("not-signed", 0, &sentence))
+}
+
+/// A sentence holds others' words: names, records, what servers say.
+const SENTENCE_CHARS_MAX: usize = 1_200;
+
+/// A line of evidence, bounded and with nothing in it that a terminal would obey.
+fn reason(name: &'static str, points: i32, sentence: &str) -> Reason {
+    let shown = Visible(sentence).to_string();
+    let sentence = match shown.char_indices().nth(SENTENCE_CHARS_MAX) {
+        Some((end, _)) => format!("{} …", &shown[..end]),
+        None => shown,
+    };
+    Reason { name: name.into(), points, sentence: sentence.into() }
 }
 
 /// What is found on one way.
@@ -153,41 +175,66 @@ fn without_domain(author: &Author, routes: usize, deeds: &Deeds) -> Finding {
         deed: Some(deeds.permerror),
         name: "align-from",
         sentence: words::no_author(author),
+        note: None,
         egresses: vec![None; routes],
     }
 }
 
 fn of_domain(facts: &Facts, author: &str, deeds: &Deeds) -> Finding {
-    let mut worst = PASS;
-    let mut worst_exit: Option<&Exit> = None;
-    let mut egresses = Vec::with_capacity(facts.routes.len());
-    for route in &facts.routes {
-        match route {
-            // Whatever receivers see of a smarthost, it is that one's address.
-            Route::Smarthost(_) => egresses.push(None),
-            Route::Direct(exits) => {
-                let found: Vec<Found> = exits.iter().map(|exit| on_exit(facts, author, exit)).collect();
-                let best = found.iter().min().copied().unwrap_or(PASS);
-                if best > worst {
-                    worst = best;
-                    worst_exit = found.iter().position(|found| *found == best).map(|at| &exits[at]);
-                }
-                egresses.push(if best == PASS { passing(exits, &found) } else { None });
-            }
-        }
-    }
-    let (deed, name) = deed(worst, facts.forwarded, deeds);
-    let sentence = match worst.alignment {
-        Alignment::Pass => words::pass(facts, author),
-        _ => words::of(facts, author, worst.alignment, worst_exit),
+    let ways: Vec<Way<'_>> = facts
+        .routes
+        .iter()
+        .map(|route| match route {
+            Route::Smarthost(smarthost) => on_smarthost(facts, author, smarthost),
+            Route::Direct(exits) => choose::choose(facts, author, exits),
+        })
+        .collect();
+    // What weighs most for the sender decides; of equals, what is worst at the receiver.
+    let worst = ways.iter().max_by_key(|way| (deed(way, facts.forwarded, deeds).0, way.found));
+    let (found, (deed, name)) = match worst {
+        Some(way) => (way.found, deed(way, facts.forwarded, deeds)),
+        None => (PASS, (None, "align-pass")),
     };
-    Finding { alignment: worst.alignment, policy: worst.policy, deed, name, sentence, egresses }
+    let sentence = match worst {
+        Some(way) if way.found.alignment != Alignment::Pass => words::of(facts, author, way),
+        Some(_) | None => words::pass(facts, author),
+    };
+    let note = words::weak(facts, author);
+    let egresses = ways.into_iter().map(|way| way.egresses).collect();
+    Finding { alignment: found.alignment, policy: found.policy, deed, name, sentence, note, egresses }
 }
 
-fn deed(found: Found, forwarded: Forwarded, deeds: &Deeds) -> (Option<Deed>, &'static str) {
-    match (found.alignment, found.policy) {
+/// What is found on one route.
+struct Way<'a> {
+    found: Found,
+    /// Which of its egresses, and what receivers see of it, the finding is about.
+    exit: Option<(&'a Exit, &'a Seen)>,
+    /// The server through which it goes.
+    smarthost: Option<&'a Smarthost>,
+    /// The egresses that may carry it; `None`: all.
+    egresses: Option<Vec<Arc<str>>>,
+}
+
+/// Receivers see the smarthost's address, which is not known here: SPF may pass, and a signature may be put on there. So
+/// only this is told, that a policy stands and no signature that we know carries the message.
+fn on_smarthost<'a>(facts: &Facts, author: &str, smarthost: &'a Smarthost) -> Way<'a> {
+    let views = facts.views.iter().enumerate();
+    let found = views.map(|(at, view)| match in_view(facts, author, &Seen::Unknown, at, view) {
+        InView::Fail(policy) | InView::Unknown(policy) if policy != Policy::None => {
+            Found { policy, alignment: how_it_fails(facts, &Seen::Unknown) }
+        }
+        InView::Pass | InView::NoDns | InView::Unknown(_) | InView::Fail(_) => PASS,
+    });
+    Way { found: found.max().unwrap_or(PASS), exit: None, smarthost: Some(smarthost), egresses: None }
+}
+
+fn deed(way: &Way<'_>, forwarded: Forwarded, deeds: &Deeds) -> (Option<Deed>, &'static str) {
+    match (way.found.alignment, way.found.policy) {
         (Alignment::Pass, _) => (None, "align-pass"),
         (Alignment::TempError, _) => (Some(deeds.temperror), "align-temperror"),
+        (_, Policy::Quarantine | Policy::Reject) if way.smarthost.is_some() => {
+            (Some(deeds.smarthost_fails), "align-smarthost")
+        }
         (_, Policy::Quarantine | Policy::Reject) if forwarded != Forwarded::No => {
             (Some(deeds.forwarded_fails), "align-forwarded")
         }
@@ -198,39 +245,12 @@ fn deed(found: Found, forwarded: Forwarded, deeds: &Deeds) -> (Option<Deed>, &'s
     }
 }
 
-/// The egresses from which it passes. Where DKIM carries it everywhere, one that SPF forbids is left out beside one that
-/// SPF allows: some receivers refuse at MAIL already.
-fn passing(exits: &[Exit], found: &[Found]) -> Option<Vec<Arc<str>>> {
-    let result = |exit: &Exit| exit.spf.as_ref().map(|passed| passed.spf.result);
-    let passes: Vec<&Exit> =
-        exits.iter().zip(found).filter(|(_, found)| **found == PASS).map(|(exit, _)| exit).collect();
-    let some_pass = passes.iter().any(|exit| result(exit) == Some(SpfResult::Pass));
-    let chosen: Vec<Arc<str>> = passes
-        .into_iter()
-        .filter(|exit| !some_pass || result(exit) != Some(SpfResult::Fail))
-        .map(|exit| Arc::clone(&exit.egress))
-        .collect();
-    (chosen.len() < exits.len()).then_some(chosen)
-}
-
-/// What all kinds of receivers together make of it on one way: the worst that one of them finds.
-fn on_exit(facts: &Facts, author: &str, exit: &Exit) -> Found {
-    let mut worst = PASS;
-    for (at, view) in facts.views.iter().enumerate() {
-        let found = match in_view(facts, author, exit, at, view) {
-            InView::Pass => PASS,
-            InView::Unsure => Found { policy: Policy::None, alignment: Alignment::TempError },
-            InView::Fail(policy) => Found { policy, alignment: how_it_fails(facts, exit) },
-        };
-        worst = worst.max(found);
-    }
-    worst
-}
-
-fn how_it_fails(facts: &Facts, exit: &Exit) -> Alignment {
-    let spf = exit.spf.as_ref().map(|passed| passed.spf.result);
+fn how_it_fails(facts: &Facts, seen: &Seen) -> Alignment {
+    let spf = seen.spf().map(|passed| passed.spf.result);
     let broken_key = |signed: &Signed| matches!(signed.checked.outcome, Outcome::Fails(Failure::KeyBroken(..)));
-    if spf == Some(SpfResult::Pass) || facts.signatures.iter().any(Signed::passes) {
+    // One that was not asked for is of another domain, and may hold.
+    let of_another = |signed: &Signed| signed.passes() || signed.checked.outcome == Outcome::NotAsked;
+    if spf == Some(SpfResult::Pass) || facts.signatures.iter().any(of_another) {
         Alignment::Misaligned
     } else if spf == Some(SpfResult::PermError) || facts.signatures.iter().any(broken_key) {
         Alignment::PermError
@@ -239,18 +259,22 @@ fn how_it_fails(facts: &Facts, exit: &Exit) -> Alignment {
     }
 }
 
+/// What one kind of receiver makes of it.
 enum InView {
     Pass,
     /// Another time it may pass.
-    Unsure,
+    NoDns,
+    /// It may pass, by an address that is not known here. The policy, if it does not.
+    Unknown(Policy),
     Fail(Policy),
 }
 
-fn in_view(facts: &Facts, author: &str, exit: &Exit, at: usize, view: &Result<View, Box<str>>) -> InView {
+fn in_view(facts: &Facts, author: &str, seen: &Seen, at: usize, view: &Result<View, Box<str>>) -> InView {
     // What the record is nobody knows: all that can be told is that the same domain is aligned in any case.
-    let mut unsure = view.is_err() || exit.spf.is_none();
+    let mut unsure = view.is_err();
     let speaks = |domain: &str, organizational: Option<&Option<Box<str>>>, mode: fn(&View) -> Mode| match view {
         _ if domain == author => Speaks::Yes,
+        Err(_) if !may_relate(domain, author) => Speaks::No,
         Err(_) => Speaks::Perhaps,
         Ok(view) if mode(view) == Mode::Strict => Speaks::No,
         Ok(view) => match organizational {
@@ -263,7 +287,7 @@ fn in_view(facts: &Facts, author: &str, exit: &Exit, at: usize, view: &Result<Vi
         let holds = match &signed.checked.outcome {
             Outcome::Pass => Holds::Yes,
             Outcome::Fails(failure) if failure.is_temporary() => Holds::Perhaps,
-            Outcome::Fails(_) => continue,
+            Outcome::Fails(_) | Outcome::PassesForFew | Outcome::NotAsked => continue,
         };
         match (holds, speaks(&signed.checked.domain, signed.organizational.get(at), View::dkim_mode)) {
             (Holds::Yes, Speaks::Yes) => return InView::Pass,
@@ -271,7 +295,7 @@ fn in_view(facts: &Facts, author: &str, exit: &Exit, at: usize, view: &Result<Vi
             (Holds::Yes | Holds::Perhaps, Speaks::Yes | Speaks::Perhaps) => unsure = true,
         }
     }
-    if let Some(Passed { spf, organizational }) = &exit.spf {
+    if let Seen::From(_, Passed { spf, organizational }) = seen {
         let speaks = speaks(&spf.domain, organizational.get(at), View::spf_mode);
         match (spf.result, speaks) {
             (SpfResult::Pass, Speaks::Yes) => return InView::Pass,
@@ -279,9 +303,10 @@ fn in_view(facts: &Facts, author: &str, exit: &Exit, at: usize, view: &Result<Vi
             _ => {}
         }
     }
-    match view {
-        Ok(view) if !unsure => InView::Fail(view.applied.as_ref().map_or(Policy::None, |applied| applied.policy)),
-        Ok(_) | Err(_) => InView::Unsure,
+    match (view, seen) {
+        (Ok(view), Seen::From(..)) if !unsure => InView::Fail(view.policy()),
+        (Ok(view), Seen::Unknown) if !unsure => InView::Unknown(view.policy()),
+        (Ok(_) | Err(_), _) => InView::NoDns,
     }
 }
 

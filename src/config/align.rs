@@ -8,7 +8,7 @@ use super::reader::{TableReader, key};
 use super::secrets::SecretSetting;
 use super::values::{Size, expected, words};
 use crate::align::settings::{
-    AlignDnsSettings, AlignSettings, Covers, Deed, Deeds, DiscoverySettings, DkimKeySettings, DoctorSettings,
+    AlignDnsSettings, AlignSettings, Covers, Deed, Deeds, DiscoverySettings, DkimKeySettings, DoctorSettings, Ed25519,
     ExistingSignature, Judge, Senders, SigningSettings,
 };
 use crate::align::sign::PrivateKey;
@@ -32,6 +32,11 @@ words!(ExistingSignature, "\"sign-unless-ours\", \"sign\" or \"leave\"", {
     "sign-unless-ours" => ExistingSignature::SignUnlessOurs,
     "sign" => ExistingSignature::Sign,
     "leave" => ExistingSignature::Leave,
+});
+
+words!(Ed25519, "\"ignored\" or \"counted\"", {
+    "ignored" => Ed25519::Ignored,
+    "counted" => Ed25519::Counted,
 });
 
 words!(Senders, "\"plausible\", \"proven\" or \"any\"", {
@@ -115,6 +120,22 @@ pub(super) fn read(root: &mut TableReader<'_>, servers: &[SocketAddr]) -> AlignS
         default.signatures_max,
         |count| if (1..=50).contains(count) { Ok(()) } else { Err("from 1 to 50".to_owned()) },
     );
+    let ed25519 = table.or(
+        key(
+            "ed25519",
+            "Whether an Ed25519 signature counts where there is no RSA one beside it: many receivers cannot read it.",
+        ),
+        default.ed25519,
+    );
+    let forwarders = table.or(
+        key(
+            "forwarders",
+            "Domains whose word is believed that mail is forwarded: by an SRS address of theirs, or a chain of ARC seals that \
+             holds and whose newest is theirs. Own names and domains with a [[dkim]] are believed without being named.",
+        )
+        .example("[\"lists.example.org\"]"),
+        Vec::<DomainSetting>::new(),
+    );
     let deeds = read_deeds(&mut table);
     let dns = read_dns(&mut table, servers);
     AlignSettings {
@@ -122,6 +143,8 @@ pub(super) fn read(root: &mut TableReader<'_>, servers: &[SocketAddr]) -> AlignS
         time_limit,
         discovery,
         signatures_max,
+        ed25519,
+        forwarders: forwarders.into_iter().map(|domain| domain.0).collect(),
         deeds,
         dns,
         signing: read_signing(root),
@@ -201,8 +224,15 @@ fn read_deeds(align: &mut TableReader<'_>) -> Deeds {
             default.policy_fails,
         ),
         forwarded_fails: table.or(
-            key("forwarded", "The same of forwarded mail (SRS, or a chain of ARC seals that holds)."),
+            key("forwarded", "The same of mail that one forwards whom we believe (`forwarders`)."),
             default.forwarded_fails,
+        ),
+        smarthost_fails: table.or(
+            key(
+                "smarthost",
+                "The same through a smarthost, where no signature holds: whether SPF passes for its address is not known.",
+            ),
+            default.smarthost_fails,
         ),
         misaligned: table.or(
             key("misaligned", "Something authenticates it, but not for the From domain, which asks for nothing."),

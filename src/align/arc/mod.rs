@@ -6,7 +6,7 @@
 pub mod seal;
 pub mod verify;
 
-pub use verify::{Chain, verify};
+pub use verify::{Chain, newest_sealer, verify};
 
 use super::dkim::Leaving;
 use super::dkim::canonical::RawField;

@@ -29,7 +29,7 @@ const SIGNATURES_MAX: usize = 5;
 /// over a broken chain helps nobody.
 pub fn seal(key: &SigningKey, leaving: &Leaving<'_>, found: Found<'_>, at: WallMs) -> Vec<u8> {
     let Some(before) = sets(leaving) else { return Vec::new() };
-    if before.len() >= SETS_MAX || matches!(found.chain, Chain::Fail(_)) {
+    if before.len() >= SETS_MAX || matches!(found.chain, Chain::Fail(_) | Chain::NotAsked) {
         return Vec::new();
     }
     let instance = before.len() + 1;
@@ -60,11 +60,12 @@ pub fn seal(key: &SigningKey, leaving: &Leaving<'_>, found: Found<'_>, at: WallM
 
 fn results(instance: usize, found: Found<'_>) -> String {
     let mut text = format!("{RESULTS}: i={instance}; {};\r\n\tarc={}", found.by, found.chain.as_str());
-    for checked in found.signatures.iter().filter(|checked| !checked.domain.is_empty()).take(SIGNATURES_MAX) {
+    let told = |checked: &&Checked| !checked.domain.is_empty() && checked.outcome != Outcome::NotAsked;
+    for checked in found.signatures.iter().filter(told).take(SIGNATURES_MAX) {
         let result = match &checked.outcome {
-            Outcome::Pass => "pass",
+            Outcome::Pass | Outcome::PassesForFew => "pass",
             Outcome::Fails(failure) if failure.is_temporary() => "temperror",
-            Outcome::Fails(_) => "fail",
+            Outcome::Fails(_) | Outcome::NotAsked => "fail",
         };
         // Selectors are another's text: one that is no plain word is left out.
         let is_word = checked.selector.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));

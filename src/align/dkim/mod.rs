@@ -13,4 +13,4 @@ pub mod verify;
 pub use canonical::{BodyHash, Form, Leaving};
 pub use key::{KeyRecord, RSA_BITS_MIN, RSA_BITS_WEAK};
 pub use signature::{Algorithm, Signature};
-pub use verify::{Checked, Failure, Outcome, check};
+pub use verify::{Checked, Failure, Outcome, Patience, check, check_within};

@@ -1,9 +1,12 @@
 //! Checks the signatures of a message about to leave.
 
+use std::time::Duration;
+
 use super::canonical::{Form, Leaving, RawField};
 use super::key::{KeyRecord, PublicKey, RSA_BITS_MIN};
 use super::signature::{Algorithm, Signature, signed_form};
 use crate::align::dns::{Lookup, NoAnswer, is_name, texts};
+use crate::align::together::{One, together};
 
 /// What became of one signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub struct Checked {
     pub domain: Box<str>,
     /// `s=`; likewise.
     pub selector: Box<str>,
+    /// `a=`, where the field could be read.
+    pub algorithm: Option<Algorithm>,
     /// The result.
     pub outcome: Outcome,
     /// `l=` is in use: what is appended is not signed, and receivers may distrust it (RFC 6376 8.2).
@@ -27,8 +32,12 @@ pub struct Checked {
 pub enum Outcome {
     /// It holds.
     Pass,
+    /// It holds, and is of a kind that many receivers cannot read (Ed25519, RFC 8463).
+    PassesForFew,
     /// It does not.
     Fails(Failure),
+    /// Its domain cannot speak for the From domain, so nothing was asked for it.
+    NotAsked,
 }
 
 /// Why a signature does not hold.
@@ -73,26 +82,74 @@ impl Failure {
     }
 }
 
+/// Which signatures are asked for, and how long each may take.
+#[derive(Clone, Copy)]
+pub struct Patience<'a> {
+    /// More are not looked at.
+    pub signatures_max: usize,
+    /// By `d=`.
+    pub wanted: &'a (dyn Fn(&str) -> bool + Sync),
+    /// For the key of one.
+    pub time_limit: Duration,
+}
+
 /// Checks the signatures from the top, at most `signatures_max` of them.
 pub async fn check(dns: &dyn Lookup, leaving: &Leaving<'_>, now_s: u64, signatures_max: usize) -> Vec<Checked> {
+    let patience = Patience { signatures_max, wanted: &|_| true, time_limit: Duration::MAX };
+    check_within(dns, leaving, now_s, patience).await
+}
+
+/// Checks the signatures from the top, side by side, so that none waits for the name server of another's choice.
+pub async fn check_within(dns: &dyn Lookup, leaving: &Leaving<'_>, now_s: u64, patience: Patience<'_>) -> Vec<Checked> {
     let mut bodies = Bodies { leaving, known: Vec::new() };
-    let mut results = Vec::new();
-    for field in leaving.fields().filter(|field| field.is("DKIM-Signature")).take(signatures_max) {
+    let mut checking: Vec<One<'_, Checked>> = Vec::new();
+    for field in leaving.fields().filter(|field| field.is("DKIM-Signature")).take(patience.signatures_max) {
         let text = String::from_utf8_lossy(field.value());
-        let checked = match Signature::parse(&text) {
-            Ok(signature) => check_one(dns, leaving, &mut bodies, field, &signature, now_s).await,
-            Err(fault) => Checked {
-                domain: "".into(),
-                selector: "".into(),
-                outcome: Outcome::Fails(Failure::Broken(fault)),
-                partial: false,
-                rsa_bits: None,
-                testing: false,
-            },
+        let signature = match Signature::parse(&text) {
+            Ok(signature) => signature,
+            Err(fault) => {
+                let outcome = Outcome::Fails(Failure::Broken(fault));
+                checking.push(Box::pin(std::future::ready(Checked::unread(outcome))));
+                continue;
+            }
         };
-        results.push(checked);
+        let checked = Checked::of(&signature);
+        if !(patience.wanted)(&signature.domain) {
+            checking.push(Box::pin(std::future::ready(Checked { outcome: Outcome::NotAsked, ..checked })));
+            continue;
+        }
+        // All that costs no question comes first.
+        if let Err(failure) = before_dns(&signature, &mut bodies, now_s) {
+            checking.push(Box::pin(std::future::ready(Checked { outcome: Outcome::Fails(failure), ..checked })));
+            continue;
+        }
+        checking.push(Box::pin(async move {
+            let asking = by_key(dns, leaving, field, &signature, checked.clone());
+            tokio::time::timeout(patience.time_limit, asking).await.unwrap_or_else(|_| {
+                let late = Failure::NoDns("it takes too long".into());
+                Checked { outcome: Outcome::Fails(late), ..checked }
+            })
+        }));
     }
-    results
+    together(checking).await
+}
+
+impl Checked {
+    fn unread(outcome: Outcome) -> Self {
+        let (domain, selector) = ("".into(), "".into());
+        Self { domain, selector, algorithm: None, outcome, partial: false, rsa_bits: None, testing: false }
+    }
+
+    /// Of a signature of which nothing is known yet but what it says.
+    fn of(signature: &Signature) -> Self {
+        Self {
+            domain: signature.domain.clone(),
+            selector: signature.selector.clone(),
+            algorithm: Some(signature.algorithm),
+            partial: signature.body_length.is_some(),
+            ..Self::unread(Outcome::Pass)
+        }
+    }
 }
 
 /// What was hashed: the form and `l=`; its hash, and the whole canonical length.
@@ -125,31 +182,22 @@ pub(crate) async fn check_seal_of_message(
     now_s: u64,
 ) -> Checked {
     let mut bodies = Bodies { leaving, known: Vec::new() };
-    check_one(dns, leaving, &mut bodies, field, signature, now_s).await
+    let checked = Checked::of(signature);
+    match before_dns(signature, &mut bodies, now_s) {
+        Ok(()) => by_key(dns, leaving, field, signature, checked).await,
+        Err(failure) => Checked { outcome: Outcome::Fails(failure), ..checked },
+    }
 }
 
-async fn check_one(
+/// What is left once the body is known to be the signed one.
+async fn by_key(
     dns: &dyn Lookup,
     leaving: &Leaving<'_>,
-    bodies: &mut Bodies<'_>,
     field: RawField<'_>,
     signature: &Signature,
-    now_s: u64,
+    mut checked: Checked,
 ) -> Checked {
-    let mut checked = Checked {
-        domain: signature.domain.clone(),
-        selector: signature.selector.clone(),
-        outcome: Outcome::Pass,
-        partial: signature.body_length.is_some(),
-        rsa_bits: None,
-        testing: false,
-    };
     let key_name = signature.key_name();
-    // All that costs no question comes first.
-    if let Err(failure) = before_dns(signature, bodies, now_s) {
-        checked.outcome = Outcome::Fails(failure);
-        return checked;
-    }
     let record = match key_record(dns, &key_name).await {
         Ok(record) => record,
         Err(failure) => {

@@ -57,6 +57,11 @@ impl View {
         domain == author || mode == Mode::Relaxed && theirs == &*self.organizational
     }
 
+    /// What is asked for mail that fails.
+    pub fn policy(&self) -> Policy {
+        self.applied.as_ref().map_or(Policy::None, |applied| applied.policy)
+    }
+
     /// The mode for DKIM; relaxed where no record applies.
     pub fn dkim_mode(&self) -> Mode {
         self.applied.as_ref().map_or(Mode::Relaxed, |applied| applied.dkim)

@@ -1,6 +1,6 @@
 //! Answers known beforehand: for judging a draft of records before they are published, for tests and benchmarks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::{Asking, Data, Kind, Lookup, NoAnswer, Reply};
@@ -9,6 +9,8 @@ use super::{Asking, Data, Kind, Lookup, NoAnswer, Reply};
 #[derive(Debug, Clone, Default)]
 pub struct Fixed {
     names: HashMap<String, HashMap<Kind, Result<Vec<Data>, NoAnswer>>>,
+    /// Questions about these are never answered.
+    silent: HashSet<String>,
 }
 
 impl Fixed {
@@ -51,6 +53,18 @@ impl Fixed {
         self
     }
 
+    /// Never answers a question about a name.
+    pub fn silence(&mut self, name: &str) -> &mut Self {
+        self.silent.insert(name.to_ascii_lowercase());
+        self
+    }
+
+    /// Whether anything is known of a name, be it that its server is silent.
+    pub fn has(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        self.names.contains_key(&name) || self.silent.contains(&name)
+    }
+
     fn answer(&self, name: &str, kind: Kind) -> Result<super::Records, NoAnswer> {
         let kinds = self.names.get(&name.trim_end_matches('.').to_ascii_lowercase()).ok_or(NoAnswer::NoSuchName)?;
         kinds.get(&kind).ok_or(NoAnswer::NoRecords)?.clone().map(Into::into)
@@ -59,6 +73,9 @@ impl Fixed {
 
 impl Lookup for Fixed {
     fn ask<'a>(&'a self, name: &'a str, kind: Kind) -> Asking<'a> {
+        if self.silent.contains(&name.trim_end_matches('.').to_ascii_lowercase()) {
+            return Box::pin(std::future::pending());
+        }
         Box::pin(async move { Reply { answer: self.answer(name, kind), ttl: Duration::from_hours(1) } })
     }
 }

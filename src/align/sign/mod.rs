@@ -134,7 +134,7 @@ impl Signer {
         let (hash, _) = leaving.body_hash((FORMS.1, None));
         let mut signed = Vec::new();
         for key in keys {
-            if self.settings.existing == ExistingSignature::SignUnlessOurs && key.has_signed(leaving) {
+            if self.settings.existing == ExistingSignature::SignUnlessOurs && key.has_signed(leaving, at) {
                 continue;
             }
             let field = self.field(key, &names, &hash, at.0 / 1_000);
@@ -239,11 +239,12 @@ impl SigningKey {
         }
     }
 
-    /// Whether a signature of this key stands in the header and holds.
-    fn has_signed(&self, leaving: &Leaving<'_>) -> bool {
+    /// Whether a signature of this key stands in the header and holds at that time.
+    fn has_signed(&self, leaving: &Leaving<'_>, at: WallMs) -> bool {
         leaving.fields().filter(|field| field.is("DKIM-Signature")).take(fields::EXISTING_MAX).any(|field| {
             let Ok(signature) = Signature::parse(&String::from_utf8_lossy(field.value())) else { return false };
-            if signature.domain != self.domain || signature.selector != self.selector {
+            let has_expired = signature.expires_at.is_some_and(|end| end <= at.0 / 1_000);
+            if signature.domain != self.domain || signature.selector != self.selector || has_expired {
                 return false;
             }
             let (hash, _) = leaving.body_hash((signature.forms.1, signature.body_length));

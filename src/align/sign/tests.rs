@@ -128,6 +128,9 @@ fn a_signature_that_stands_already() {
         (ExistingSignature::Leave, &ours, 0),
         (ExistingSignature::Leave, &broken, 0),
     ];
+    let long_ago = WallMs(NOW.0 - 15 * 86_400_000);
+    let over = [signer.sign(&[MESSAGE], "example.com", long_ago), MESSAGE.to_vec()].concat();
+    let cases = cases.into_iter().chain([(ExistingSignature::SignUnlessOurs, &*over, 2)]); // no longer good
     for (existing, message, expected) in cases {
         signer.settings.existing = existing;
         let text = String::from_utf8(signer.sign(&[message], "example.com", NOW)).unwrap();

@@ -1,13 +1,15 @@
 //! What the verdict says to people: what was found, and the record or command that mends it.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::super::author::Author;
-use super::super::dkim::{Failure, Outcome};
-use super::super::dmarc::Policy;
-use super::super::facts::{Exit, Facts, Forwarded, Own, Passed, Signed, Smarthost};
+use super::super::dkim::{Failure, Outcome, RSA_BITS_WEAK};
+use super::super::dmarc::{Mode, Policy};
+use super::super::facts::{Exit, Facts, Forwarded, Own, Passed, Seen, Signed, Smarthost};
+use super::super::gather::may_relate;
 use super::super::spf::SpfResult;
-use super::Alignment;
+use super::{Alignment, Way};
 use crate::account::Account;
 use crate::mail::Visible;
 
@@ -63,51 +65,98 @@ pub(super) fn pass(facts: &Facts, author: &str) -> String {
 }
 
 /// What was found on the worst way, what receivers are asked to do, and what mends it.
-pub(super) fn of(facts: &Facts, author: &str, alignment: Alignment, exit: Option<&Exit>) -> String {
-    let mut text = match alignment {
-        Alignment::TempError => format!("whether {author} is authenticated cannot be told now: "),
-        Alignment::PermError => format!("nothing authenticates {author}, and a record is broken: "),
-        Alignment::Misaligned => format!("what authenticates the message does not speak for {author}: "),
-        Alignment::None | Alignment::Pass => format!("nothing authenticates {author}: "),
+pub(super) fn of(facts: &Facts, author: &str, way: &Way<'_>) -> String {
+    let alignment = way.found.alignment;
+    let mut text = match (alignment, way.smarthost) {
+        (_, Some(_)) => format!("no signature that we know of authenticates {author}: "),
+        (Alignment::TempError, None) => format!("whether {author} is authenticated cannot be told now: "),
+        (Alignment::PermError, None) => format!("nothing authenticates {author}, and a record is broken: "),
+        (Alignment::Misaligned, None) => format!("what authenticates the message does not speak for {author}: "),
+        (Alignment::None | Alignment::Pass, None) => format!("nothing authenticates {author}: "),
     };
-    text.push_str(&evidence(facts, exit));
+    text.push_str(&evidence(facts, way));
     text.push_str(&asked(facts, author, alignment));
     text.push_str(". ");
-    text.push_str(&advice(facts, author, exit));
+    text.push_str(&advice(facts, author, way));
+    if let Some(domain) = &facts.doubted {
+        let domain = shown(domain);
+        let _ =
+            write!(text, ". It says that {domain} forwards it: if that is so, write {domain} into `align.forwarders`");
+    }
     text
 }
 
+/// Another's words, bounded: what stands behind them must still be read.
+fn shown(text: &str) -> String {
+    const CHARS_MAX: usize = 200;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{} …", Visible(&text[..end])),
+        None => Visible(text).to_string(),
+    }
+}
+
 /// SPF's and DKIM's results.
-fn evidence(facts: &Facts, exit: Option<&Exit>) -> String {
-    let spf = match exit {
-        Some(Exit { spf: Some(Passed { spf, .. }), address: Some(address), .. }) => {
-            format!(
-                "SPF for {} from {address} is {} ({})",
-                Visible(&spf.domain),
-                spf.result.as_str(),
-                Visible(&spf.detail)
-            )
+fn evidence(facts: &Facts, way: &Way<'_>) -> String {
+    let spf = match (way.exit, way.smarthost) {
+        (Some((_, Seen::From(address, Passed { spf, .. }))), _) => {
+            let (domain, result) = (shown(&spf.domain), spf.result.as_str());
+            format!("SPF for {domain} from {address} is {result} ({})", shown(&spf.detail))
         }
-        Some(Exit { egress, .. }) => format!("the public address of egress {} is not known", Visible(egress)),
-        None => "SPF was not asked".to_owned(),
+        (Some((Exit { egress, .. }, Seen::Unknown)), _) => {
+            format!("the public address of egress {} is not known", Visible(egress))
+        }
+        (None, Some(smarthost)) => format!("whether SPF passes from {} is not known here", shown(&smarthost.host)),
+        (None, None) => "SPF was not asked".to_owned(),
     };
     let dkim = match facts.signatures.as_slice() {
         [] => "there is no DKIM signature".to_owned(),
         [first, ..] => {
-            let shown = facts.signatures.iter().find(|signed| signed.passes()).unwrap_or(first);
-            let domain = &shown.checked.domain;
-            match &shown.checked.outcome {
-                Outcome::Pass => format!("DKIM holds for {domain}"),
-                Outcome::Fails(failure) if domain.is_empty() => format!("{}", Visible(&failure.to_string())),
-                Outcome::Fails(failure) => format!("DKIM of {domain} fails: {}", Visible(&failure.to_string())),
-            }
+            let asked = |signed: &&Signed| signed.checked.outcome != Outcome::NotAsked;
+            let best = facts.signatures.iter().find(|signed| signed.passes());
+            of_dkim(best.or(facts.signatures.iter().find(asked)).unwrap_or(first))
         }
     };
     let missing = facts.views.iter().find_map(|view| view.as_ref().err());
-    let dmarc = missing.map(|why| format!("; the DMARC record cannot be had: {}", Visible(why))).unwrap_or_default();
+    let dmarc = missing.map(|why| format!("; the DMARC record cannot be had: {}", shown(why))).unwrap_or_default();
     let fault = facts.views.iter().flatten().find_map(|view| view.fault.as_ref());
-    let fault = fault.map(|fault| format!("; {fault}")).unwrap_or_default();
+    let fault = fault.map(|fault| format!("; {}", shown(fault))).unwrap_or_default();
     format!("{spf}; {dkim}{dmarc}{fault}")
+}
+
+fn of_dkim(signed: &Signed) -> String {
+    let domain = shown(&signed.checked.domain);
+    match &signed.checked.outcome {
+        Outcome::Pass => format!("DKIM holds for {domain}"),
+        Outcome::PassesForFew => {
+            format!("DKIM of {domain} holds, but with Ed25519 alone, which many receivers cannot read")
+        }
+        Outcome::NotAsked => format!("DKIM is of {domain}, which cannot speak for it and was not asked"),
+        Outcome::Fails(failure) if domain.is_empty() => shown(&failure.to_string()),
+        Outcome::Fails(failure) => format!("DKIM of {domain} fails: {}", shown(&failure.to_string())),
+    }
+}
+
+/// What is weak about a signature that holds for the From domain.
+pub(super) fn weak(facts: &Facts, author: &str) -> Option<String> {
+    let mut faults = facts.signatures.iter().filter(|signed| may_relate(&signed.checked.domain, author)).filter_map(|signed| {
+        let (domain, selector) = (shown(&signed.checked.domain), shown(&signed.checked.selector));
+        match (&signed.checked.outcome, signed.checked.rsa_bits) {
+            (Outcome::Pass, Some(bits)) if bits < RSA_BITS_WEAK => Some(format!(
+                "the key {selector} of {domain} has {bits} bits: receivers distrust fewer than {RSA_BITS_WEAK}. Make a new one \
+                 (`outguard dkim keygen {domain}`), or let who signs do so"
+            )),
+            (Outcome::Pass, _) if signed.checked.partial => Some(format!(
+                "the signature {selector} of {domain} is over a part of the body (`l=`): anybody can add to the message, and \
+                 some receivers pass over such a signature. Let who signs leave out `l=`"
+            )),
+            (Outcome::Pass, _) if signed.checked.testing => Some(format!(
+                "the key {selector} of {domain} says that it is tested (`t=y`), and some receivers pass over it. Take \
+                 `t=y` out of its record"
+            )),
+            _ => None,
+        }
+    });
+    faults.next()
 }
 
 /// What the From domain asks for.
@@ -130,7 +179,7 @@ fn asked(facts: &Facts, author: &str, alignment: Alignment) -> String {
 }
 
 /// What mends it.
-fn advice(facts: &Facts, author: &str, exit: Option<&Exit>) -> String {
+fn advice(facts: &Facts, author: &str, way: &Way<'_>) -> String {
     if facts.forwarded != Forwarded::No {
         return format!(
             "It is forwarded mail: receivers accept it while the signature of {author} survives, so forward it unchanged, \
@@ -140,19 +189,21 @@ fn advice(facts: &Facts, author: &str, exit: Option<&Exit>) -> String {
     if let Some(mending) = facts.signatures.iter().find_map(|signed| of_signature(signed, author)) {
         return mending;
     }
-    let Some(exit) = exit else { return dkim(facts, author) };
-    let (Some(Passed { spf, organizational }), Some(address)) = (&exit.spf, exit.address) else {
+    let Some((exit, seen)) = way.exit else { return dkim(facts, author) };
+    let Seen::From(address, Passed { spf, organizational }) = seen else {
         return format!("Set `public_address` of egress {}, or {}", Visible(&exit.egress), lower(&dkim(facts, author)));
     };
-    let shown = Visible(&spf.domain);
-    let term = term(address);
+    let shown = shown(&spf.domain);
+    let term = term(*address);
     let theirs = |(at, view): (usize, &Result<super::View, Box<str>>)| match (view, organizational.get(at)) {
         (Ok(view), Some(Some(theirs))) => view.is_aligned(author, &spf.domain, theirs, view.spf_mode()),
         _ => *spf.domain == *author,
     };
     if !facts.views.iter().enumerate().all(theirs) {
+        let strict = facts.views.iter().flatten().any(|view| view.spf_mode() == Mode::Strict);
+        let strictly = if strict { " itself (`aspf=s`)" } else { "" };
         return format!(
-            "{}, or send it with a reverse-path of {author} and `{term}` in the SPF record of {author}",
+            "{}, or send it with a reverse-path of {author}{strictly} and `{term}` in the SPF record of {author}",
             dkim(facts, author)
         );
     }
@@ -169,8 +220,17 @@ fn advice(facts: &Facts, author: &str, exit: Option<&Exit>) -> String {
 
 /// Of a signature that would speak for the From domain, if it held.
 fn of_signature(signed: &Signed, author: &str) -> Option<String> {
-    let Outcome::Fails(failure) = &signed.checked.outcome else { return None };
     let domain = &signed.checked.domain;
+    let failure = match &signed.checked.outcome {
+        Outcome::Fails(failure) => failure,
+        Outcome::PassesForFew if may_relate(domain, author) => {
+            return Some(format!(
+                "Sign with an RSA key beside the Ed25519 one (`outguard dkim keygen {domain}`), or count on the latter \
+                 (`align.ed25519 = \"counted\"`)"
+            ));
+        }
+        Outcome::PassesForFew | Outcome::Pass | Outcome::NotAsked => return None,
+    };
     if !super::super::dkim::signature::is_under(author, domain) {
         return None;
     }
@@ -180,12 +240,16 @@ fn of_signature(signed: &Signed, author: &str) -> Option<String> {
         | Failure::KeyRevoked(name)
         | Failure::KeyUnfit(name) => Some(format!(
             "Publish the key of the signature at {}: `outguard dkim record {domain}` prints the record",
-            Visible(name)
+            shown(name)
         )),
+        Failure::Weak(_) => {
+            Some(format!("Sign for {domain} with a key of 2048 bits (`outguard dkim keygen {domain}`)"))
+        }
+        Failure::Expired => Some(format!("Let who signs for {domain} sign anew, or let outguard sign it")),
         Failure::HeaderChanged | Failure::BodyChanged => {
             Some(format!("Find what changes the message after it was signed for {domain}, or let outguard sign it"))
         }
-        Failure::Broken(_) | Failure::Weak(_) | Failure::Expired | Failure::NoDns(_) => None,
+        Failure::Broken(_) | Failure::NoDns(_) => None,
     }
 }
 
@@ -198,6 +262,15 @@ pub(super) fn not_signed(domain: &str, account: &Account) -> String {
 }
 
 fn dkim(facts: &Facts, author: &str) -> String {
+    let strict = facts.views.iter().flatten().find(|view| view.dkim_mode() == Mode::Strict);
+    if let Some(other) = facts.signatures.iter().find(|signed| signed.passes() && strict.is_some()) {
+        // The record asks for the very domain, and what signs is one above or below it.
+        let other = shown(&other.checked.domain);
+        return format!(
+            "Sign with a key of {author} itself (`outguard dkim keygen {author}`), for its record asks for just that \
+             (`adkim=s`) and the one of {other} does not count"
+        );
+    }
     match &facts.own {
         Own::NotForAccount(domain, account) => not_signed(domain, account),
         Own::Key => format!("Check the DKIM key of {author} (`outguard dkim record {author}`)"),

@@ -1,23 +1,29 @@
 //! Alignment at the final dot: our signature, what receivers will make of the message, and from where it may leave.
 
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+mod seen;
+mod ways;
+
 use std::sync::Arc;
 
+use self::seen::SystemAddresses;
+pub(in crate::daemon) use self::seen::seen_address;
+use self::ways::Ways;
+use crate::account::AccountSource;
+use crate::align::arc::newest_sealer;
 use crate::align::arc::seal::{Found, seal};
 use crate::align::author::Author;
 use crate::align::dkim::Leaving;
 use crate::align::dns::{Cached, Hickory, Lookup};
-use crate::align::facts::{Demands, Facts, Forwarded, Own, Smarthost};
-use crate::align::gather::{Leg, Source, Subject, gather, is_rewritten};
+use crate::align::facts::{Facts, Forwarded, Own};
+use crate::align::gather::{Claims, Subject, gather, is_rewritten};
 use crate::align::settings::{AlignSettings, Deed, Judge};
 use crate::align::sign::{KeyFault, Permission, Signer, Speaker};
 use crate::align::verdict::{Finding, judge, not_signed};
 use crate::clock::Clock;
-use crate::delivery::route::{Plan, Target};
-use crate::delivery::{Egress, Router};
+use crate::delivery::Router;
 use crate::guard::{Decision, Reason};
 use crate::intake::judge::Asked;
-use crate::mail::Domain;
+use crate::mail::{Address, Domain};
 use crate::message::Message;
 use crate::store::{Body, Destination};
 
@@ -28,8 +34,8 @@ pub(in crate::daemon) struct Aligning {
     dns: Arc<dyn Lookup>,
     /// Who seals; and all names of this machine and its MTAs, that one first.
     own_names: Vec<String>,
-    /// What the world sees of an egress that has no address written, where the system's choice is a public one.
-    system_address: Option<IpAddr>,
+    /// What the world sees of an egress that has no address written.
+    system: SystemAddresses,
 }
 
 /// Why there is none.
@@ -59,7 +65,7 @@ pub(super) struct Aligned {
 impl Aligned {
     /// The lines of evidence.
     pub(super) fn reasons(&self) -> impl Iterator<Item = Reason> + '_ {
-        self.finding.as_ref().and_then(Finding::reason).into_iter().chain(self.not_signed.clone())
+        self.finding.iter().flat_map(Finding::reasons).chain(self.not_signed.clone())
     }
 
     /// What its line is called; empty where it was not judged.
@@ -90,8 +96,7 @@ impl Aligning {
             Some(before) if before.settings.dns == settings.dns => Arc::clone(&before.dns),
             Some(_) | None => Arc::new(Cached::new(Hickory::new(&settings.dns)?, &settings.dns, clock)),
         };
-        let system_address = system_address();
-        Ok(Self { settings: settings.clone(), signer, dns, own_names, system_address })
+        Ok(Self { settings: settings.clone(), signer, dns, own_names, system: SystemAddresses::now() })
     }
 
     /// Whether there is anything to do.
@@ -125,13 +130,14 @@ impl Aligning {
                 ..Aligned::default()
             };
         };
-        let ways = Ways::of(asked, router);
+        let ways = Ways::of(asked.destinations, router);
         let subject = Subject {
             leaving: &leaving,
             author,
             reverse_path: &asked.envelope.reverse_path,
-            routes: self.legs(&ways),
+            routes: ways.legs(&self.system),
             own,
+            claims: self.claims(asked, &leaving),
             at: asked.at.wall,
         };
         let gathering = gather(self.dns.as_ref(), &self.settings, &subject);
@@ -161,9 +167,33 @@ impl Aligning {
         (self.settings.judge == Judge::All).then(|| Finding::unsure(why, 0, &self.settings.deeds))
     }
 
+    /// What a message says about being forwarded, and whether it is believed: an SRS address of an own domain or of a
+    /// forwarder that the operator named, a chain that such a one has sealed last. Never of our own logins: they send.
+    fn claims(&self, asked: &Asked<'_>, leaving: &Leaving<'_>) -> Claims {
+        if asked.source == AccountSource::Login {
+            return Claims::default();
+        }
+        let is_believed = |domain: &str| {
+            let named = |name: &String| name.eq_ignore_ascii_case(domain);
+            self.settings.forwarders.iter().any(named) || self.own_names.iter().any(named) || self.signer.covers(domain)
+        };
+        let rewriter = match asked.envelope.reverse_path.address().map(Address::domain) {
+            Some(Domain::Name(name)) if is_rewritten(&asked.envelope.reverse_path) => Some(name.clone()),
+            Some(_) | None => None,
+        };
+        let newest = newest_sealer(leaving);
+        let rewritten = rewriter.as_deref().is_some_and(is_believed);
+        let sealed = newest.as_deref().is_some_and(is_believed);
+        let doubted = if rewritten || sealed { None } else { rewriter.or(newest) };
+        Claims { rewritten, sealed, chain_wanted: rewritten && self.signer.sealer().is_some(), doubted }
+    }
+
     /// Forwarded mail of others is sealed, if that is wanted.
     fn sealed(&self, facts: &Facts, leaving: &Leaving<'_>, asked: &Asked<'_>) -> String {
-        let Some(key) = self.signer.sealer().filter(|_| facts.forwarded != Forwarded::No && facts.own == Own::NoKey)
+        let Some(key) = self
+            .signer
+            .sealer()
+            .filter(|_| facts.forwarded != Forwarded::No && facts.own == Own::NoKey && begins_a_field(asked))
         else {
             return String::new();
         };
@@ -171,23 +201,6 @@ impl Aligning {
         let found =
             Found { by: self.own_names.first().map_or("", String::as_str), chain: &facts.chain, signatures: &checked };
         String::from_utf8_lossy(&seal(key, leaving, found, asked.at.wall)).into_owned()
-    }
-
-    fn legs<'a>(&self, ways: &'a Ways) -> Vec<Leg<'a>> {
-        let source = |egress: &'a Arc<Egress>| Source {
-            egress: &egress.name,
-            address: address_of(egress, self.system_address),
-            ehlo: &egress.ehlo,
-        };
-        let leg = |plan: &'a Plan| match &plan.target {
-            Target::Mx { .. } => Leg::Direct(plan.egresses.iter().map(source).collect()),
-            Target::Smarthost { host, .. } => Leg::Smarthost(Smarthost {
-                host: Arc::clone(host),
-                login_domain: plan.login.as_ref().and_then(|login| domain_of(&login.user)),
-                demands: Demands::of_host(host),
-            }),
-        };
-        ways.plans.iter().map(leg).collect()
     }
 }
 
@@ -211,96 +224,14 @@ async fn leaving<'a>(pieces: &[&'a [u8]], asked: &Asked<'_>) -> Option<Leaving<'
     Some(leaving.with_body(hashing))
 }
 
-/// The ways that a message's recipients take: each once.
-struct Ways {
-    plans: Vec<Plan>,
-    /// Of each destination; `None`: it waits for a configuration that has one.
-    of: Vec<Option<usize>>,
-}
-
-impl Ways {
-    fn of(asked: &Asked<'_>, router: &Router) -> Self {
-        let mut ways = Self { plans: Vec::new(), of: Vec::with_capacity(asked.destinations.len()) };
-        let mut known: Vec<(&Destination, Option<usize>)> = Vec::new();
-        for destination in asked.destinations {
-            let before = known.iter().find(|(before, _)| *before == destination).map(|(_, way)| *way);
-            let way = before.unwrap_or_else(|| {
-                let way = router.plan(destination).ok().map(|plan| ways.add(plan));
-                known.push((destination, way));
-                way
-            });
-            ways.of.push(way);
-        }
-        ways
-    }
-
-    fn add(&mut self, plan: Plan) -> usize {
-        // For alignment the recipients' domains make no difference.
-        let same = |known: &Plan| {
-            let login = |plan: &Plan| plan.login.as_ref().map(|login| login.user.clone());
-            known.route == plan.route && login(known) == login(&plan)
-        };
-        self.plans.iter().position(same).unwrap_or_else(|| {
-            self.plans.push(plan);
-            self.plans.len() - 1
-        })
-    }
-
-    /// The destinations with the egresses that were chosen; `None`: as they are.
-    fn restricted(&self, destinations: &[Destination], finding: &Finding) -> Option<Vec<Destination>> {
-        if finding.egresses.iter().all(Option::is_none) {
-            return None;
-        }
-        let restricted = destinations.iter().zip(&self.of).map(|(destination, way)| {
-            match way.and_then(|way| finding.egresses.get(way)?.as_ref()) {
-                Some(egresses) => Router::restricted(destination, egresses),
-                None => destination.clone(),
-            }
-        });
-        Some(restricted.collect())
-    }
-}
-
-/// The domain of a login that is an address.
-fn domain_of(user: &str) -> Option<Box<str>> {
-    match Domain::parse(user.rsplit_once('@')?.1).ok()? {
-        Domain::Name(name) => Some(name),
-        Domain::Literal(_) => None,
-    }
-}
-
-/// Whether the world sees the address as we do.
-fn is_public(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified()),
-        IpAddr::V6(v6) => {
-            !(v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local())
-        }
-    }
-}
-
-/// What the world sees of an egress, as far as it is known.
-pub(in crate::daemon) fn seen_address(egress: &Egress) -> Option<IpAddr> {
-    address_of(egress, system_address())
-}
-
-fn address_of(egress: &Egress, system: Option<IpAddr>) -> Option<IpAddr> {
-    let chosen_by_system = system.filter(|_| egress.address.is_none());
-    egress.public_address.or(egress.address.filter(is_public)).or(chosen_by_system)
-}
-
-/// Where the system's connections to the world start, if that is a public address. Nothing is sent.
-fn system_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    // Any address of the world that stands for none in particular (RFC 5737).
-    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    Some(socket.local_addr().ok()?.ip()).filter(is_public)
-}
-
 /// Whether what stands in From is this site's word. Mail that is only passed on is another's: who writes one of our
-/// domains into it must not get our signature. And a first line that begins with a space would run on in our field.
+/// domains into it must not get our signature. A login of ours speaks for itself, whatever it sends again.
 fn is_ours_to_sign(asked: &Asked<'_>, message: &Message) -> bool {
-    let begins_a_field = asked.bytes.first().is_some_and(|byte| !matches!(byte, b' ' | b'\t'));
     let is_passed_on = is_rewritten(&asked.envelope.reverse_path) || message.field("ARC-Seal").is_some();
-    begins_a_field && !is_passed_on
+    begins_a_field(asked) && (!is_passed_on || asked.source == AccountSource::Login)
+}
+
+/// A first line that begins with a space would run on in a field of ours.
+fn begins_a_field(asked: &Asked<'_>) -> bool {
+    asked.bytes.first().is_some_and(|byte| !matches!(byte, b' ' | b'\t'))
 }

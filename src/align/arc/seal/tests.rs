@@ -50,6 +50,7 @@ async fn links_hold_until_something_changes() {
 #[test]
 fn what_was_found_is_written_without_anothers_text() {
     let checked = Checked {
+        algorithm: None,
         domain: "example.com".into(),
         selector: "x;\r\n dkim=pass".into(),
         outcome: Outcome::Pass,
