@@ -87,7 +87,7 @@ fn reasons(of: &[outguard::reason::Reason]) -> String {
 }
 
 /// Letters of the owner's that may be held beside a theft.
-const OWN_HELD_MAX: u32 = 4;
+const OWN_HELD_MAX: u32 = 8;
 /// Attacks so named come from an account made for them.
 const NEW: &str = "a new account";
 
@@ -112,7 +112,7 @@ fn attacks() -> Vec<(&'static str, Attack, u32)> {
         ("a new account, a clean text", attack(Clean, Elsewhere, Strangers, FAST, 1), 60),
         ("20 an hour, clean", attack(Clean, Elsewhere, Strangers, SLOW, 1), 10),
         ("20 an hour, clean, own machine", attack(Clean, OwnMachine, Strangers, SLOW, 1), 40),
-        ("20 an hour, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, SLOW, 1), 2_000),
+        ("20 an hour, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, SLOW, 1), 100),
     ]
 }
 
@@ -298,13 +298,13 @@ fn innocents(extent: &Extent) -> Vec<(&'static str, &'static str, Run, u32)> {
             "twelve applications in an evening",
             me,
             Box::new(|world, office, _| people::applications(world, office.person(), 0)),
-            6,
+            0,
         ),
         (
             "twelve applications, misjudged by 20",
             me,
             Box::new(|world, office, _| people::applications(world, office.person(), 20)),
-            9,
+            6,
         ),
     ]
 }

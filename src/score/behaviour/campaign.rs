@@ -9,12 +9,15 @@ const HAND_PACE_MAX: u32 = 4;
 /// the last.
 const COPIES_IN_A_RUSH: [f64; 8] = [0.0, 0.0, 10.0, 30.0, 55.0, 85.0, 110.0, 120.0];
 /// Points of near-copies, strangers and new domains together, at most: for somebody's dozen letters, in a rush, and for
-/// a campaign however slow.
-const LETTERS_MAX: f64 = 110.0;
+/// a campaign however slow, which goes on from the one to the other by so many points a letter.
+const LETTERS_MAX: f64 = 85.0;
+const LETTER_MORE: f64 = 6.0;
 const RUSH_MAX: f64 = 130.0;
 const CAMPAIGN_MAX: f64 = 180.0;
 /// Near-copies to strangers in two days that somebody may write by hand.
 const LETTERS: u32 = 12;
+/// Strangers in a day beyond the usual share that are still a day of many letters; four times as many have 40 points.
+const STRANGERS_OF_A_DAY: f64 = 15.0;
 /// What is left of near-copies that call themselves bulk and can be left, from an account without a habit.
 const DECLARED_BULK: f64 = 0.5;
 /// What is left of near-copies that are automatic answers in form.
@@ -24,7 +27,7 @@ impl Case<'_> {
     /// What near-copies, strangers and new domains may have together.
     pub(super) fn campaign_max(&self) -> f64 {
         let more = f64::from(self.copies_to_strangers().saturating_sub(LETTERS));
-        let slow = (LETTERS_MAX + 2.5 * more).min(CAMPAIGN_MAX);
+        let slow = (LETTERS_MAX + LETTER_MORE * more).min(CAMPAIGN_MAX);
         if self.rush_ratio().is_some() { slow.max(RUSH_MAX) } else { slow }
     }
 
@@ -93,6 +96,27 @@ impl Case<'_> {
                 "{} of {} recipients of the last hour are new to the account, usually {:.0} %",
                 hour.strangers,
                 hour.recipients,
+                usual * 100.0
+            ),
+        })
+    }
+
+    /// Strangers beyond what is usual, all day long: texts that differ, at a pace that no hour shows.
+    pub(super) fn strangers_all_day(&self) -> Option<Sign> {
+        if self.counts.strangers == 0 {
+            return None;
+        }
+        let at_ms = self.seen.at.0;
+        let strangers = self.habit.recent.day_strangers(at_ms).saturating_add(self.counts.strangers);
+        let recipients = self.habit.recent.day_recipients(at_ms).saturating_add(self.counts.recipients);
+        let usual = self.habit.usual.strangers.as_f64();
+        let ratio = excess(strangers, recipients, usual)? / STRANGERS_OF_A_DAY;
+        let kind = if self.seen.is_answer { ANSWERS } else { 1.0 };
+        (ratio > 1.0).then(|| Sign {
+            name: "strangers-all-day",
+            points: (20.0 * ratio.log2()).min(60.0) * kind * self.maturity_of_shares(),
+            sentence: format!(
+                "{strangers} of {recipients} recipients of the last day are new to the account, usually {:.0} %",
                 usual * 100.0
             ),
         })

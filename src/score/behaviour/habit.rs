@@ -9,7 +9,9 @@ use super::share::Share;
 use super::usual::{Today, Usual};
 
 /// Version of what [`Habit::to_bytes`] writes.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
+/// The version before, which ends without the strangers of the last day.
+const VERSION_WITHOUT_STRANGERS: u8 = 3;
 /// How far one day moves how often something new turns up.
 const NEW_DAYS_WEIGHT: Share = Share(9_830); // 15 %
 /// Recipients of one text from which on it is a series, more than somebody's letters.
@@ -158,15 +160,17 @@ impl Habit {
         self.series.write(&mut to);
         self.recipients.write(&mut to);
         self.domains.write(&mut to);
+        self.recent.write_strangers(&mut to);
         to.finish()
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut from = Reader::new(bytes);
-        if from.u8()? != VERSION {
+        let version = from.u8()?;
+        if !matches!(version, VERSION | VERSION_WITHOUT_STRANGERS) {
             return None;
         }
-        let habit = Self {
+        let mut habit = Self {
             first_day: from.u16()?,
             recent: Recent::read(&mut from)?,
             today: Today::read(&mut from)?,
@@ -180,6 +184,9 @@ impl Habit {
             recipients: Known::read(&mut from)?,
             domains: Known::read(&mut from)?,
         };
+        if version == VERSION {
+            habit.recent.read_strangers(&mut from)?;
+        }
         from.is_empty().then_some(habit)
     }
 }

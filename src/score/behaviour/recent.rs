@@ -56,6 +56,8 @@ pub(super) struct Recent {
     step: u64,
     steps: [Packed; HOUR_STEPS],
     hours: [u32; DAY_HOURS],
+    /// Of these, those the account never wrote to before; 65,535 an hour at most.
+    strangers: [u16; DAY_HOURS],
     /// The latest minute seen, since 1970, and the messages of it and of the one before.
     minute: u64,
     minutes: [u16; 2],
@@ -92,6 +94,8 @@ impl Recent {
         self.advance(at_ms);
         let hour = hour_place(self.step * STEP_MS / HOUR_MS);
         self.hours[hour] = self.hours[hour].saturating_add(counts.recipients);
+        let strangers = u16::try_from(counts.strangers).unwrap_or(u16::MAX);
+        self.strangers[hour] = self.strangers[hour].saturating_add(strangers);
         let place = step_place(self.step);
         let mut sum = unpacked(self.steps[place]);
         sum.add(counts);
@@ -135,10 +139,18 @@ impl Recent {
 
     /// Recipients of the last 24 hours up to then.
     pub(super) fn day_recipients(&self, at_ms: u64) -> u32 {
+        self.day_places(at_ms).fold(0, |sum, hour| sum.saturating_add(self.hours[hour]))
+    }
+
+    /// Of these, those the account never wrote to before.
+    pub(super) fn day_strangers(&self, at_ms: u64) -> u32 {
+        self.day_places(at_ms).map(|hour| u32::from(self.strangers[hour])).sum()
+    }
+
+    fn day_places(&self, at_ms: u64) -> impl Iterator<Item = usize> {
         let here = self.step * STEP_MS / HOUR_MS;
         let gone = (at_ms / HOUR_MS).saturating_sub(here);
-        let back = (gone..DAY_HOURS as u64).filter_map(|back| here.checked_sub(back - gone));
-        back.fold(0, |sum, hour| sum.saturating_add(self.hours[hour_place(hour)]))
+        (gone..DAY_HOURS as u64).filter_map(move |back| here.checked_sub(back - gone)).map(hour_place)
     }
 
     /// Clears the places of the time that passed.
@@ -161,7 +173,7 @@ impl Recent {
         }
         let (from, to) = (self.step * STEP_MS / HOUR_MS, now * STEP_MS / HOUR_MS);
         for hour in (from + 1..=to).rev().take(DAY_HOURS) {
-            self.hours[hour_place(hour)] = 0;
+            (self.hours[hour_place(hour)], self.strangers[hour_place(hour)]) = (0, 0);
         }
         self.step = now;
     }
@@ -181,6 +193,15 @@ impl Recent {
         to.u64(self.latest.message_id);
         to.u64(self.latest.step);
         to.u32(self.latest.recipients);
+    }
+
+    /// What [`Recent::write`] leaves out: the first versions had none of it.
+    pub(super) fn write_strangers(&self, to: &mut Writer) {
+        self.strangers.iter().for_each(|count| to.u16(*count));
+    }
+
+    pub(super) fn read_strangers(&mut self, from: &mut Reader<'_>) -> Option<()> {
+        self.strangers.iter_mut().try_for_each(|count| from.u16().map(|read| *count = read))
     }
 
     pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {

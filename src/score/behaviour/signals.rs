@@ -57,7 +57,7 @@ impl Case<'_> {
             reasons.extend(signs.into_iter().filter_map(|sign| sign.reason(scale)));
         };
         group(vec![self.copies(established), self.strangers(), self.domains()], self.campaign_max());
-        group(vec![self.rush()], f64::INFINITY);
+        group(vec![self.rush(), self.strangers_all_day()], f64::INFINITY);
         group(self.identity(), IDENTITY_MAX);
         group(vec![self.volume(), self.large(), self.unknown_users()], f64::INFINITY);
         group(vec![self.held_text()], f64::INFINITY);

@@ -28,6 +28,19 @@ fn a_restart_changes_nothing() {
     assert_eq!(again.changed(usize::MAX), [], "what was restored is not written again");
 }
 
+/// An upgrade keeps what was learned.
+#[test]
+fn a_habit_of_the_version_before_is_read() {
+    let row = month().changed(usize::MAX).into_iter().find(|row| !row.key.is_empty()).unwrap();
+    let mut bytes = row.bytes.unwrap();
+    bytes.truncate(bytes.len() - 2 * 24);
+    bytes[0] = 3;
+    let mut again = Behaviour::new(BehaviourSettings::default(), None);
+    assert!(again.restore(RowKind::Habit, &row.key, &bytes));
+    assert_eq!(points_of(&again, &usual(1), NOW), [], "one more of the usual");
+    assert!(has(&points_of(&again, &Letter { client: "198.51.100.1", ..usual(1) }, NOW), "new-client"));
+}
+
 /// Five issues of a weekly newsletter to sixty readers, one by one, and what its account's memory is then.
 fn newsletter_rows() -> &'static [Row] {
     static ROWS: std::sync::OnceLock<Vec<Row>> = std::sync::OnceLock::new();

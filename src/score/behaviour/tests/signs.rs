@@ -82,6 +82,43 @@ fn a_hand_does_not_send_a_dozen_letters_a_minute() {
 }
 
 #[test]
+fn strangers_all_day_are_seen_however_slow() {
+    const PACE: u64 = 180_000;
+    let words = ["plan", "roof", "stone", "garden", "ship", "paper", "winter", "bread", "glass", "river", "song"];
+    let to_strangers = |behaviour: &mut Behaviour, from: u64, count: u64, judged: Judged| {
+        let mut points = 0;
+        for nth in 0..count {
+            let word = |step: u64| words[usize::try_from((nth * step + nth / 11) % 11).unwrap()];
+            let text =
+                format!("About the {} and the {}: there is {} enough, says {}.", word(1), word(3), word(5), word(7));
+            let to = format!("stranger{}@far{nth}.example", from + nth);
+            let letter = Letter { to: &to, text: &text, ..usual(0) };
+            let reasons = letter.judged(behaviour, from + nth * PACE, judged).reasons;
+            points = reasons.iter().find(|one| one.name == "strangers-all-day").map_or(0, |one| one.points);
+        }
+        points
+    };
+    let mut behaviour = month();
+    assert_eq!(to_strangers(&mut behaviour, NOW, 16, Judged::Sent), 0, "a day of many letters");
+    assert!((35..=45).contains(&to_strangers(&mut behaviour, NOW + 16 * PACE, 50, Judged::Sent)));
+    // What is held counts too, or a thief would begin anew each day.
+    let next = NOW + 66 * PACE;
+    assert_eq!(to_strangers(&mut behaviour, next, 400, Judged::Held), 60, "into the next day");
+    assert_eq!(
+        points_of(&behaviour, &usual(1), next + 400 * PACE).iter().find(|one| one.0 == "strangers-all-day"),
+        None
+    );
+    let quiet = next + 400 * PACE + 2 * DAY;
+    assert_eq!(to_strangers(&mut behaviour, quiet, 5, Judged::Sent), 0, "two days later");
+    // Who always writes to strangers has customers.
+    let mut behaviour = Behaviour::new(BehaviourSettings::default(), None);
+    for day in 0..20 {
+        to_strangers(&mut behaviour, START + day * DAY, 60, Judged::Sent);
+    }
+    assert_eq!(to_strangers(&mut behaviour, START + 20 * DAY, 100, Judged::Sent), 0);
+}
+
+#[test]
 fn peers_stand_in_for_the_habit_of_a_new_account() {
     let crowd = |of: &str| (0..60).map(|n| format!("{of}{n}@far.example")).collect::<Vec<_>>().join(" ");
     let mut behaviour = month();
