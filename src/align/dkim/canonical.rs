@@ -40,7 +40,7 @@ pub struct Leaving<'a> {
 /// Form and `l=` of a body hash.
 pub type Wanted = (Form, Option<u64>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Content<'a> {
     /// Pieces that follow each other.
     Pieces(Vec<&'a [u8]>),
@@ -53,6 +53,11 @@ enum Content<'a> {
 pub struct Hashing(Vec<(Wanted, BodyHash)>);
 
 impl Hashing {
+    /// Whether nothing wants a hash.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The next piece of the body.
     pub fn update(&mut self, piece: &[u8]) {
         for (_, hash) in &mut self.0 {
@@ -72,26 +77,31 @@ impl<'a> Leaving<'a> {
     /// The header is over [`HEADER_BYTES_MAX`] bytes or [`FIELDS_MAX`] fields.
     pub fn new(pieces: &[&'a [u8]]) -> Result<Self, HeaderTooLong> {
         let (header, body) = split(pieces)?;
-        let mut fields = Vec::new();
-        let mut from = 0;
-        while from < header.len() {
-            let end = field_end(&header, from);
-            if fields.len() >= FIELDS_MAX {
-                return Err(HeaderTooLong);
-            }
-            fields.push(from..end);
-            from = end;
-        }
+        let fields = fields_of(&header)?;
         Ok(Self { header, fields, body: Content::Pieces(body) })
     }
 
-    /// Body hashes for our signature and for every one that stands there.
-    pub fn hashing(&self) -> Hashing {
-        let mut wanted: Vec<Wanted> = vec![(Form::Relaxed, None)];
+    /// The same message under further fields, each whole: what is known of its body holds for it.
+    ///
+    /// # Errors
+    /// The header is over [`HEADER_BYTES_MAX`] bytes or [`FIELDS_MAX`] fields by now.
+    pub fn under(&self, further: &[u8]) -> Result<Self, HeaderTooLong> {
+        if further.len() + self.header.len() > HEADER_BYTES_MAX {
+            return Err(HeaderTooLong);
+        }
+        let header = [further, &self.header].concat();
+        let fields = fields_of(&header)?;
+        Ok(Self { header, fields, body: self.body.clone() })
+    }
+
+    /// Body hashes in the forms that we want ourselves, and for every signature that stands there: each form once, and
+    /// at most [`FORMS_MAX`] of them. A signature that wants a further one does not hold.
+    pub fn hashing(&self, ours: &[Wanted]) -> Hashing {
+        let mut wanted: Vec<Wanted> = ours.to_vec();
         for field in self.fields().filter(|field| field.is("DKIM-Signature") || field.is("ARC-Message-Signature")) {
             let text = String::from_utf8_lossy(field.value());
             let Some(form) = Tags::parse(&text).and_then(|tags| Signature::body_form(&tags)) else { continue };
-            if wanted.len() < HASHES_MAX && !wanted.contains(&form) {
+            if wanted.len() < FORMS_MAX && !wanted.contains(&form) {
                 wanted.push(form);
             }
         }
@@ -165,8 +175,22 @@ impl<'a> Leaving<'a> {
     }
 }
 
-/// More forms than this of one body are not hashed as it is read.
-const HASHES_MAX: usize = 16;
+/// A body is not hashed in more forms than this: signatures share one or two, and a hostile message could ask for many.
+pub const FORMS_MAX: usize = 6;
+
+fn fields_of(header: &[u8]) -> Result<Vec<std::ops::Range<usize>>, HeaderTooLong> {
+    let mut fields = Vec::new();
+    let mut from = 0;
+    while from < header.len() {
+        let end = field_end(header, from);
+        if fields.len() >= FIELDS_MAX {
+            return Err(HeaderTooLong);
+        }
+        fields.push(from..end);
+        from = end;
+    }
+    Ok(fields)
+}
 
 fn bytes_of(digest: &Digest) -> [u8; 32] {
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::canonical::{Form, Leaving, RawField};
+use super::canonical::{FORMS_MAX, Form, Leaving, RawField};
 use super::key::{KeyRecord, PublicKey, RSA_BITS_MIN};
 use super::signature::{Algorithm, Signature, signed_form};
 use crate::align::dns::{Lookup, NoAnswer, is_name, texts};
@@ -162,10 +162,13 @@ struct Bodies<'a> {
 }
 
 impl Bodies<'_> {
-    /// The hash, and the whole canonical length.
+    /// The hash, and the whole canonical length; what no body has, of a form too many.
     fn hash(&mut self, form: Form, length: Option<u64>) -> ([u8; 32], u64) {
         if let Some((_, hash, whole)) = self.known.iter().find(|(key, ..)| *key == (form, length)) {
             return (*hash, *whole);
+        }
+        if self.known.len() >= FORMS_MAX {
+            return ([0; 32], 0);
         }
         let (hash, whole) = self.leaving.body_hash((form, length));
         self.known.push(((form, length), hash, whole));

@@ -21,7 +21,7 @@ pub struct Cached<L> {
     upstream: L,
     clock: Arc<dyn Clock>,
     settings: AlignDnsSettings,
-    entries: Mutex<Generations>,
+    entries: Arc<Mutex<Generations>>,
     /// Questions under way.
     questions: Arc<Semaphore>,
 }
@@ -54,7 +54,13 @@ impl<L: Lookup> Cached<L> {
     /// A cache before `upstream`.
     pub fn new(upstream: L, settings: &AlignDnsSettings, clock: Arc<dyn Clock>) -> Self {
         let questions = Arc::new(Semaphore::new(settings.questions_max.max(1)));
-        Self { upstream, clock, settings: settings.clone(), entries: Mutex::default(), questions }
+        Self { upstream, clock, settings: settings.clone(), entries: Arc::default(), questions }
+    }
+
+    /// With the memory of another: what servers said before a reload they still say.
+    #[must_use]
+    pub fn remembering(self, before: &Self) -> Self {
+        Self { entries: Arc::clone(&before.entries), ..self }
     }
 
     /// How many answers are kept.

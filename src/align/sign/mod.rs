@@ -12,6 +12,7 @@ mod speaks;
 
 use std::fmt::Write as _;
 
+use super::dkim::canonical::Wanted;
 use super::dkim::signature::{is_under, signed_form};
 use super::dkim::tags::to_base64;
 use super::dkim::{Algorithm, Form, Leaving, Signature};
@@ -84,6 +85,11 @@ impl Signer {
     /// All keys, for who checks what is published.
     pub fn keys(&self) -> &[SigningKey] {
         &self.keys
+    }
+
+    /// The forms of a body that we sign over.
+    pub fn body_forms(&self) -> &'static [Wanted] {
+        if self.keys.is_empty() { &[] } else { &[(FORMS.1, None)] }
     }
 
     /// Whether mail of a From domain would be signed. Own domains are those that keys cover.

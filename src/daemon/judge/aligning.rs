@@ -1,10 +1,12 @@
 //! Alignment at the final dot: our signature, what receivers will make of the message, and from where it may leave.
 
+mod matter;
 mod seen;
 mod ways;
 
 use std::sync::Arc;
 
+pub(super) use self::matter::{Matter, Whole};
 use self::seen::SystemAddresses;
 pub(in crate::daemon) use self::seen::seen_address;
 use self::ways::Ways;
@@ -13,7 +15,7 @@ use crate::align::arc::newest_sealer;
 use crate::align::arc::seal::{Found, seal};
 use crate::align::author::Author;
 use crate::align::dkim::Leaving;
-use crate::align::dns::{Cached, Hickory, Lookup};
+use crate::align::dns::{Cached, Hickory};
 use crate::align::facts::{Facts, Forwarded, Own};
 use crate::align::gather::{Claims, Subject, gather, is_rewritten};
 use crate::align::settings::{AlignSettings, Deed, Judge};
@@ -22,16 +24,15 @@ use crate::align::verdict::{Finding, judge, not_signed};
 use crate::clock::Clock;
 use crate::delivery::Router;
 use crate::guard::{Decision, Reason};
-use crate::intake::judge::Asked;
 use crate::mail::{Address, Domain};
 use crate::message::Message;
-use crate::store::{Body, Destination};
+use crate::store::Destination;
 
 /// Everything that alignment needs of one reading of the configuration.
 pub(in crate::daemon) struct Aligning {
     settings: AlignSettings,
     signer: Signer,
-    dns: Arc<dyn Lookup>,
+    dns: Cached<Hickory>,
     /// Who seals; and all names of this machine and its MTAs, that one first.
     own_names: Vec<String>,
     /// What the world sees of an egress that has no address written.
@@ -84,7 +85,8 @@ impl Aligned {
 }
 
 impl Aligning {
-    /// For a configuration. `own_names` are the names of this machine and its MTAs, outguard's first. The answers that `before` knows stay known, where the resolver is the same.
+    /// For a configuration. `own_names` are the names of this machine and its MTAs, outguard's first. The answers that
+    /// `before` knows stay known, where the servers are the same.
     pub(in crate::daemon) fn new(
         settings: &AlignSettings,
         own_names: Vec<String>,
@@ -92,9 +94,11 @@ impl Aligning {
         before: Option<&Self>,
     ) -> Result<Self, AligningError> {
         let signer = Signer::new(&settings.signing)?;
-        let dns: Arc<dyn Lookup> = match before {
-            Some(before) if before.settings.dns == settings.dns => Arc::clone(&before.dns),
-            Some(_) | None => Arc::new(Cached::new(Hickory::new(&settings.dns)?, &settings.dns, clock)),
+        // The system's own name servers may be others now: they are read again, whatever is written here.
+        let fresh = Cached::new(Hickory::new(&settings.dns)?, &settings.dns, clock);
+        let dns = match before {
+            Some(before) if before.settings.dns.servers == settings.dns.servers => fresh.remembering(&before.dns),
+            Some(_) | None => fresh,
         };
         Ok(Self { settings: settings.clone(), signer, dns, own_names, system: SystemAddresses::now() })
     }
@@ -105,24 +109,22 @@ impl Aligning {
     }
 
     /// Signs, then judges what will leave.
-    pub(super) async fn aligned(&self, asked: &Asked<'_>, message: &Message, router: &Router) -> Aligned {
+    pub(super) async fn aligned(&self, matter: &Matter<'_>, message: &Message, router: &Router) -> Aligned {
         let author = Author::of(message);
-        let Some(unsigned) = leaving(&[&asked.bytes], asked).await else {
+        let Some(unsigned) = matter.unsigned(self.signer.body_forms()).await else {
             return Aligned {
                 finding: self.unsure("its header is too long, or it cannot be read"),
                 ..Aligned::default()
             };
         };
         let from = author.domain().unwrap_or_default();
-        let (signature, own) = self.signed(asked, message, &unsigned, from);
+        let (signature, own) = self.signed(matter, message, &unsigned, from);
         let not_signed = not_signed(&own, from);
         let mut fields = String::from_utf8_lossy(&signature).into_owned();
         if self.settings.judge == Judge::Nothing {
             return Aligned { fields, not_signed, ..Aligned::default() };
         }
-        let pieces = [&*signature, &*asked.bytes];
-        // The same body under one field more.
-        let Some(leaving) = leaving(&pieces, asked).await else {
+        let Ok(leaving) = unsigned.under(&signature) else {
             return Aligned {
                 finding: self.unsure("its header is too long"),
                 fields,
@@ -130,34 +132,34 @@ impl Aligning {
                 ..Aligned::default()
             };
         };
-        let ways = Ways::of(asked.destinations, router);
+        let ways = Ways::of(matter.destinations, router);
         let subject = Subject {
             leaving: &leaving,
             author,
-            reverse_path: &asked.envelope.reverse_path,
+            reverse_path: &matter.envelope.reverse_path,
             routes: ways.legs(&self.system),
             own,
-            claims: self.claims(asked, &leaving),
-            at: asked.at.wall,
+            claims: self.claims(matter, &leaving),
+            at: matter.at,
         };
-        let gathering = gather(self.dns.as_ref(), &self.settings, &subject);
+        let gathering = gather(&self.dns, &self.settings, &subject);
         let Ok(facts) = tokio::time::timeout(self.settings.time_limit, gathering).await else {
             return Aligned { finding: self.unsure("DNS takes too long"), fields, not_signed, ..Aligned::default() };
         };
         let finding = judge(&facts, &self.settings.deeds);
-        fields.insert_str(0, &self.sealed(&facts, &leaving, asked));
-        let destinations = ways.restricted(asked.destinations, &finding);
+        fields.insert_str(0, &self.sealed(&facts, &leaving, matter));
+        let destinations = ways.restricted(matter.destinations, &finding);
         Aligned { finding: Some(finding), fields, not_signed, destinations }
     }
 
     /// Our signature, and whether there is a key for it.
-    fn signed(&self, asked: &Asked<'_>, message: &Message, unsigned: &Leaving<'_>, from: &str) -> (Vec<u8>, Own) {
-        let speaker = Speaker { account: asked.account, source: asked.source, own_names: &self.own_names };
+    fn signed(&self, matter: &Matter<'_>, message: &Message, unsigned: &Leaving<'_>, from: &str) -> (Vec<u8>, Own) {
+        let speaker = Speaker { account: matter.account, source: matter.source, own_names: &self.own_names };
         match self.signer.permits(from, speaker) {
             Permission::NoKey => (Vec::new(), Own::NoKey),
-            Permission::Refused(domain) => (Vec::new(), Own::NotForAccount(domain, asked.account.clone())),
-            Permission::Granted if is_ours_to_sign(asked, message) => {
-                (self.signer.sign_for(speaker, unsigned, from, asked.at.wall), Own::Key)
+            Permission::Refused(domain) => (Vec::new(), Own::NotForAccount(domain, matter.account.clone())),
+            Permission::Granted if is_ours_to_sign(matter, message) => {
+                (self.signer.sign_for(speaker, unsigned, from, matter.at), Own::Key)
             }
             Permission::Granted => (Vec::new(), Own::Key),
         }
@@ -169,16 +171,16 @@ impl Aligning {
 
     /// What a message says about being forwarded, and whether it is believed: an SRS address of an own domain or of a
     /// forwarder that the operator named, a chain that such a one has sealed last. Never of our own logins: they send.
-    fn claims(&self, asked: &Asked<'_>, leaving: &Leaving<'_>) -> Claims {
-        if asked.source == AccountSource::Login {
+    fn claims(&self, matter: &Matter<'_>, leaving: &Leaving<'_>) -> Claims {
+        if matter.source == AccountSource::Login {
             return Claims::default();
         }
         let is_believed = |domain: &str| {
             let named = |name: &String| name.eq_ignore_ascii_case(domain);
             self.settings.forwarders.iter().any(named) || self.own_names.iter().any(named) || self.signer.covers(domain)
         };
-        let rewriter = match asked.envelope.reverse_path.address().map(Address::domain) {
-            Some(Domain::Name(name)) if is_rewritten(&asked.envelope.reverse_path) => Some(name.clone()),
+        let rewriter = match matter.envelope.reverse_path.address().map(Address::domain) {
+            Some(Domain::Name(name)) if is_rewritten(&matter.envelope.reverse_path) => Some(name.clone()),
             Some(_) | None => None,
         };
         let newest = newest_sealer(leaving);
@@ -189,49 +191,24 @@ impl Aligning {
     }
 
     /// Forwarded mail of others is sealed, if that is wanted.
-    fn sealed(&self, facts: &Facts, leaving: &Leaving<'_>, asked: &Asked<'_>) -> String {
+    fn sealed(&self, facts: &Facts, leaving: &Leaving<'_>, matter: &Matter<'_>) -> String {
         let Some(key) = self
             .signer
             .sealer()
-            .filter(|_| facts.forwarded != Forwarded::No && facts.own == Own::NoKey && begins_a_field(asked))
+            .filter(|_| facts.forwarded != Forwarded::No && facts.own == Own::NoKey && matter.begins_a_field())
         else {
             return String::new();
         };
         let checked: Vec<_> = facts.signatures.iter().map(|signed| signed.checked.clone()).collect();
         let found =
             Found { by: self.own_names.first().map_or("", String::as_str), chain: &facts.chain, signatures: &checked };
-        String::from_utf8_lossy(&seal(key, leaving, found, asked.at.wall)).into_owned()
+        String::from_utf8_lossy(&seal(key, leaving, found, matter.at)).into_owned()
     }
-}
-
-/// The message as it will leave. One that is longer than what was asked about is read from the spool.
-async fn leaving<'a>(pieces: &[&'a [u8]], asked: &Asked<'_>) -> Option<Leaving<'a>> {
-    let leaving = Leaving::new(pieces).ok()?;
-    let Body::Spooled(file) = asked.body else { return Some(leaving) };
-    if asked.bytes.len() as u64 == asked.message_bytes {
-        return Some(leaving);
-    }
-    let header_bytes = asked.bytes.len() - leaving.body_bytes().min(asked.bytes.len());
-    let hashing = (leaving.hashing(), header_bytes);
-    let (hashing, _) = file
-        .fold(hashing, |(hashing, skip), piece| {
-            let body = &piece[(*skip).min(piece.len())..];
-            *skip -= piece.len() - body.len();
-            hashing.update(body);
-        })
-        .await
-        .ok()?;
-    Some(leaving.with_body(hashing))
 }
 
 /// Whether what stands in From is this site's word. Mail that is only passed on is another's: who writes one of our
 /// domains into it must not get our signature. A login of ours speaks for itself, whatever it sends again.
-fn is_ours_to_sign(asked: &Asked<'_>, message: &Message) -> bool {
-    let is_passed_on = is_rewritten(&asked.envelope.reverse_path) || message.field("ARC-Seal").is_some();
-    begins_a_field(asked) && (!is_passed_on || asked.source == AccountSource::Login)
-}
-
-/// A first line that begins with a space would run on in a field of ours.
-fn begins_a_field(asked: &Asked<'_>) -> bool {
-    asked.bytes.first().is_some_and(|byte| !matches!(byte, b' ' | b'\t'))
+fn is_ours_to_sign(matter: &Matter<'_>, message: &Message) -> bool {
+    let is_passed_on = is_rewritten(&matter.envelope.reverse_path) || message.field("ARC-Seal").is_some();
+    matter.begins_a_field() && (!is_passed_on || matter.source == AccountSource::Login)
 }

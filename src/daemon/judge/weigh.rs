@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::aligning::Aligned;
+use super::aligning::{Aligned, Matter};
 use super::{Judging, Live, News, SKETCHES_MAX};
 use crate::account::AccountSource;
 use crate::event::Event;
@@ -42,7 +42,8 @@ impl Judging {
         let Some(message) = parse(asked, &live.bounds).await else {
             return held(mark, "a fault of outguard while it was read; it is held unread");
         };
-        let aligning = live.aligning.aligned(asked, &message, &live.router);
+        let matter = Matter::of(asked);
+        let aligning = live.aligning.aligned(&matter, &message, &live.router);
         let (answers, aligned) = tokio::join!(self.ask_others(&live, asked, &message), aligning);
         if !is_scored {
             drop(entered);

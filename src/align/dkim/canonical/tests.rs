@@ -125,7 +125,7 @@ fn a_body_hashed_as_it_is_read_has_the_same_hashes() {
     let pieces = [&*whole];
     let whole = Leaving::new(&pieces).unwrap();
     assert_eq!(whole.body_bytes(), text.len());
-    let mut hashing = whole.hashing();
+    let mut hashing = whole.hashing(&[(Form::Relaxed, None)]);
     for piece in text.chunks(3) {
         hashing.update(piece);
     }
@@ -135,4 +135,30 @@ fn a_body_hashed_as_it_is_read_has_the_same_hashes() {
         assert_eq!(read.body_hash(wanted), whole.body_hash(wanted), "{wanted:?}");
     }
     assert_eq!(read.body_hash((Form::Relaxed, Some(1))), ([0; 32], 0), "nobody asked for it");
+}
+
+#[test]
+fn a_body_is_hashed_in_few_forms() {
+    let header_of = |lengths: std::ops::Range<usize>| {
+        let fields = lengths.map(|n| format!("DKIM-Signature: v=1; c=relaxed/relaxed; l={n}; b=x\r\n"));
+        fields.collect::<String>() + "From: a@example.com\r\n\r\nbody\r\n"
+    };
+    let forms = |header: &str, ours: &[Wanted]| Leaving::new(&[header.as_bytes()]).unwrap().hashing(ours).0.len();
+    assert_eq!(forms(&header_of(0..0), &[]), 0, "nothing wants a hash, so the body need not be read");
+    assert_eq!(forms(&header_of(0..0), &[(Form::Relaxed, None)]), 1);
+    let twice = format!("DKIM-Signature: v=1; c=relaxed/relaxed; l=3; b=y\r\n{}", header_of(3..4));
+    assert_eq!(forms(&twice, &[]), 1, "two that want the same share it");
+    assert_eq!(forms(&header_of(0..50), &[(Form::Relaxed, None)]), FORMS_MAX);
+}
+
+#[test]
+fn further_fields_change_nothing_below_them() {
+    let message = b"From: a@example.com\r\n\r\nbody\r\n";
+    let (one, field) = ([&message[..]], b"X: 1\r\n\t2\r\n");
+    let leaving = Leaving::new(&one).unwrap();
+    let (under, both) = (leaving.under(field).unwrap(), [&field[..], &message[..]]);
+    let anew = Leaving::new(&both).unwrap();
+    assert!(under.fields().map(|field| field.0).eq(anew.fields().map(|field| field.0)));
+    assert_eq!(under.body_hash((Form::Simple, None)), anew.body_hash((Form::Simple, None)));
+    assert_eq!(leaving.under(&vec![b'a'; HEADER_BYTES_MAX]).err(), Some(HeaderTooLong));
 }

@@ -1,0 +1,123 @@
+//! One message as alignment looks at it, be it just received or kept in the store.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::account::{Account, AccountSource};
+use crate::align::dkim::Leaving;
+use crate::align::dkim::canonical::{Hashing, Wanted};
+use crate::clock::WallMs;
+use crate::intake::judge::Asked;
+use crate::mail::Envelope;
+use crate::store::{Body, ContentBody, Destination};
+
+/// A body that is longer is hashed on a thread that may take its time.
+const INLINE_BYTES_MAX: usize = 64 * 1024;
+/// How much of a file is read at once.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// A message and all that its alignment depends on.
+pub(in crate::daemon::judge) struct Matter<'a> {
+    /// Its bytes as received; of a long message the first.
+    pub bytes: &'a Bytes,
+    /// How long it is.
+    pub message_bytes: u64,
+    /// All of it.
+    pub whole: Whole<'a>,
+    /// Who it is from and for.
+    pub envelope: &'a Envelope,
+    /// Where each recipient's mail stands in line.
+    pub destinations: &'a [Destination],
+    /// Whom it counts against.
+    pub account: &'a Account,
+    /// How that is known.
+    pub source: AccountSource,
+    /// When it is looked at.
+    pub at: WallMs,
+}
+
+/// Where all of a message is.
+pub(in crate::daemon::judge) enum Whole<'a> {
+    /// At intake.
+    Received(&'a Body),
+    /// In the store.
+    Stored(&'a ContentBody),
+}
+
+impl<'a> Matter<'a> {
+    /// At its final dot.
+    pub(in crate::daemon::judge) fn of(asked: &'a Asked<'_>) -> Self {
+        Self {
+            bytes: &asked.bytes,
+            message_bytes: asked.message_bytes,
+            whole: Whole::Received(asked.body),
+            envelope: asked.envelope,
+            destinations: asked.destinations,
+            account: asked.account,
+            source: asked.source,
+            at: asked.at.wall,
+        }
+    }
+
+    /// A first line that begins with a space would run on in a field of ours.
+    pub(super) fn begins_a_field(&self) -> bool {
+        self.bytes.first().is_some_and(|byte| !matches!(byte, b' ' | b'\t'))
+    }
+
+    /// Header and body, the latter hashed in one pass for every signature that stands there and for `ours`. `None`: its
+    /// header is too long, or it cannot be read.
+    pub(super) async fn unsigned(&self, ours: &[Wanted]) -> Option<Leaving<'a>> {
+        let leaving = Leaving::new(&[self.bytes]).ok()?;
+        let mut hashing = leaving.hashing(ours);
+        if hashing.is_empty() {
+            return Some(leaving);
+        }
+        let header_bytes = self.bytes.len() - leaving.body_bytes().min(self.bytes.len());
+        let is_here = self.bytes.len() as u64 == self.message_bytes;
+        let hashing = match &self.whole {
+            _ if is_here && self.bytes.len() <= INLINE_BYTES_MAX => {
+                hashing.update(&self.bytes[header_bytes..]);
+                hashing
+            }
+            _ if is_here => {
+                let bytes = self.bytes.slice(header_bytes..);
+                let hashed = tokio::task::spawn_blocking(move || {
+                    hashing.update(&bytes);
+                    hashing
+                });
+                hashed.await.ok()?
+            }
+            Whole::Received(Body::Spooled(file)) => {
+                let folded = file.fold((hashing, header_bytes), |(hashing, skip), piece| {
+                    let body = &piece[(*skip).min(piece.len())..];
+                    *skip -= piece.len() - body.len();
+                    hashing.update(body);
+                });
+                folded.await.ok()?.0
+            }
+            Whole::Stored(ContentBody::File(file)) => {
+                let file = Arc::clone(file);
+                tokio::task::spawn_blocking(move || of_file(&file, header_bytes, hashing)).await.ok()??
+            }
+            Whole::Received(Body::Inline(_)) | Whole::Stored(ContentBody::Bytes(_)) => return None,
+        };
+        Some(leaving.with_body(hashing))
+    }
+}
+
+fn of_file(file: &File, header_bytes: usize, mut hashing: Hashing) -> Option<Hashing> {
+    let mut at = header_bytes as u64;
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match file.read_at(&mut piece, at).ok()? {
+            0 => return Some(hashing),
+            read => {
+                hashing.update(&piece[..read]);
+                at += read as u64;
+            }
+        }
+    }
+}
