@@ -7,7 +7,7 @@ use crate::align::doctor::Examined;
 use crate::api::guardian::{AllowRequest, ReleaseRequest, RemoveRequest};
 use crate::api::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
 use crate::mail::QueueId;
-use crate::store::{Filter, GateKind};
+use crate::store::{Filter, GateKind, Renewed};
 
 impl Operator for Daemon {
     fn running(&self) -> OperatorFuture<'_, Running> {
@@ -72,7 +72,8 @@ impl Operator for Daemon {
     fn release(&self, id: QueueId, how: ReleaseRequest, by: String) -> OperatorFuture<'_, Option<u32>> {
         Box::pin(async move {
             let stored = self.read_for_learning(id).await;
-            let released = self.engine.release(id, by.clone()).await?;
+            let renewed = self.renewed(id).await;
+            let released = self.engine.release(id, by.clone(), renewed).await?;
             if released.is_none_or(|deliveries| deliveries == 0) {
                 return Ok(released);
             }
@@ -111,6 +112,15 @@ impl Operator for Daemon {
 }
 
 impl Daemon {
+    /// What a held message is to leave with. A release does not fail because nothing can be made anew.
+    async fn renewed(&self, id: QueueId) -> Option<Renewed> {
+        let renewed = self.judging.renewed(self.store.as_ref(), id, self.clock.now().wall).await;
+        let warned = renewed.inspect_err(|error| {
+            tracing::warn!(id = %id, %error, "a message is released with the signature that it came to be held with");
+        });
+        warned.ok().flatten()
+    }
+
     /// The message as a decision about it teaches. A deed does not fail because nothing can be learned from it.
     async fn read_for_learning(&self, id: QueueId) -> Option<Stored> {
         let read = self.judging.stored(self.store.as_ref(), id).await;

@@ -28,7 +28,7 @@ pub use query::{
 };
 pub use transaction::{
     Acceptance, AttemptId, Body, Concluded, Conclusion, DeliveryEnd, DeliveryOutcome, DeliveryState, Destination,
-    Index, Lease, LeaseError, LeaseRequest, SlotsEnd, SpoolFile,
+    Index, Lease, LeaseError, LeaseRequest, Renewed, SlotsEnd, SpoolFile,
 };
 
 use crate::account::Account;
@@ -96,8 +96,15 @@ pub trait Store: Reads {
     /// Returns how many deliveries ended; `None` if there is no such message.
     fn remove(&self, message: QueueId, by: String, now: Now) -> StoreFuture<'_, Stored<Option<u32>>>;
 
-    /// Lets a message that its verdict held go: its deliveries wait from now on. Returns how many; `None`: no such message.
-    fn release(&self, message: QueueId, by: String, now: Now) -> StoreFuture<'_, Stored<Option<u32>>>;
+    /// Lets a message that its verdict held go: its deliveries wait from now on, and leave with what was made anew.
+    /// Returns how many; `None`: no such message.
+    fn release(
+        &self,
+        message: QueueId,
+        by: String,
+        renewed: Option<Renewed>,
+        now: Now,
+    ) -> StoreFuture<'_, Stored<Option<u32>>>;
 
     /// Makes waiting deliveries due now (`queue flush`): of one message, of one account, or all. Returns how many.
     fn flush(&self, which: Filter, now: Now) -> StoreFuture<'_, Stored<u64>>;

@@ -123,6 +123,15 @@ impl SpoolFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Index(pub u32);
 
+/// What a held message leaves with once it is released, made anew then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewed {
+    /// Our own header fields, in place of those that were made when it came.
+    pub prefix: Bytes,
+    /// Where held deliveries stand in line from now on; those that are missing stay where they are.
+    pub destinations: Vec<(Index, Destination)>,
+}
+
 /// One transaction with a next hop, for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(pub u64);

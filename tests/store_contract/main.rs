@@ -20,8 +20,8 @@ use outguard::guard::Decision;
 use outguard::mail::QueueId;
 use outguard::store::query::ContentBody;
 use outguard::store::{
-    DeliveryEnd, DeliveryOutcome, DeliveryState, Filter, Gate, GateKind, Index, KeepAttempts, Memory, MemoryKind, Page,
-    Reads, RouteFacts, Store, StoreError,
+    DeliveryEnd, DeliveryOutcome, DeliveryState, Destination, Filter, Gate, GateKind, Index, KeepAttempts, Memory,
+    MemoryKind, Page, Reads, Renewed, RouteFacts, Store, StoreError,
 };
 use sample::{account, at, conclusion, deferred, delivered, line, message, open, request, states, to, wall};
 
@@ -298,9 +298,20 @@ async fn held_removed_released(store: &dyn Store) {
     assert_eq!(store.senders(Some(id), 10).await.unwrap(), []);
     let lease = store.lease(request(id, &[0], at(1))).await.unwrap().into_inner();
     assert!(lease.deliveries().is_empty(), "invariant 5: held stays held");
-    assert_eq!(store.release(unknown, "anna".into(), at(2)).await.unwrap().into_inner(), None);
-    assert_eq!(store.release(id, "anna".into(), at(2)).await.unwrap().into_inner(), Some(2));
-    assert_eq!(store.release(id, "anna".into(), at(2)).await.unwrap().into_inner(), Some(0));
+    assert_eq!(store.release(unknown, "anna".into(), None, at(2)).await.unwrap().into_inner(), None);
+    let destination = Destination("default to=example.net via=two".into());
+    let renewed = |prefix: &'static str| {
+        Some(Renewed { prefix: prefix.into(), destinations: vec![(Index(1), destination.clone())] })
+    };
+    let released = store.release(id, "anna".into(), renewed("X: anew\r\n"), at(2)).await.unwrap().into_inner();
+    assert_eq!(released, Some(2));
+    assert_eq!(&store.content(id).await.unwrap().prefix[..], b"X: anew\r\n");
+    let (_, deliveries) = store.message(id).await.unwrap().unwrap();
+    assert_ne!(deliveries[0].destination, destination, "it is not named");
+    assert_eq!(deliveries[1].destination, destination);
+    let again = store.release(id, "anna".into(), renewed("X: late\r\n"), at(2)).await.unwrap().into_inner();
+    assert_eq!(again, Some(0));
+    assert_eq!(&store.content(id).await.unwrap().prefix[..], b"X: anew\r\n", "nothing was held any more");
     let lease = store.lease(request(id, &[0], at(3))).await.unwrap().into_inner();
     assert_eq!(store.remove(unknown, "anna".into(), at(4)).await.unwrap().into_inner(), None);
     assert_eq!(store.remove(id, "anna".into(), at(4)).await.unwrap().into_inner(), Some(1));

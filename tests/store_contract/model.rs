@@ -230,7 +230,7 @@ async fn operator(store: &dyn Store, model: &mut Model, random: &mut Random, now
             assert_eq!(n, Some(removed));
         }
         1 => {
-            store.release(id, "anna".into(), at(now)).await.unwrap().into_inner();
+            store.release(id, "anna".into(), None, at(now)).await.unwrap().into_inner();
             for delivery in model.messages.get_mut(&id).into_iter().flatten().filter(|d| d.state == S::Held) {
                 (delivery.state, delivery.due) = (S::Waiting, now);
             }

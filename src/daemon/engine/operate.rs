@@ -7,7 +7,7 @@ use crate::dispatch::Line;
 use crate::event::Event;
 use crate::limits::{Crossing, KeyKind};
 use crate::mail::QueueId;
-use crate::store::{Filter, Gate, GateKind, Page, StoreError};
+use crate::store::{Filter, Gate, GateKind, Page, Renewed, StoreError};
 
 /// How many of an account's last messages are looked at for whom it wrote to most.
 const RECENT_MESSAGES: usize = 200;
@@ -80,10 +80,11 @@ impl Engine {
         Ok(removed)
     }
 
-    /// Lets a message that its verdict held go.
-    pub async fn release(&self, id: QueueId, by: String) -> Result<Option<u32>, StoreError> {
+    /// Lets a message that its verdict held go, with what was made anew of it.
+    pub async fn release(&self, id: QueueId, by: String, renewed: Option<Renewed>) -> Result<Option<u32>, StoreError> {
         let now = self.clock.now();
-        let released = self.store.release(id, by, now).await?.into_inner();
+        let released = self.store.release(id, by, renewed, now).await?.into_inner();
+        self.core().fresh.take(id);
         self.due_from(now.wall);
         Ok(released)
     }

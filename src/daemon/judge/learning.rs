@@ -236,7 +236,7 @@ async fn sketch_in(store: &dyn Store, id: QueueId) -> Result<Option<Sketch>, Sto
     Ok(found.and_then(|bytes| Sketch::from_bytes(&bytes).ok()))
 }
 
-fn envelope_of(row: &MessageRow, deliveries: Vec<DeliveryRow>) -> Envelope {
+pub(super) fn envelope_of(row: &MessageRow, deliveries: Vec<DeliveryRow>) -> Envelope {
     Envelope {
         reverse_path: row.reverse_path.clone(),
         recipients: deliveries.into_iter().map(|delivery| delivery.recipient).collect(),

@@ -2,13 +2,14 @@
 //!
 //! Gathers what the pure rooms say and what other scorers answer, under one time limit, and lets the guard make the
 //! verdict. It decides nothing about points. Start with [`Judging`], then [`weigh`]; [`aligning`] signs the message and
-//! asks what receivers will make of it; [`learning`] is how it learns from the
+//! asks what receivers will make of it; [`renewing`] does so again at a release; [`learning`] is how it learns from the
 //! journal and from operators, [`remembered`] what of it outlives a restart.
 
 pub(super) mod aligning;
 mod learning;
 mod lookup;
 mod remembered;
+mod renewing;
 mod steady;
 mod under_judgement;
 mod weigh;

@@ -22,7 +22,7 @@ use crate::event::Event;
 use crate::mail::QueueId;
 use crate::store::{
     Acceptance, Body, Concluded, Conclusion, DeliveryEnd, Destination, Filter, Gate, GateKind, Index, KeepAttempts,
-    Lease, LeaseError, LeaseFuture, LeaseRequest, Memory, MemoryKind, Reroute, SpoolWriter, Store, StoreError,
+    Lease, LeaseError, LeaseFuture, LeaseRequest, Memory, MemoryKind, Renewed, Reroute, SpoolWriter, Store, StoreError,
     StoreFuture, Stored,
 };
 
@@ -240,8 +240,14 @@ impl Store for SqliteStore {
         Box::pin(self.plain(Kind::Other, (message, by, now.wall), operator::remove))
     }
 
-    fn release(&self, message: QueueId, by: String, now: Now) -> StoreFuture<'_, Stored<Option<u32>>> {
-        Box::pin(self.plain(Kind::Other, (message, by, now.wall), operator::release))
+    fn release(
+        &self,
+        message: QueueId,
+        by: String,
+        renewed: Option<Renewed>,
+        now: Now,
+    ) -> StoreFuture<'_, Stored<Option<u32>>> {
+        Box::pin(self.plain(Kind::Other, (message, by, renewed, now.wall), operator::release))
     }
 
     fn flush(&self, which: Filter, now: Now) -> StoreFuture<'_, Stored<u64>> {

@@ -9,7 +9,7 @@ use super::tx::{Closed, Tx, number, wall};
 use crate::clock::WallMs;
 use crate::event::Event;
 use crate::mail::QueueId;
-use crate::store::{DeliveryState, Gate, GateKind};
+use crate::store::{DeliveryState, Gate, GateKind, Renewed};
 
 /// Closes a gate, or changes why it is closed.
 pub(super) fn close_gate((gate, at, under_way): &(Gate, WallMs, u32), tx: &mut Tx<'_>) -> Result<(), Failure> {
@@ -62,9 +62,27 @@ pub(super) fn remove((message, by, at): &(QueueId, String, WallMs), tx: &mut Tx<
     Ok(Some(recipients))
 }
 
-/// Held deliveries of a message wait from now on.
-pub(super) fn release((message, by, at): &(QueueId, String, WallMs), tx: &mut Tx<'_>) -> Result<Option<u32>, Failure> {
+/// Held deliveries of a message wait from now on, and leave with what was made anew.
+pub(super) fn release(
+    (message, by, renewed, at): &(QueueId, String, Option<Renewed>, WallMs),
+    tx: &mut Tx<'_>,
+) -> Result<Option<u32>, Failure> {
     let Some(account) = account_of(*message, tx)? else { return Ok(None) };
+    if let Some(renewed) = renewed {
+        // Only while one is held: what has left keeps the bytes that it left with.
+        tx.run(
+            "UPDATE body SET prefix = ?1 WHERE message = ?2 \
+             AND EXISTS (SELECT 1 FROM delivery WHERE message = ?2 AND state = 1)",
+            params![&renewed.prefix[..], number(*message)],
+        )?;
+        for (place, destination) in &renewed.destinations {
+            let to = tx.name(&destination.0)?;
+            tx.run(
+                "UPDATE delivery SET destination = ?1 WHERE message = ?2 AND place = ?3 AND state = 1",
+                params![to, number(*message), place.0],
+            )?;
+        }
+    }
     let released = tx.run(
         "UPDATE delivery SET state = 0, again = 1, due = ? WHERE message = ? AND state = 1",
         params![wall(*at), number(*message)],
