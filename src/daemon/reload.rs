@@ -10,6 +10,7 @@ use super::engine::EngineSettings;
 use super::judge::aligning::Aligning;
 use super::judge::{JudgeSettings, Live};
 use super::{Daemon, RunError, readiness};
+use crate::align::sign::Signer;
 use crate::clock::Clock;
 use crate::config::{Config, Diagnostics};
 use crate::delivery::{Abandoned, Dns, Edges, ReplyTable, Router, Tls};
@@ -80,6 +81,11 @@ pub(super) fn edges(
         detail,
         advice: "correct ca_file, or install the system's certificates (ca-certificates)",
     })?;
+    let signer = Signer::new(&config.align.signing).map_err(|error| RunError::Delivery {
+        what: "alignment",
+        detail: error.to_string(),
+        advice: "correct [[dkim]]",
+    })?;
     Ok(Arc::new(Edges {
         resolver: Arc::new(resolver),
         tls,
@@ -88,6 +94,7 @@ pub(super) fn edges(
         replies: Arc::new(ReplyTable::embedded()),
         listeners: listeners.to_vec(),
         random: Box::new(random),
+        signer,
         abandoned,
     }))
 }

@@ -18,6 +18,7 @@ use super::settings::{EightBit, Timeouts};
 use super::tls::Tls;
 use super::under_way::UnderWay;
 use super::wire::Wire;
+use crate::align::sign::Signer;
 use crate::smtp::client::Extensions;
 use crate::smtp::client::transaction::Before;
 use crate::store::{Lease, Stored};
@@ -41,6 +42,8 @@ pub struct Edges {
     pub listeners: Vec<SocketAddr>,
     /// Shuffles servers of equal preference.
     pub random: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Signs our own reports.
+    pub signer: Signer,
     /// Where the lease of an attempt goes that was dropped before its end.
     pub abandoned: mpsc::UnboundedSender<Abandoned>,
 }

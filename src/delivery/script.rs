@@ -20,6 +20,7 @@ use super::next_hop::Edges;
 use super::route::{Plan, Router};
 use super::settings::{DeliverySettings, RouteKind, RouteMatch, RouteSettings, SmarthostSettings, Timeouts, TlsMode};
 use super::{Abandoned, Outgoing, ReplyTable, Tls};
+use crate::align::sign::Signer;
 use crate::delivery::credentials::Credentials;
 use crate::delivery::settings::EightBit;
 use crate::mail::{Address, BodyType, QueueId, Recipient, ReversePath};
@@ -124,6 +125,7 @@ pub(super) fn world(change: impl FnOnce(&mut Edges)) -> World {
         replies: Arc::new(ReplyTable::embedded()),
         listeners: Vec::new(),
         random: Box::new(|| 7),
+        signer: Signer::default(),
         abandoned: sender,
     };
     change(&mut edges);

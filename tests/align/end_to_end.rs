@@ -1,21 +1,23 @@
 //! The real binary: what it signs is what leaves, what it finds is what it does.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use outguard::align::dkim::{Leaving, Outcome, check};
+use outguard::align::dkim::tags::to_base64;
+use outguard::align::dkim::{Form, Leaving, Outcome, check};
 use outguard::align::dns::Fixed;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::messages::messages;
 use crate::others::{dkimpy, has_dkimpy, opendkim};
-use crate::rig::client::Client;
+use crate::rig::client::{Client, stuffed};
 use crate::rig::dns::{Dns, Record, Zone};
 use crate::rig::loopback::own_address;
 use crate::rig::process;
 use crate::rig::relay::{Relay, Site, binary};
-use crate::rig::sink::{Arrival, Sink};
+use crate::rig::sink::{Answer, Arrival, Said, Sink};
 
 const PORT: u16 = 2525;
 
@@ -31,18 +33,22 @@ struct World {
     relay: Relay,
     /// The name of the key and its record.
     key: Vec<(String, String)>,
-    egresses: [std::net::Ipv4Addr; 2],
-    _keys: tempfile::TempDir,
+    egresses: [Ipv4Addr; 2],
+    keys: tempfile::TempDir,
 }
 
 impl World {
     fn start(more: &str) -> Self {
-        let sink = Sink::start();
+        let sink = Sink::scripted(|said| match said {
+            Said::Rcpt(path) if path.starts_with("nobody@") => Answer::say("550 5.1.1 no such user"),
+            _ => Answer::Usual,
+        });
         let folder = tempfile::TempDir::new().unwrap();
         let keys = folder.path().join("keys");
-        let key = keygen(&keys);
+        let key = keygen(&keys, "s1");
         let mut zone = Zone::from([
             ("example.org".into(), vec![Record::Mx(10, "mx.example.org".into())]),
+            ("example.com".into(), vec![Record::Mx(10, "mx.example.org".into())]),
             ("mx.example.org".into(), vec![Record::Address(sink.address().ip())]),
         ]);
         for (name, record) in &key {
@@ -50,19 +56,31 @@ impl World {
         }
         let dns = Dns::start(SocketAddr::from((own_address(), 5353)), zone);
         let egresses = [own_address(), own_address()];
-        let site = Site::new(&format!(
-            "[dns]\nservers = [\"{}\"]\n[align]\ntimeout = \"8s\"\n{more}\n\
-             [[egress]]\nname = \"ten\"\naddress = \"{}\"\npublic_address = \"192.0.2.10\"\nehlo = \"ten.example.com\"\n\
-             [[egress]]\nname = \"twenty\"\naddress = \"{}\"\npublic_address = \"192.0.2.20\"\nehlo = \"twenty.example.com\"\n\
-             [[route]]\nmx_port = {PORT}\ntls = \"none\"\negress = [\"ten\", \"twenty\"]\n\
-             [[dkim]]\ndomain = \"example.com\"\nselector = \"s1\"\nkey = {{ file = \"{}\" }}\n",
-            dns.address(),
-            egresses[0],
-            egresses[1],
-            keys.join("example.com.s1.pem").display(),
-        ));
+        let site = Site::new(&configuration(dns.address(), more, egresses, &keys, "s1"));
         let relay = site.start();
-        Self { sink, dns, site, relay, key, egresses, _keys: folder }
+        Self { sink, dns, site, relay, key, egresses, keys: folder }
+    }
+
+    /// Takes a new key into use, as people do.
+    fn take_key(&mut self, selector: &str, more: &str) {
+        let keys = self.keys.path().join("keys");
+        self.key = keygen(&keys, selector);
+        for (name, record) in &self.key {
+            self.dns.set(name, text(record));
+        }
+        self.site.configure(&configuration(self.dns.address(), more, self.egresses, &keys, selector));
+        self.relay.signal(Signal::HUP);
+        self.relay.wait_log(&["reloaded", "alignment"]);
+    }
+
+    /// Whether the signatures of what arrived hold.
+    async fn holds(&self, content: &[u8]) -> Vec<Outcome> {
+        let mut zone = Fixed::default();
+        for (name, record) in &self.key {
+            zone.text(name, record);
+        }
+        let results = check(&zone, &Leaving::new(&[content]).unwrap(), now_s(), 5).await;
+        results.into_iter().map(|checked| checked.outcome).collect()
     }
 
     fn deliver(&self, from: &str, content: &[u8]) {
@@ -82,10 +100,23 @@ impl World {
     }
 }
 
+fn configuration(dns: SocketAddr, more: &str, egresses: [Ipv4Addr; 2], keys: &Path, selector: &str) -> String {
+    let [ten, twenty] = egresses;
+    let key = keys.join(format!("example.com.{selector}.pem"));
+    format!(
+        "[dns]\nservers = [\"{dns}\"]\n[align]\ntimeout = \"8s\"\n{more}\n\
+         [[egress]]\nname = \"ten\"\naddress = \"{ten}\"\npublic_address = \"192.0.2.10\"\nehlo = \"ten.example.com\"\n\
+         [[egress]]\nname = \"twenty\"\naddress = \"{twenty}\"\npublic_address = \"192.0.2.20\"\nehlo = \"twenty.example.com\"\n\
+         [[route]]\nmx_port = {PORT}\ntls = \"none\"\negress = [\"ten\", \"twenty\"]\n\
+         [[dkim]]\ndomain = \"example.com\"\nselector = \"{selector}\"\nkey = {{ file = \"{}\" }}\n",
+        key.display(),
+    )
+}
+
 /// By the command that people use. Gives the name and the record that it prints.
-fn keygen(folder: &Path) -> Vec<(String, String)> {
+fn keygen(folder: &Path, selector: &str) -> Vec<(String, String)> {
     let folder = folder.display().to_string();
-    let words = ["dkim", "keygen", "example.com", "--selector", "s1", "--folder", &folder, "--json"];
+    let words = ["dkim", "keygen", "example.com", "--selector", selector, "--folder", &folder, "--json"];
     let output = process::run(&binary(), &words, b"");
     let made: Value = serde_json::from_slice(&output.stdout).unwrap();
     vec![(made["name"].as_str().unwrap().to_owned(), made["record"].as_str().unwrap().to_owned())]
@@ -109,21 +140,15 @@ async fn what_is_signed_is_what_leaves() {
         }
         sent.push((what, message));
     }
-    // SMTP ends every message with a line's end, and asks for 8-bit and UTF-8 addresses in ways of their own.
+    // SMTP ends every message with a line's end.
     sent.retain(|(what, _)| *what != "no end of the last line");
-    let mut zone = Fixed::default();
-    for (name, record) in &world.key {
-        zone.text(name, record);
-    }
     let mut leaving = Vec::new();
     for (n, (what, message)) in sent.iter().enumerate() {
         world.deliver("ann@example.com", message);
         let arrival = world.arrived(n + 1).pop().unwrap();
         // Under our Received field the signature, under that what came, byte by byte.
         assert!(arrival.content.ends_with(message), "{what}");
-        let results = check(&zone, &Leaving::new(&[&arrival.content]).unwrap(), now_s(), 5).await;
-        let outcomes: Vec<_> = results.iter().map(|checked| &checked.outcome).collect();
-        assert_eq!(outcomes, [&Outcome::Pass], "{what}");
+        assert_eq!(world.holds(&arrival.content).await, [Outcome::Pass], "{what}");
         leaving.push(arrival.content);
     }
     if has_dkimpy() {
@@ -213,4 +238,102 @@ fn a_server_that_never_answers_holds_no_mail() {
     let arrival = world.arrived(1).pop().unwrap();
     let content = String::from_utf8(arrival.content).unwrap();
     assert!(content.contains("align-temperror"), "{content}");
+}
+
+/// A signature over the body of a message, which nobody made: its key is asked for, and no more.
+fn unheard_signature(domain: &str, message: &[u8]) -> Vec<u8> {
+    let (hash, _) = Leaving::new(&[message]).unwrap().body_hash((Form::Relaxed, None));
+    let hash = to_base64(&hash);
+    let field = format!(
+        "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain}; s=quiet;\r\n\th=from; bh={hash}; b=AAAA\r\n"
+    );
+    [field.as_bytes(), message].concat()
+}
+
+#[test]
+fn a_silent_server_of_the_senders_choice_excuses_nothing() {
+    let world = World::start("[align.dns]\ntimeout = \"1s\"\n[score]\nheader_fields = true\n");
+    let dns = &world.dns;
+    dns.set("_dmarc.strict.example", text("v=DMARC1; p=reject"));
+    dns.set("strict.example", text("v=spf1 ip4:198.51.100.1 -all"));
+    for silent in
+        ["quiet._domainkey.evil.example", "_dmarc.evil.example", "evil.example", "quiet._domainkey.m.strict.example"]
+    {
+        dns.set(silent, vec![Record::Silence]);
+    }
+    // Neither a key nor an SPF record of another domain could carry it.
+    let forged = unheard_signature("evil.example", &message("ann@strict.example"));
+    world.deliver("eve@evil.example", &forged);
+    let (name, sentence) = reason(&world.newest());
+    assert_eq!(name, "align-policy", "{sentence}");
+    // A key of its own domain could.
+    let own = unheard_signature("m.strict.example", &message("ann@strict.example"));
+    world.deliver("ann@strict.example", &own);
+    let arrival = world.arrived(1).pop().unwrap();
+    assert!(arrival.text().contains("align-temperror"), "{}", arrival.text());
+}
+
+#[tokio::test]
+async fn addresses_in_utf_8_are_signed_as_they_leave() {
+    let world = World::start("");
+    let (_, content) = messages().into_iter().find(|(what, _)| *what == "SMTPUTF8").unwrap();
+    let mut client = Client::greeted(world.relay.site().address());
+    client.expect("MAIL FROM:<j\u{f6}rg@example.com> SMTPUTF8 BODY=8BITMIME", 250);
+    client.expect("RCPT TO:<bob@example.org>", 250);
+    client.expect("DATA", 354);
+    client.send(&stuffed(&content)).unwrap();
+    assert_eq!(client.hear().unwrap().code, 250);
+    let arrival = world.arrived(1).pop().unwrap();
+    assert_eq!(arrival.mail_from, "j\u{f6}rg@example.com");
+    assert!(arrival.mail_parameters.contains("SMTPUTF8"), "{}", arrival.mail_parameters);
+    assert!(arrival.content.ends_with(&content), "{}", arrival.text());
+    assert_eq!(world.holds(&arrival.content).await, [Outcome::Pass]);
+}
+
+#[tokio::test]
+async fn our_own_reports_are_signed() {
+    let world = World::start("[intake]\nown_name = \"mail.example.com\"\n");
+    let mut client = Client::greeted(world.relay.site().address());
+    let heard = client.deliver("ann@example.com", &["nobody@example.org"], &message("ann@example.com"));
+    assert_eq!(heard.unwrap().code, 250);
+    let report = world.arrived(1).pop().unwrap();
+    assert_eq!((report.mail_from.as_str(), report.recipients.as_slice()), ("", &["ann@example.com".to_owned()][..]));
+    assert_eq!(world.holds(&report.content).await, [Outcome::Pass], "{}", report.text());
+}
+
+#[tokio::test]
+async fn a_release_signs_anew_and_chooses_the_egress_anew() {
+    let more = "[align.dns]\nttl_min = \"0s\"\nttl_max = \"0s\"\n";
+    let mut world = World::start(more);
+    // A key that nobody published, and a policy: it is held.
+    world.dns.set(&world.key[0].0, Vec::new());
+    world.dns.set("_dmarc.example.com", text("v=DMARC1; p=reject"));
+    // Over what is kept in the store's own table, too.
+    let long = [message("ann@example.com"), b"and a long line of minutes\r\n".repeat(4_000)].concat();
+    let sent = [message("ann@example.com"), long, message("ann@example.com"), message("ann@example.com")];
+    for content in &sent {
+        world.deliver("ann@example.com", content);
+        assert_eq!(reason(&world.newest()).0, "align-policy");
+    }
+    let output = world.site.command(&["queue", "list", "--state", "held", "--json"]);
+    let list = String::from_utf8(output.stdout).unwrap();
+    let ids: Vec<String> = list
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["id"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(ids.len(), sent.len(), "{list}");
+    // The key and the record are mended while they wait.
+    let spf = [text("v=spf1 ip4:192.0.2.20 -all"), vec![Record::Mx(10, "mx.example.org".into())]].concat();
+    world.dns.set("example.com", spf);
+    world.take_key("s2", more);
+    for (n, id) in ids.iter().enumerate() {
+        let output = world.site.command(&["queue", "release", id]);
+        assert!(output.status.success(), "{output:?}");
+        let arrival = world.arrived(n + 1).pop().unwrap();
+        assert!(arrival.content.ends_with(&sent[n]), "{}", arrival.text());
+        assert_eq!(arrival.text().matches("DKIM-Signature:").count(), 1, "the old one is gone: {}", arrival.text());
+        assert!(arrival.content.starts_with(b"Received:"), "the trace stays on top: {}", arrival.text());
+        assert_eq!(world.holds(&arrival.content).await, [Outcome::Pass]);
+        assert_eq!(arrival.egress, world.egresses[1], "SPF allows that one");
+    }
 }

@@ -287,7 +287,7 @@ impl Bed {
     pub(crate) fn poke(&self) {
         self.run(async {
             self.engine.open_gate(GateKind::Account, "nobody".into(), "test".into()).await.unwrap();
-            self.engine.release(QueueId::MAX, "test".into()).await.unwrap();
+            self.engine.release(QueueId::MAX, "test".into(), None).await.unwrap();
         });
     }
 
@@ -341,6 +341,7 @@ fn edges(delivery: &DeliverySettings, panics: &Arc<AtomicU32>, abandoned: &Unbou
         replies: Arc::new(ReplyTable::embedded()),
         listeners: Vec::new(),
         random: Box::new(random),
+        signer: outguard::align::sign::Signer::default(),
         abandoned: abandoned.clone(),
     })
 }

@@ -11,7 +11,7 @@ use crate::dispatch::{Class, NextTry};
 use crate::event::Event;
 use crate::mail::QueueId;
 use crate::store::{
-    Acceptance, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, DueDelivery, Index, MessageRow,
+    Acceptance, Body, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, DueDelivery, Index, MessageRow,
 };
 
 /// Why a delivery ends without a further attempt.
@@ -237,10 +237,19 @@ impl Engine {
             })
             .collect();
         match dsn::report(kind, row, &original, &reported, basis) {
-            dsn::Report::Message(acceptance) => Ok(*acceptance),
+            dsn::Report::Message(acceptance) => Ok(self.signed(*acceptance, now)),
             dsn::Report::EventOnly(event) => Err(vec![event]),
             dsn::Report::NotWanted => Err(Vec::new()),
         }
+    }
+
+    /// A report with the signature of its From domain, where that has a key. Signed before it is stored: the bytes that
+    /// are signed are those that leave.
+    fn signed(&self, mut report: Acceptance, now: Now) -> Acceptance {
+        let Body::Inline(bytes) = &report.body else { return report };
+        let from = report.header_from.as_deref().unwrap_or_default();
+        report.prefix = self.edges().signer.sign(&[&report.prefix, bytes], from, now.wall).into();
+        report
     }
 
     /// When what is late would be given up, if it is not delivered before.
