@@ -59,10 +59,10 @@ impl Scorer {
     /// What the message says. `taught` is what operators taught the model.
     pub fn content(&self, submission: &Submission<'_>, taught: Option<&Taught>) -> ContentScore {
         let mut reasons = self.rules.evaluate(submission);
-        let features = Features::of(submission.message, Words::Dropped);
+        let features = Features::of(submission.message, Words::Kept);
         let mut text = self.model.score_features(&features, taught);
         if text.points() > 0 {
-            text.evidence = self.model.evidence(submission.message);
+            text.evidence = self.model.evidence(submission.message, &features);
         }
         reasons.extend(text_reason(&text));
         ContentScore { reasons, text, sketch: Sketch::of(&features) }

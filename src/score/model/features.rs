@@ -8,7 +8,7 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::marks::{self, Mark};
-use super::text::{self, Tally, Token};
+use super::text::{self, SubjectMark, Tally, Token};
 use crate::message::{Link, Message};
 
 /// Features of a text that are kept; what comes later in a long text adds none.
@@ -27,11 +27,11 @@ pub struct Features {
     pub text: Vec<u32>,
     /// Marks of its form.
     pub marks: Vec<Mark>,
-    /// Where each word's features end in `text`, with the word; only if asked for.
-    pub words: Vec<(u32, String)>,
+    /// Where the features of each word, run and kind of the text end in `text`, in order; only if asked for.
+    pub words: Vec<u32>,
 }
 
-/// Whether the words are kept beside their hashes.
+/// Whether it is kept which features came from which word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Words {
     /// For an explanation.
@@ -44,11 +44,7 @@ impl Features {
     /// Reads a message.
     pub fn of(message: &Message, words: Words) -> Self {
         let mut reader = Reader::new(message.text.len() + message.subject.len(), words);
-        let mut subject = Tally::default();
-        let mark = text::read_subject(&message.subject, &mut subject, |token| reader.token(token, Place::Subject));
-        reader.token(Token::Break, Place::Subject);
-        let mut body = Tally::default();
-        text::read_body(&message.text, &mut body, |token| reader.token(token, Place::Text));
+        let Read { mark, subject, body } = read(message, |token, place| reader.token(token, place));
         reader.links(&message.links);
         let mut features = reader.features;
         features.marks = marks::of(message, mark, &subject, &body);
@@ -56,9 +52,25 @@ impl Features {
     }
 }
 
+/// What is counted while subject and text are read.
+pub(super) struct Read {
+    mark: SubjectMark,
+    subject: Tally,
+    body: Tally,
+}
+
+/// Reads the words of subject and text, always in the same order.
+pub(super) fn read(message: &Message, mut each: impl FnMut(Token<'_>, Place)) -> Read {
+    let (mut subject, mut body) = (Tally::default(), Tally::default());
+    let mark = text::read_subject(&message.subject, &mut subject, |token| each(token, Place::Subject));
+    each(Token::Break, Place::Subject);
+    text::read_body(&message.text, &mut body, |token| each(token, Place::Text));
+    Read { mark, subject, body }
+}
+
 /// Where a word stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Subject,
     Text,
 }
@@ -78,7 +90,9 @@ enum Of {
 
 struct Reader {
     features: Features,
-    seen: Seen,
+    seen: Seen<u32>,
+    /// Words that were read before: their pieces are among the features.
+    read: Seen<u64>,
     words: Words,
     /// The hash of the word before, 0 at a beginning.
     before: u64,
@@ -91,6 +105,7 @@ impl Reader {
         Self {
             features: Features { text: Vec::with_capacity(expected.min(TEXT_FEATURES_MAX)), ..Features::default() },
             seen: Seen::new(expected.min(TEXT_FEATURES_MAX)),
+            read: Seen::new(256),
             words,
             before: 0,
             empty_lines: 0,
@@ -106,7 +121,6 @@ impl Reader {
             return;
         }
         self.empty_lines = 0;
-        let from = self.features.text.len();
         match token {
             Token::Word(word) => self.word(word, place),
             Token::Run(run) => self.run(run, place),
@@ -117,25 +131,22 @@ impl Reader {
             }
             Token::Break => {}
         }
-        if self.words == Words::Kept && self.features.text.len() > from {
-            let end = u32::try_from(self.features.text.len()).unwrap_or(u32::MAX);
-            let shown = match token {
-                Token::Word(letters) | Token::Run(letters) => letters.iter().collect(),
-                Token::Kind(kind) => format!("({kind:?})"),
-                Token::Break => String::new(),
-            };
-            self.features.words.push((end, shown));
+        if self.words == Words::Kept {
+            self.features.words.push(u32::try_from(self.features.text.len()).unwrap_or(u32::MAX));
         }
     }
 
     fn word(&mut self, word: &[char], place: Place) {
         let hash = hash_of(word);
-        self.add(mix(hash, Of::Word));
+        let is_new = self.read.insert(hash);
+        if is_new {
+            self.add(mix(hash, Of::Word));
+        }
         if place == Place::Subject {
             self.add(mix(hash, Of::SubjectWord));
         }
         self.pair(hash);
-        if word.len() < PIECE {
+        if !is_new || word.len() < PIECE {
             return;
         }
         let at = |i: usize| u64::from(u32::from(word[i])) & 0xffff;
@@ -188,7 +199,7 @@ impl Reader {
 }
 
 /// The hash of some letters, the same on every machine.
-fn hash_of(letters: &[char]) -> u64 {
+pub(super) fn hash_of(letters: &[char]) -> u64 {
     let mut hash = 0x9e37_79b9_7f4a_7c15_u64 ^ letters.len() as u64;
     for letter in letters {
         hash = (hash ^ u64::from(u32::from(*letter))).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
@@ -211,25 +222,29 @@ pub(super) fn named(name: &str, seed: u64) -> u32 {
 }
 
 /// A set of hashes: open addressing in a table of a power of two, at most two thirds full.
-struct Seen {
-    slots: Vec<u32>,
+struct Seen<H> {
+    slots: Vec<H>,
     mask: usize,
     has_zero: bool,
     len: usize,
 }
 
-impl Seen {
+impl<H: Copy + Default + PartialEq + Into<u64>> Seen<H> {
     fn new(expected: usize) -> Self {
         let slots = (expected * 3 / 2).next_power_of_two().max(256);
-        Self { slots: vec![0; slots], mask: slots - 1, has_zero: false, len: 0 }
+        Self { slots: vec![H::default(); slots], mask: slots - 1, has_zero: false, len: 0 }
     }
 
-    fn insert(&mut self, hash: u32) -> bool {
-        if hash == 0 {
+    /// Whether it was not there yet.
+    #[inline]
+    fn insert(&mut self, hash: H) -> bool {
+        let free = H::default();
+        if hash == free {
             return !std::mem::replace(&mut self.has_zero, true);
         }
-        let mut slot = hash as usize & self.mask;
-        while self.slots[slot] != 0 {
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits choose the slot")]
+        let mut slot = hash.into() as usize & self.mask;
+        while self.slots[slot] != free {
             if self.slots[slot] == hash {
                 return false;
             }
@@ -245,7 +260,7 @@ impl Seen {
 
     fn grow(&mut self) {
         let mut larger = Self::new(self.slots.len() * 4 / 3 + 1);
-        for hash in self.slots.iter().filter(|h| **h != 0) {
+        for hash in self.slots.iter().filter(|hash| **hash != H::default()) {
             larger.insert(*hash);
         }
         larger.has_zero = self.has_zero;

@@ -6,6 +6,7 @@
 //! of a model by [`train`]. Start with [`Model`], then [`features`], then [`calibration`].
 
 pub mod calibration;
+mod evidence;
 pub mod features;
 pub mod file;
 mod innocents;
@@ -26,8 +27,6 @@ pub use taught::Taught;
 
 /// The model that ships with outguard.
 const SHIPPED: &[u8] = include_bytes!("../../../config/model/outguard.model");
-/// Words that an explanation names at most.
-const EVIDENCE_MAX: usize = 6;
 
 /// A trained model.
 #[derive(Clone, PartialEq)]
@@ -119,17 +118,17 @@ impl Model {
 
     /// Judges a message, with what operators taught.
     pub fn score_taught(&self, message: &Message, taught: Option<&Taught>) -> ModelScore {
-        let features = Features::of(message, Words::Dropped);
+        let features = Features::of(message, Words::Kept);
         let mut score = self.score_features(&features, taught);
         if score.points() > 0 {
-            score.evidence = self.evidence(message);
+            score.evidence = self.evidence(message, &features);
         }
         score
     }
 
-    /// The words and marks of a message that spoke most for spam.
-    pub fn evidence(&self, message: &Message) -> Vec<Evidence> {
-        self.explain(&Features::of(message, Words::Kept))
+    /// The words and marks of a message that spoke most for spam; `features` are its own, with [`Words::Kept`].
+    pub fn evidence(&self, message: &Message, features: &Features) -> Vec<Evidence> {
+        evidence::heaviest(&self.weights, message, features)
     }
 
     /// Judges features; brings no evidence.
@@ -138,43 +137,6 @@ impl Model {
         // What was taught here needs no calibration across sources: it is this place's own mail.
         let logit = self.calibration.log_odds(sum, coverage) + taught.map_or(0.0, |taught| taught.adds(features));
         ModelScore { probability: 1.0 / (1.0 + (-logit).exp()), logit, coverage, evidence: Vec::new() }
-    }
-
-    /// The words and marks that spoke most for spam.
-    fn explain(&self, features: &Features) -> Vec<Evidence> {
-        let unit = self.weights.unit(features);
-        let mut all: Vec<Evidence> = Vec::new();
-        let mut from = 0;
-        for (to, word) in &features.words {
-            let known = features.text[from..*to as usize].iter().filter_map(|hash| self.weights.table.get(*hash));
-            let steps: i32 = known.sum();
-            from = *to as usize;
-            let weight = f64::from(steps) * unit;
-            match all.iter_mut().find(|one| one.what == *word) {
-                Some(one) => one.weight += weight,
-                None if weight > 0.0 => all.push(Evidence { what: word.clone(), weight }),
-                None => {}
-            }
-            keep_heaviest(&mut all, EVIDENCE_MAX * 8);
-        }
-        for mark in &features.marks {
-            if let Some(weight) = self.weights.mark(mark.hash()).filter(|w| *w > 0.0) {
-                all.push(Evidence { what: mark.name.to_owned(), weight: f64::from(weight) });
-            }
-        }
-        keep_heaviest(&mut all, 0);
-        all.truncate(EVIDENCE_MAX);
-        all
-    }
-}
-
-/// Sorts evidence once there is twice as much as is kept.
-fn keep_heaviest(all: &mut Vec<Evidence>, kept: usize) {
-    if all.len() >= kept * 2 {
-        all.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.what.cmp(&b.what)));
-        if kept > 0 {
-            all.truncate(kept);
-        }
     }
 }
 

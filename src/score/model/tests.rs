@@ -109,7 +109,7 @@ fn an_explanation_names_words_of_the_message() {
     );
     let score = Model::shipped().score(&message);
     assert!(score.points() > 0, "{score:?}");
-    assert!(!score.evidence.is_empty() && score.evidence.len() <= EVIDENCE_MAX);
+    assert!(!score.evidence.is_empty() && score.evidence.len() <= 6);
     assert!(score.evidence.is_sorted_by(|a, b| a.weight >= b.weight));
 }
 
