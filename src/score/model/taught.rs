@@ -40,12 +40,9 @@ impl Sketch {
 
     /// Draws one.
     pub fn of(features: &Features) -> Self {
-        let mut sorted = features.text.clone();
-        // The order of hashes would be that of pieces before pairs; multiplying by an odd number mixes them anew.
-        sorted.sort_unstable_by_key(|hash| hash.wrapping_mul(0x85eb_ca6b));
-        let pairs = sorted.iter().filter(|hash| *hash & PAIR != 0).take(PAIRS_MAX);
-        let others = sorted.iter().filter(|hash| *hash & PAIR == 0).take(OTHERS_MAX);
-        let mut kept: Vec<u32> = pairs.chain(others).copied().collect();
+        let is_pair = |hash: u32| hash & PAIR != 0;
+        let mut kept = least(features.text.iter().copied().filter(|hash| is_pair(*hash)), PAIRS_MAX);
+        kept.extend(least(features.text.iter().copied().filter(|hash| !is_pair(*hash)), OTHERS_MAX));
         kept.sort_unstable();
         Self(kept)
     }
@@ -74,6 +71,29 @@ impl Sketch {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Those that come first in an order of their own, at most so many.
+fn least(hashes: impl Iterator<Item = u32>, most: usize) -> Vec<u32> {
+    // The order of hashes would be that of pieces before pairs; multiplying by an odd number mixes them anew.
+    const ODD: u32 = 0x85eb_ca6b;
+    let mut mixed: Vec<u32> = hashes.map(|hash| hash.wrapping_mul(ODD)).collect();
+    if mixed.len() > most {
+        mixed.select_nth_unstable(most);
+        mixed.truncate(most);
+    }
+    mixed.into_iter().map(|mixed| mixed.wrapping_mul(const { inverse(ODD) })).collect()
+}
+
+/// What undoes a multiplication by an odd number (Newton: each step doubles the bits that are right, from three).
+const fn inverse(odd: u32) -> u32 {
+    let mut inverse = odd;
+    let mut step = 0;
+    while step < 4 {
+        inverse = inverse.wrapping_mul(2_u32.wrapping_sub(odd.wrapping_mul(inverse)));
+        step += 1;
+    }
+    inverse
 }
 
 /// One decision that teaches.
