@@ -207,7 +207,12 @@ fn is_header_line(line: &str) -> bool {
 }
 
 fn read_line(line: &str, tally: &mut Tally, each: &mut impl FnMut(Token<'_>)) {
+    let mut word = Letters::default();
     for piece in line.split_whitespace() {
+        if piece.is_ascii() && is_plain(piece.as_bytes()) {
+            read_ascii(piece.as_bytes(), &mut word, tally, each);
+            continue;
+        }
         match told_by_kind(piece) {
             Some(kind) => {
                 match kind {
@@ -217,9 +222,76 @@ fn read_line(line: &str, tally: &mut Tally, each: &mut impl FnMut(Token<'_>)) {
                 }
                 each(Token::Kind(kind));
             }
+            None if piece.is_ascii() => read_ascii(piece.as_bytes(), &mut word, tally, each),
             None => read_piece(piece, tally, each),
         }
     }
+}
+
+/// Whether a piece has nothing that [`told_by_kind`] looks for: most words of most texts.
+fn is_plain(piece: &[u8]) -> bool {
+    // A full stop behind a word ends no name; "www." is the beginning of one.
+    let is_word = |word: &&[u8]| word.first().is_some_and(|b| b.is_ascii_alphanumeric() && !matches!(b, b'w' | b'W'));
+    let word = piece.strip_suffix(b".").filter(is_word);
+    !word.unwrap_or(piece).iter().any(|byte| CLASS[usize::from(*byte)] == Class::Telling)
+}
+
+/// What an ASCII character is to a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Letter,
+    Digit,
+    /// A sign that makes a piece a URL, an address, a host or a path.
+    Telling,
+    /// Any other.
+    Sign,
+}
+
+const CLASS: [Class; 256] = {
+    let mut class = [Class::Sign; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        class[byte as usize] = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
+            b'0'..=b'9' => Class::Digit,
+            b'.' | b'@' | b'/' | b'\\' | b'=' | b'&' | b'_' | b'~' | b'#' | b':' | b'{' | b'}' => Class::Telling,
+            _ => Class::Sign,
+        };
+        byte += 1;
+    }
+    class
+};
+
+/// [`read_piece`] for ASCII, a run of letters at a time.
+fn read_ascii(piece: &[u8], word: &mut Letters, tally: &mut Tally, each: &mut impl FnMut(Token<'_>)) {
+    let mut sign = ('\0', 0_u32);
+    let mut rest = piece;
+    while let Some(byte) = rest.first().copied() {
+        let class = CLASS[usize::from(byte)];
+        if matches!(class, Class::Letter | Class::Digit) || byte == b'\'' && !word.is_empty() {
+            end_sign(sign, tally, each);
+            sign = ('\0', 0);
+        }
+        if class == Class::Letter {
+            let letters = rest.iter().take_while(|byte| CLASS[usize::from(**byte)] == Class::Letter).count();
+            word.push_letters(&rest[..letters], tally);
+            rest = &rest[letters..];
+            continue;
+        }
+        if class == Class::Digit || byte == b'\'' && !word.is_empty() {
+            word.push(char::from(byte), tally);
+        } else {
+            word.end(tally, each);
+            if sign.0 != char::from(byte) {
+                end_sign(sign, tally, each);
+                sign = ('\0', 0);
+            }
+            sign = (char::from(byte), sign.1 + 1);
+        }
+        rest = &rest[1..];
+    }
+    word.end(tally, each);
+    end_sign(sign, tally, each);
 }
 
 /// Whether a piece between spaces is a URL, an address, a host or a path.
@@ -395,6 +467,25 @@ impl Letters {
         }
         self.chars[self.len] = if is_digit { '0' } else { c };
         self.len += 1;
+    }
+
+    /// ASCII letters that follow each other.
+    fn push_letters(&mut self, letters: &[u8], tally: &mut Tally) {
+        let count = u32::try_from(letters.len()).unwrap_or(u32::MAX);
+        tally.letters += count;
+        tally.latin += count;
+        self.upper += letters.iter().map(|byte| u32::from(byte.is_ascii_uppercase())).sum::<u32>();
+        if self.digit_run > 0 {
+            self.changes += 1;
+            self.digit_run = 0;
+        }
+        let free = &mut self.chars[self.len..];
+        self.over |= letters.len() > free.len();
+        let taken = letters.len().min(free.len());
+        for (place, byte) in free.iter_mut().zip(letters) {
+            *place = char::from(byte.to_ascii_lowercase());
+        }
+        self.len += taken;
     }
 
     fn end(&mut self, tally: &mut Tally, each: &mut impl FnMut(Token<'_>)) {
