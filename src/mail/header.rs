@@ -30,7 +30,7 @@ impl<'a> Field<'a> {
         // Invalid bytes grow to three when replaced, so a slice of the bound is always enough to fill it.
         for c in String::from_utf8_lossy(&self.raw[..self.raw.len().min(bytes_max)]).chars() {
             let c = if c.is_control() { ' ' } else { c };
-            if c == ' ' && (text.is_empty() || text.ends_with(' ')) {
+            if c == ' ' && matches!(text.as_bytes().last(), None | Some(b' ')) {
                 continue;
             }
             if text.len() + c.len_utf8() > bytes_max {

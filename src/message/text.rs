@@ -50,7 +50,7 @@ impl Line {
 
     /// Whether a space here would be one too many.
     fn ends_open(&self) -> bool {
-        self.text.is_empty() || self.text.ends_with(' ')
+        matches!(self.text.as_bytes().last(), None | Some(b' '))
     }
 
     /// The line.
@@ -69,25 +69,36 @@ pub(super) enum Taken {
     Cut,
 }
 
+/// Bytes that may begin a control character, but for LF and tab.
+const ODD: [bool; 256] = {
+    let mut odd = [false; 256];
+    let mut byte = 0;
+    while byte < b' ' as usize {
+        odd[byte] = byte != b'\n' as usize && byte != b'\t' as usize;
+        byte += 1;
+    }
+    odd[0x7f] = true;
+    odd[0xc2] = true;
+    odd
+};
+
 /// Appends plain text as lines of LF, other control characters but tabs left out, until `out` holds `bytes_max` bytes.
 pub(super) fn push_lines(text: &str, bytes_max: usize, out: &mut String) -> Taken {
     let room = bytes_max.saturating_sub(out.len());
     let taken = &text[..text.floor_char_boundary(room)];
-    let odd = |b: u8| (b < b' ' && b != b'\n' && b != b'\t') || b == 0x7f || b == 0xc2;
-    if taken.bytes().any(odd) {
-        let mut chars = taken.chars().peekable();
-        while let Some(c) = chars.next() {
-            match c {
-                '\r' if chars.peek() == Some(&'\n') => {}
-                '\r' => out.push('\n'),
-                '\n' | '\t' => out.push(c),
-                c if c.is_control() => {}
-                c => out.push(c),
-            }
+    out.reserve(taken.len());
+    let mut rest = taken;
+    while let Some(at) = rest.bytes().position(|byte| ODD[usize::from(byte)]) {
+        out.push_str(&rest[..at]);
+        let mut behind = rest[at..].chars();
+        match behind.next() {
+            Some('\r') if !behind.as_str().starts_with('\n') => out.push('\n'),
+            Some(c) if !c.is_control() => out.push(c),
+            Some(_) | None => {}
         }
-    } else {
-        out.push_str(taken);
+        rest = behind.as_str();
     }
+    out.push_str(rest);
     if taken.len() < text.len() { Taken::Cut } else { Taken::Whole }
 }
 
