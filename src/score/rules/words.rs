@@ -1,4 +1,7 @@
 //! Words of all topics, found in one pass.
+//!
+//! Nearly every word begins where a word of the text does, so at each of these four bytes are looked up, and only what
+//! begins with them is compared. The few that may begin within a word are left to an automaton.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +17,11 @@ pub(super) struct TopicIndex(usize);
 /// Finds words of topics in folded text.
 #[derive(Debug)]
 pub(super) struct WordFinder {
-    automaton: AhoCorasick,
+    heads: Heads,
+    /// Words that begin anywhere, or are shorter than a head.
+    others: Option<AhoCorasick>,
+    /// Which words these are.
+    other_words: Vec<usize>,
     /// For each word, the topics that it belongs to.
     topics_of: Vec<Vec<TopicIndex>>,
     /// The words as written, for the sentence.
@@ -45,13 +52,18 @@ impl WordFinder {
             }
         }
         let patterns: Vec<String> = by_word.keys().map(|word| pattern(word)).collect();
-        // The contiguous form: a table for each state would take tens of megabytes.
-        let automaton = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .match_kind(MatchKind::Standard)
-            .build(&patterns)?;
+        let mut heads = Heads::default();
+        let other_words: Vec<usize> = (0..patterns.len()).filter(|word| !heads.take(&patterns[*word], *word)).collect();
+        heads.sort();
+        let others: Vec<&String> = other_words.iter().map(|word| &patterns[*word]).collect();
+        let automaton = || {
+            // The contiguous form: a table for each state would take tens of megabytes.
+            let kind = Some(AhoCorasickKind::ContiguousNFA);
+            AhoCorasick::builder().kind(kind).match_kind(MatchKind::Standard).build(&others)
+        };
+        let others = if others.is_empty() { None } else { Some(automaton()?) };
         let (words, topics_of) = by_word.into_iter().unzip();
-        Ok(Self { automaton, topics_of, words, topics: indices })
+        Ok(Self { heads, others, other_words, topics_of, words, topics: indices })
     }
 
     /// The topic of that name.
@@ -62,9 +74,10 @@ impl WordFinder {
     /// All words of all topics in a text.
     pub(super) fn find(&self, folded: &Folded) -> Found {
         let mut found = Found::default();
-        for hit in self.automaton.find_overlapping_iter(&folded.text) {
-            let word = hit.pattern().as_usize();
-            found.words.extend(self.topics_of[word].iter().map(|topic| (*topic, word)));
+        let mut add = |word: usize| found.words.extend(self.topics_of[word].iter().map(|topic| (*topic, word)));
+        self.heads.find(folded.text.as_bytes(), &mut add);
+        if let Some(others) = &self.others {
+            others.find_overlapping_iter(&folded.text).for_each(|hit| add(self.other_words[hit.pattern().as_usize()]));
         }
         found.words.sort_unstable();
         found.words.dedup();
@@ -75,6 +88,69 @@ impl WordFinder {
     pub(super) fn written(&self, words: &[usize]) -> Vec<&str> {
         words.iter().map(|word| self.words[*word].as_str()).collect()
     }
+}
+
+/// Words by their first four bytes.
+#[derive(Debug)]
+struct Heads {
+    /// Which heads there are, by a hash of twelve bits: most words of a text are none of them.
+    known: [u64; 64],
+    /// By head; of one head in the order of their places among all words.
+    words: Vec<(u32, Headed)>,
+}
+
+/// A word with a head.
+#[derive(Debug)]
+struct Headed {
+    /// What follows the head.
+    rest: Box<[u8]>,
+    word: usize,
+}
+
+impl Default for Heads {
+    fn default() -> Self {
+        Self { known: [0; 64], words: Vec::new() }
+    }
+}
+
+impl Heads {
+    /// Takes a pattern, if it begins with a space and has a head.
+    fn take(&mut self, pattern: &str, word: usize) -> bool {
+        let Some((head, rest)) = pattern.strip_prefix(' ').and_then(|text| text.as_bytes().split_first_chunk::<4>())
+        else {
+            return false;
+        };
+        let head = u32::from_le_bytes(*head);
+        let (place, bit) = place(head);
+        self.known[place] |= bit;
+        self.words.push((head, Headed { rest: rest.into(), word }));
+        true
+    }
+
+    fn sort(&mut self) {
+        self.words.sort_by_key(|(head, headed)| (*head, headed.word));
+    }
+
+    /// Tells each word that begins where a word of the text does.
+    fn find(&self, text: &[u8], each: &mut impl FnMut(usize)) {
+        for space in memchr::memchr_iter(b' ', text) {
+            let Some((head, behind)) = text[space + 1..].split_first_chunk::<4>() else { return };
+            let head = u32::from_le_bytes(*head);
+            let (place, bit) = place(head);
+            if self.known[place] & bit == 0 {
+                continue;
+            }
+            let from = self.words.partition_point(|(known, _)| *known < head);
+            let headed = self.words[from..].iter().take_while(|(known, _)| *known == head);
+            headed.filter(|(_, headed)| behind.starts_with(&headed.rest)).for_each(|(_, headed)| each(headed.word));
+        }
+    }
+}
+
+/// Where a head is noted.
+fn place(head: u32) -> (usize, u64) {
+    let hash = head.wrapping_mul(0x9e37_79b1) >> 20;
+    ((hash >> 6) as usize, 1 << (hash & 63))
 }
 
 impl Found {
