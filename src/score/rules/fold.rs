@@ -51,28 +51,53 @@ impl Folded {
         let mut folded = Self { text: String::with_capacity(text.len() + 2), count: Count::default() };
         folded.text.push(' ');
         let mut word = Word::default();
-        for c in text.chars() {
-            if c.is_ascii() { folded.ascii(c as u8, &mut word) } else { folded.other(c, &mut word) }
+        let mut rest = text;
+        while let Some(byte) = rest.as_bytes().first() {
+            if CLASS[usize::from(*byte)] == Class::Foreign {
+                let Some(c) = rest.chars().next() else { break };
+                folded.other(c, &mut word);
+                rest = &rest[c.len_utf8()..];
+            } else {
+                rest = folded.ascii(rest, &mut word);
+            }
         }
         folded.end(&mut word);
+        // What is not ASCII was written in lower case.
+        folded.text.make_ascii_lowercase();
         folded
     }
 
-    fn ascii(&mut self, byte: u8, word: &mut Word) {
-        self.count.chars += 1;
-        match byte {
-            b'a'..=b'z' => self.letter(byte, word),
-            b'A'..=b'Z' => {
-                self.count.capitals += 1;
-                self.letter(byte | 0x20, word);
-            }
-            b'0'..=b'9' | b'%' => self.text.push(char::from(byte)),
-            _ => {
-                self.count.spaces += usize::from(byte.is_ascii_whitespace());
-                self.count.exclamations += usize::from(byte == b'!');
-                self.end(word);
+    /// Takes the letters and digits that a text begins with, and the sign behind them; gives the rest.
+    fn ascii<'t>(&mut self, text: &'t str, word: &mut Word) -> &'t str {
+        let (mut letters, mut capitals, mut digits) = (0, 0, 0);
+        let mut sign = None;
+        for byte in text.bytes() {
+            match CLASS[usize::from(byte)] {
+                Class::Letter => letters += 1,
+                Class::Capital => capitals += 1,
+                Class::Digit => digits += 1,
+                Class::Sign => {
+                    sign = Some(byte);
+                    break;
+                }
+                Class::Foreign => break,
             }
         }
+        let plain = letters + capitals + digits;
+        if letters + capitals > 0 {
+            self.count.zero_width += std::mem::take(&mut word.gap);
+            word.latin += letters + capitals;
+        }
+        self.count.letters += letters + capitals;
+        self.count.capitals += capitals;
+        self.count.chars += plain;
+        self.text.push_str(&text[..plain]);
+        let Some(sign) = sign else { return &text[plain..] };
+        self.count.chars += 1;
+        self.count.spaces += usize::from(sign.is_ascii_whitespace());
+        self.count.exclamations += usize::from(sign == b'!');
+        self.end(word);
+        &text[plain + 1..]
     }
 
     fn letter(&mut self, lower: u8, word: &mut Word) {
@@ -136,11 +161,38 @@ impl Folded {
         // "USB-порт" is two words, "SMSки" has letters that look like no Latin ones: both are how people write.
         self.count.mixed_words += usize::from(word.latin >= 2 && word.look_alike >= 1 && word.other == 0);
         *word = Word::default();
-        if !self.text.ends_with(' ') {
+        if self.text.as_bytes().last() != Some(&b' ') {
             self.text.push(' ');
         }
     }
 }
+
+/// What a byte of a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Letter,
+    Capital,
+    /// Or a sign that counts as one.
+    Digit,
+    Sign,
+    /// Part of what is not ASCII.
+    Foreign,
+}
+
+const CLASS: [Class; 256] = {
+    let mut class = [Class::Foreign; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        class[byte as usize] = match byte {
+            b'a'..=b'z' => Class::Letter,
+            b'A'..=b'Z' => Class::Capital,
+            b'0'..=b'9' | b'%' => Class::Digit,
+            _ => Class::Sign,
+        };
+        byte += 1;
+    }
+    class
+};
 
 /// The plain letters of a Latin letter with marks.
 fn plain(c: char) -> Option<&'static str> {

@@ -61,6 +61,7 @@ fn looks_like_brand_form(look: &Look<'_>) -> Sight {
 
 /// A domain that reads like the sender's own or a recipient's, but is another.
 fn looks_like_own(look: &Look<'_>) -> Sight {
+    look.sites().next()?;
     let recipients = look.message.to.iter().take(5).filter_map(crate::message::Mailbox::domain);
     let known: Vec<(String, String)> = std::iter::once(look.from_domain.clone())
         .chain(recipients)
@@ -71,7 +72,11 @@ fn looks_like_own(look: &Look<'_>) -> Sight {
     let alike = |site: &&str| {
         let label = own_label(site);
         let read = as_read(label);
-        label.len() >= 5 && known.iter().any(|(shape, own)| own != label && *shape == skeleton(&read))
+        let mut others = known.iter().filter(|(_, own)| own != label).peekable();
+        label.len() >= 5 && others.peek().is_some() && {
+            let shape = skeleton(&read);
+            others.any(|(known, _)| *known == shape)
+        }
     };
     look.sites().find(alike).and_then(example)
 }
@@ -83,12 +88,12 @@ fn borrows_brand(look: &Look<'_>) -> Sight {
 
 /// Folders of a site's program that no visitor is sent to: a page there was put there by a burglar.
 fn into_site_code(look: &Look<'_>) -> Sight {
-    let paths = look.lists.of("site-code-paths");
+    let (paths, endings) = (look.lists.of("site-code-paths"), look.lists.of("harmless-endings"));
     let harmless = |target: &str| {
         let path = target.split(['?', '#']).next().unwrap_or("");
         let name = path.rsplit('/').next().unwrap_or("");
         let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-        look.lists.of("harmless-endings").has(ending)
+        endings.has(ending)
     };
     let inside = |link: &&&Link| {
         let target = link.target.to_lowercase();

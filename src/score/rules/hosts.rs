@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use super::data::Brand;
 
@@ -40,6 +41,16 @@ pub(super) fn as_read(host: &str) -> Cow<'_, str> {
 
 /// What a text looks like (UTS 39 4), so that `paypa1` and `pаypаl` with Cyrillic letters are one.
 pub(super) fn skeleton(text: &str) -> String {
+    static ASCII: LazyLock<[String; 128]> = LazyLock::new(|| {
+        std::array::from_fn(|code| {
+            let letter = u8::try_from(code).map_or_else(|_| String::new(), |code| char::from(code).to_string());
+            unicode_security::skeleton(&letter).collect()
+        })
+    });
+    if text.is_ascii() {
+        // Letter by letter: nothing of ASCII is composed.
+        return text.bytes().map(|byte| ASCII[usize::from(byte)].as_str()).collect();
+    }
     unicode_security::skeleton(text).collect()
 }
 
@@ -144,6 +155,13 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(named_in(text).as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ascii_looks_like_what_it_looks_like() {
+        for text in ["paypal", "PayPa1", "m0re.example-I|l", "\u{0}\u{7f} %\"`'"] {
+            assert_eq!(skeleton(text), unicode_security::skeleton(text).collect::<String>(), "{text:?}");
         }
     }
 

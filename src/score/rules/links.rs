@@ -107,11 +107,12 @@ fn is_host_encoded(link: &Link) -> bool {
 }
 
 fn to_program(look: &Look<'_>) -> Sight {
+    let endings = look.lists.of("download-endings");
     let leads = |link: &&&Link| {
         let path = path(link).split(['?', '#']).next().unwrap_or("");
         let name = path.rsplit('/').next().unwrap_or("");
         let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-        ending.is_some_and(|ending| look.lists.of("download-endings").has(&ending)) && !look.is_own(&link.host)
+        ending.is_some_and(|ending| endings.has(&ending)) && !look.is_own(&link.host)
     };
     look.clicks.iter().find(leads).and_then(|link| example(&link.target))
 }
@@ -132,9 +133,10 @@ fn carries_recipient(look: &Look<'_>) -> Sight {
 
 /// A well-known host that sends anybody on to anywhere: `google.com/url?q=https://…`.
 fn over_redirector(look: &Look<'_>) -> Sight {
+    let redirectors = look.lists.of("redirectors");
     let redirects = |link: &&&Link| {
         let target = link.target.to_lowercase();
-        look.lists.of("redirectors").within(&target).is_some() && target.rfind("http").is_some_and(|at| at > 8)
+        target.rfind("http").is_some_and(|at| at > 8) && redirectors.within(&target).is_some()
     };
     look.clicks.iter().find(redirects).and_then(|link| example(&link.target))
 }

@@ -6,7 +6,7 @@ use crate::message::{Link, LinkKind, Mailbox, Message};
 use crate::score::Submission;
 
 use super::fold::{Count, Folded};
-use super::hosts::{Brands, same_site, site};
+use super::hosts::{Brands, site};
 use super::lists::Lists;
 use super::words::{Found, WordFinder};
 
@@ -31,8 +31,12 @@ pub(super) struct Look<'a> {
     pub(super) from_domain: String,
     /// Its display name, folded.
     pub(super) from_name: Folded,
+    /// The sender's own domains: of From, of the account and of the reverse-path.
+    own: Vec<Own>,
     /// The links that a click follows, or a form, with a host; at most [`LINKS_MAX`].
     pub(super) clicks: Vec<&'a Link>,
+    /// The different registered domains that they lead to, by the alphabet.
+    sites: Vec<&'a str>,
     /// Of these, the ones that lead to somebody else.
     pub(super) strangers: Vec<&'a Link>,
     /// The registered domains of clicks that are made to look like a brand's, with the brand.
@@ -45,6 +49,24 @@ pub(super) struct Look<'a> {
     pub(super) subject_words: Found,
     /// Words of subject and text.
     pub(super) words: Found,
+}
+
+/// A domain of the sender's own.
+struct Own {
+    domain: String,
+    /// Where in it the registered domain begins.
+    site: usize,
+}
+
+impl Own {
+    fn new(domain: String) -> Self {
+        Self { site: domain.len() - site(&domain).len(), domain }
+    }
+
+    /// Whether a host of a registered domain is of the same.
+    fn has(&self, host: &str, site: &str) -> bool {
+        self.domain == host || self.domain[self.site..] == *site
+    }
 }
 
 /// What a rule saw.
@@ -87,15 +109,18 @@ impl<'a> Look<'a> {
         let subject_words = finder.find(&subject);
         let words = finder.find(&text).with(&subject_words);
         let clicks = message.links.iter().filter(|link| link.kind != LinkKind::Loaded && !link.host.is_empty());
+        let from_domain = from.and_then(Mailbox::domain).unwrap_or_default();
         let mut look = Self {
             message,
             submission,
             lists,
             brands,
             from,
-            from_domain: from.and_then(Mailbox::domain).unwrap_or_default(),
+            own: own(submission, &from_domain),
+            from_domain,
             from_name: Folded::new(from.map_or("", |from| &from.name)),
             clicks: clicks.take(LINKS_MAX).collect(),
+            sites: Vec::new(),
             strangers: Vec::new(),
             imitations: Vec::new(),
             subject,
@@ -103,14 +128,19 @@ impl<'a> Look<'a> {
             subject_words,
             words,
         };
-        look.strangers = look.clicks.iter().copied().filter(|link| !look.is_own(&link.host)).collect();
+        look.sites = look.clicks.iter().map(|link| site(&link.host)).collect();
+        let hosts = look.clicks.iter().zip(&look.sites);
+        let strange = hosts.filter(|(link, site)| !look.own.iter().any(|own| own.has(&link.host, site)));
+        look.strangers = strange.map(|(link, _)| *link).collect();
+        look.sites.sort_unstable();
+        look.sites.dedup();
         look.imitations = look.sites().filter_map(|site| Some((site, brands.imitated(site)?))).collect();
         look
     }
 
     /// The domain of the reverse-path, where there is one.
     pub(super) fn reverse_path_domain(&self) -> Option<String> {
-        Some(self.submission.envelope?.reverse_path.address()?.domain().to_string())
+        reverse_path_domain(self.submission)
     }
 
     /// Whether the reverse-path is null; a file has none.
@@ -134,10 +164,8 @@ impl<'a> Look<'a> {
 
     /// Whether a host belongs to the sender: to the domain of From, of the reverse-path or of the account.
     pub(super) fn is_own(&self, host: &str) -> bool {
-        let account = self.submission.account.and_then(crate::account::Account::domain);
-        same_site(host, &self.from_domain)
-            || account.is_some_and(|domain| same_site(host, domain))
-            || self.reverse_path_domain().is_some_and(|domain| same_site(host, &domain))
+        let site = site(host);
+        self.own.iter().any(|own| own.has(host, site))
     }
 
     /// Whether the message answers another.
@@ -156,11 +184,23 @@ impl<'a> Look<'a> {
 
     /// The different registered domains that clicks lead to.
     pub(super) fn sites(&self) -> impl Iterator<Item = &'a str> {
-        let mut sites: Vec<&str> = self.clicks.iter().map(|link| site(&link.host)).collect();
-        sites.sort_unstable();
-        sites.dedup();
-        sites.into_iter()
+        self.sites.iter().copied()
     }
+}
+
+fn own(submission: &Submission<'_>, from_domain: &str) -> Vec<Own> {
+    let account = submission.account.and_then(crate::account::Account::domain).map(str::to_owned);
+    let mut own: Vec<Own> = Vec::with_capacity(3);
+    for domain in [Some(from_domain.to_owned()), account, reverse_path_domain(submission)].into_iter().flatten() {
+        if !own.iter().any(|own| own.domain == domain) {
+            own.push(Own::new(domain));
+        }
+    }
+    own
+}
+
+fn reverse_path_domain(submission: &Submission<'_>) -> Option<String> {
+    Some(submission.envelope?.reverse_path.address()?.domain().to_string())
 }
 
 /// A message to so many is sent to a list, whatever it says.
