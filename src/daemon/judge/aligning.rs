@@ -110,6 +110,9 @@ impl Aligning {
 
     /// Signs, then judges what will leave.
     pub(super) async fn aligned(&self, matter: &Matter<'_>, message: &Message, router: &Router) -> Aligned {
+        if !self.is_on() {
+            return Aligned::default();
+        }
         let author = Author::of(message);
         let Some(unsigned) = matter.unsigned(self.signer.body_forms()).await else {
             return Aligned {
