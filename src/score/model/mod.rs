@@ -11,6 +11,7 @@ pub mod features;
 pub mod file;
 mod innocents;
 mod marks;
+mod pieces;
 mod sender;
 mod table;
 pub mod taught;
