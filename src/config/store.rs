@@ -57,7 +57,8 @@ pub(super) fn read(root: &mut TableReader<'_>) -> StoreSettings {
         attempts_keep: journal.or(
             key(
                 "attempts_keep",
-                "How long attempts are kept, from which the limits are made again at a start: at least the longest window.",
+                "How long attempts are kept, from which the limits are made again at a start: at least the longest window; a day \
+                 more than it in any case.",
             ),
             default.attempts_keep,
         ),

@@ -9,8 +9,11 @@ use crate::clock::WallMs;
 use crate::limits::RuleBook;
 use crate::store::{KeepAttempts, Store as _};
 
-/// How often history is pruned, once it is done.
-const PRUNE_EVERY: Duration = Duration::from_mins(10);
+/// How often history is pruned at least, once it is done, and at most: a hundredth of the time that it is kept.
+const PRUNE_EVERY_MAX: Duration = Duration::from_mins(10);
+const PRUNE_EVERY_MIN: Duration = Duration::from_secs(1);
+/// How long after the start first: one that is started every few minutes forgets too.
+const PRUNE_FIRST_MAX: Duration = Duration::from_mins(1);
 /// How long after the stop the last events are waited for.
 const LAST_EVENTS: Duration = Duration::from_millis(100);
 /// The pause between two small batches, so that mail goes first.
@@ -47,16 +50,22 @@ impl Daemon {
         let daemon = Arc::downgrade(self);
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
-            let mut wait = PRUNE_EVERY;
+            let Some(mut wait) = daemon.upgrade().map(|daemon| daemon.prune_every().min(PRUNE_FIRST_MAX)) else {
+                return;
+            };
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = stop.cancelled() => return,
                 }
                 let Some(daemon) = daemon.upgrade() else { return };
-                wait = if daemon.prune().await { PRUNE_PAUSE } else { PRUNE_EVERY };
+                wait = if daemon.prune().await { PRUNE_PAUSE } else { daemon.prune_every() };
             }
         });
+    }
+
+    fn prune_every(&self) -> Duration {
+        (self.config().store.journal_keep / 100).clamp(PRUNE_EVERY_MIN, PRUNE_EVERY_MAX)
     }
 
     /// One small batch; whether there is more to do.

@@ -75,7 +75,8 @@ impl Wire {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "encrypted already"));
         };
         let agreed = tokio::time::timeout(limit, TlsConnector::from(config).connect(name, tcp)).await;
-        let tls = agreed.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time"))??;
+        let late = || format!("no answer in {:.0} s", limit.as_secs_f32());
+        let tls = agreed.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, late()))??;
         Ok(Self { stream: Stream::Tls(Box::new(tls)), unread: BytesMut::new(), reader: ReplyReader::new() })
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -445,5 +446,136 @@ fn a_server_has_its_time() {
         let relay = start(&format!("[delivery.timeouts]\n{option} = \"1s\"\n"), &sink);
         assert_eq!(submit(&relay, "a@example.com", &["b@example.net"]), 250);
         wait_for(option, || [" in 1 s", " in time"].iter().any(|words| relay.site().log().contains(words)));
+    }
+}
+
+/// A server that says what it must up to the content, and reads none of that.
+struct StopsAtContent {
+    address: SocketAddr,
+    /// Dropped at the end: so long its connections stay open.
+    _until: std::sync::mpsc::Sender<()>,
+}
+
+impl StopsAtContent {
+    fn start() -> Self {
+        let listener = std::net::TcpListener::bind((own_address(), 2525)).expect("a port of ours");
+        let address = listener.local_addr().expect("it has one");
+        let (sender, ended) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            let Ok((mut stream, _)) = listener.accept() else { return };
+            let mut lines = std::io::BufReader::with_capacity(1, stream.try_clone().expect("a second handle")).lines();
+            stream.write_all(b"220 stops.example\r\n").expect("it listens");
+            while let Some(Ok(line)) = lines.next() {
+                let answer: &[u8] = if line == "DATA" { b"354 go ahead\r\n" } else { b"250 ok\r\n" };
+                stream.write_all(answer).expect("it listens");
+                if line == "DATA" {
+                    break;
+                }
+            }
+            let _ = ended.recv();
+        });
+        Self { address, _until: sender }
+    }
+}
+
+#[test]
+fn content_and_tls_have_their_time_too() {
+    // What the kernel holds for a reader that does not read is some MiB; by default three minutes would be waited.
+    let server = StopsAtContent::start();
+    let relay = Site::new(&format!(
+        "[delivery.timeouts]\nblock = \"1s\"\n[intake.limits]\nmessage_size = \"40 MiB\"\n[score]\nenabled = false\n{}",
+        smarthost(server.address)
+    ))
+    .start();
+    let large = format!("Subject: x\r\n\r\n{}", "0123456789abcdef0123456789abcdef\r\n".repeat(1_000_000));
+    let mut client = Client::greeted(relay.site().address());
+    let heard = client.deliver("a@example.com", &["b@example.net"], large.as_bytes()).expect("an answer");
+    assert_eq!(heard.code, 250, "{heard:?}");
+    relay.wait_log(&["no answer to the content in time"]);
+    drop(relay);
+
+    // A listener whose connections nobody takes: the kernel greets, and TLS is never spoken.
+    let mute = std::net::TcpListener::bind((own_address(), 2525)).expect("a port of ours");
+    let address = mute.local_addr().expect("it has one");
+    let relay = Site::new(&format!(
+        "[delivery.timeouts]\ntls = \"1s\"\n[[route]]\nsmarthost = \"{address}\"\ntls = \"implicit\"\n"
+    ))
+    .start();
+    assert_eq!(submit(&relay, "a@example.com", &["b@example.net"]), 250);
+    relay.wait_log(&["TLS failed: no answer in 1 s"]);
+}
+
+#[test]
+fn names_are_asked_for_as_written() {
+    let hop = Sink::start();
+    let domains: Vec<String> = (0..5).map(|n| format!("{n}.example")).collect();
+    let to_host = domains.iter().map(|domain| (domain.clone(), vec![Record::Mx(10, "host.example".into())]));
+    let others = [
+        ("host.example".to_owned(), vec![Record::Address(hop.address().ip())]),
+        ("silent.example".to_owned(), vec![Record::Silence]),
+    ];
+    let zone: Zone = to_host.chain(others).collect();
+    let start = |options: &str| {
+        let dns = Dns::start(SocketAddr::from((own_address(), 5353)), zone.clone());
+        let text = format!(
+            "[dns]\nservers = [\"{}\"]\n{options}[[route]]\nmx_port = {}\ntls = \"none\"\n",
+            dns.address(),
+            hop.address().port()
+        );
+        (Site::new(&text).start(), dns)
+    };
+    // Domains with one host: what was answered for the first is known for the next, unless nothing is kept.
+    let mut arrivals = 0;
+    for (option, asked_once) in [("", true), ("cache_entries = 0\n", false)] {
+        let (relay, dns) = start(option);
+        for domain in &domains {
+            assert_eq!(submit(&relay, "a@example.com", &[&format!("b@{domain}")]), 250);
+            arrivals += 1;
+            hop.wait_accepted(arrivals);
+        }
+        let asked = dns.asked("host.example");
+        assert_eq!(asked < domains.len(), asked_once, "{option}: asked {asked} times");
+    }
+    // One waits long for an answer that never comes; another, which began later, has given up meanwhile.
+    let (patient, _dns) = start("timeout = \"10m\"\n");
+    assert_eq!(submit(&patient, "a@example.com", &["b@silent.example"]), 250);
+    let (hasty, _other_dns) = start("timeout = \"1s\"\n");
+    assert_eq!(submit(&hasty, "a@example.com", &["b@silent.example"]), 250);
+    hasty.wait_log(&["silent.example", "timed out"]);
+    assert!(!patient.site().log().contains("timed out"), "{}", patient.site().log());
+}
+
+#[test]
+fn a_login_has_a_limit_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let password = folder.path().join("password");
+    std::fs::write(&password, "one secret\n").expect("ours");
+    let address = own_address();
+    let pair = Certificate::make(folder.path(), &[&address.to_string()]);
+    let sink = Sink::start_at(SocketAddr::from((address, 2525)), Some(pair.clone()), |said| match said {
+        Said::Ehlo(_) => Answer::say("250-sink.example\r\n250-STARTTLS\r\n250 AUTH PLAIN"),
+        Said::Other(line) if line.starts_with("AUTH") => Answer::say("235 2.7.0 welcome"),
+        _ => Answer::Usual,
+    });
+    let login = "[[limits.override]]\nlogin = \"box\"\nlimit = \"1/h\"\n";
+    for (options, leave, why) in [("[limits]\nlogin = \"2/h\"\n", 2, "2/h"), (login, 1, "1/h")] {
+        let before = sink.accepted().len();
+        let relay = Site::new(&format!(
+            "{options}[delivery]\nca_file = {:?}\n[[route]]\nsmarthost = \"{}\"\nuser = \"box\"\n\
+             password = {{ file = {password:?} }}\n",
+            pair.certificate_pem,
+            sink.address()
+        ))
+        .start();
+        // Of as many accounts: it is the login that has no slot left.
+        for n in 0..3 {
+            assert_eq!(submit(&relay, &format!("{n}@example.com"), &["b@example.net"]), 250);
+        }
+        let mut said = String::new();
+        wait_for(&format!("{options}: {why}"), || {
+            said = queue(&relay);
+            said.contains(why) && sink.accepted().len() == before + leave
+        });
+        assert!(said.contains("box"), "{options}: {said}");
     }
 }

@@ -151,6 +151,27 @@ fn silence_and_slowness_end() {
     assert_eq!(std::io::Read::read(&mut mute, &mut [0; 64]).unwrap_or(0), 0, "closed without a word");
 }
 
+/// A store that cannot be written: another program has it for itself, so long as this lives.
+fn occupied(store: &std::path::Path) -> rusqlite::Connection {
+    let db = rusqlite::Connection::open(store.join("queue.db")).expect("a store");
+    db.execute_batch("PRAGMA busy_timeout=60000; BEGIN IMMEDIATE").expect("nobody has it for long");
+    db
+}
+
+#[test]
+fn an_answer_comes_in_time() {
+    let (sink, relay) = relay("[intake.timeouts]\nanswer = \"1s\"\n");
+    let mut client = greeted(&relay);
+    let occupied = occupied(relay.site().store());
+    let (code, text) = sent(&mut client, CONTENT);
+    assert_eq!(code, 451, "{text}");
+    assert!(text.contains("not stored in time"), "{text}");
+    drop(occupied);
+    // It may have been stored since: then it leaves, and so does what the client sends again.
+    wait_for("the store to be written again", || sent(&mut client, CONTENT).0 == 250);
+    sink.wait_accepted(1);
+}
+
 #[test]
 fn who_is_too_fast_is_told() {
     let (_sink, relay) =

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -28,8 +28,15 @@ pub(crate) type Zone = HashMap<String, Vec<Record>>;
 /// A running server. Dropping it ends it.
 pub(crate) struct Dns {
     address: SocketAddr,
-    zone: Arc<Mutex<Zone>>,
-    stopping: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    zone: Mutex<Zone>,
+    /// The name of every question for an address of version 4.
+    asked: Mutex<Vec<String>>,
+    stopping: AtomicBool,
 }
 
 impl Dns {
@@ -38,21 +45,20 @@ impl Dns {
         let tcp = TcpListener::bind(address).unwrap_or_else(|e| panic!("DNS at {address}: {e}"));
         udp.set_read_timeout(Some(Duration::from_millis(100))).expect("not zero");
         tcp.set_nonblocking(true).expect("a listener of ours");
-        let zone = Arc::new(Mutex::new(zone));
-        let stopping = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new(Shared { zone: Mutex::new(zone), ..Shared::default() });
         thread::spawn({
-            let (zone, stopping) = (Arc::clone(&zone), Arc::clone(&stopping));
+            let shared = Arc::clone(&shared);
             move || {
-                while !stopping.load(Ordering::Relaxed) {
-                    serve_udp(&udp, &zone);
+                while !shared.stopping.load(Ordering::Relaxed) {
+                    serve_udp(&udp, &shared);
                     while let Ok((stream, _)) = tcp.accept() {
                         // A resolver that goes in the middle asks again.
-                        let _ = serve_tcp(stream, &zone);
+                        let _ = serve_tcp(stream, &shared);
                     }
                 }
             }
         });
-        Self { address, zone, stopping }
+        Self { address, shared }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -61,34 +67,42 @@ impl Dns {
 
     /// Replaces what a name has.
     pub(crate) fn set(&self, name: &str, records: Vec<Record>) {
-        self.zone.lock().expect("no panic under this lock").insert(name.to_owned(), records);
+        lock(&self.shared.zone).insert(name.to_owned(), records);
+    }
+
+    /// How often this name's address of version 4 was asked for.
+    pub(crate) fn asked(&self, name: &str) -> usize {
+        lock(&self.shared.asked).iter().filter(|asked| *asked == name).count()
     }
 }
 
 impl Drop for Dns {
     fn drop(&mut self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.shared.stopping.store(true, Ordering::Relaxed);
     }
 }
 
-fn serve_udp(udp: &UdpSocket, zone: &Mutex<Zone>) {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn serve_udp(udp: &UdpSocket, shared: &Shared) {
     let mut buffer = [0; 1500];
     if let Ok((count, from)) = udp.recv_from(&mut buffer)
-        && let Some(answer) = answer(&buffer[..count], &zone.lock().expect("no panic under this lock"))
+        && let Some(answer) = shared.answer(&buffer[..count])
     {
         let _ = udp.send_to(&answer, from);
     }
 }
 
-fn serve_tcp(mut stream: TcpStream, zone: &Mutex<Zone>) -> io::Result<()> {
+fn serve_tcp(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
     let mut length = [0; 2];
     stream.read_exact(&mut length)?;
     let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
     stream.read_exact(&mut question)?;
-    let answer = answer(&question, &zone.lock().expect("no panic under this lock"));
-    let Some(answer) = answer else { return Ok(()) };
+    let Some(answer) = shared.answer(&question) else { return Ok(()) };
     stream.write_all(&u16::try_from(answer.len()).map_err(io::Error::other)?.to_be_bytes())?;
     stream.write_all(&answer)
 }
@@ -99,22 +113,37 @@ const MX: u16 = 15;
 const AAAA: u16 = 28;
 const TXT: u16 = 16;
 
-/// `None` where the question is no question, or must stay unanswered.
-fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
+impl Shared {
+    fn answer(&self, question: &[u8]) -> Option<Vec<u8>> {
+        if let Some((name, at)) = name_asked(question)
+            && question.get(at + 1..at + 3) == Some(&A.to_be_bytes())
+        {
+            lock(&self.asked).push(name);
+        }
+        answer(question, &lock(&self.zone))
+    }
+}
+
+/// The name that is asked about, and where it ends.
+fn name_asked(question: &[u8]) -> Option<(String, usize)> {
     let mut at = 12;
     let mut labels = Vec::new();
     loop {
         let length = usize::from(*question.get(at)?);
         if length == 0 {
-            break;
+            return Some((labels.join("."), at));
         }
         labels.push(String::from_utf8_lossy(question.get(at + 1..at + 1 + length)?).to_ascii_lowercase());
         at += 1 + length;
     }
+}
+
+/// `None` where the question is no question, or must stay unanswered.
+fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
+    let (mut name, at) = name_asked(question)?;
     let kind = u16::from_be_bytes([*question.get(at + 1)?, *question.get(at + 2)?]);
     let asked = question.get(12..at + 5)?;
 
-    let mut name = labels.join(".");
     let mut answers: Vec<Vec<u8>> = Vec::new();
     let mut code = 0;
     // Follows aliases as a resolver would, and lists them.
