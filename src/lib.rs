@@ -20,6 +20,7 @@ pub mod mail;
 pub mod message;
 pub mod ovh;
 pub mod reason;
+pub mod review;
 pub mod score;
 pub mod secret;
 pub mod smtp;

@@ -45,6 +45,8 @@ pub struct Api {
     pub(super) operator: Arc<dyn Operator>,
     pub(super) guardian: Arc<dyn Guardian>,
     local_part: LocalPart,
+    /// Pages for people, at paths of their own.
+    pages: Router,
 }
 
 pub(super) type Answer<T> = Result<Json<T>, Refused>;
@@ -58,11 +60,18 @@ impl Api {
         guardian: Arc<dyn Guardian>,
         local_part: LocalPart,
     ) -> Self {
-        Self { store, operator, guardian, local_part }
+        Self { store, operator, guardian, local_part, pages: Router::new() }
+    }
+
+    /// With pages for whoever may look.
+    #[must_use]
+    pub fn with_pages(self, pages: Router) -> Self {
+        Self { pages: pages.layer(middleware::from_fn(readers_alone)), ..self }
     }
 
     /// The routes. A request must carry its [`Caller`](super::caller::Caller) as an extension, else nothing is allowed.
-    pub fn routes(self) -> Router {
+    pub fn routes(mut self) -> Router {
+        let pages = std::mem::take(&mut self.pages);
         Router::new()
             .route("/v1/status", get(status))
             .route("/v1/queue", get(queue))
@@ -86,6 +95,7 @@ impl Api {
             .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
             .layer(middleware::from_fn(in_time))
             .with_state(self)
+            .merge(pages)
     }
 
     /// A key as it is compared: accounts in their normal form.
@@ -112,6 +122,10 @@ impl Api {
         let why = if deliveries.iter().any(stays) { self.operator.why(row.id).await? } else { Vec::new() };
         Ok(MessageDetail { message: MessageView::of(row, deliveries), why, history })
     }
+}
+
+async fn readers_alone(_: Reader, request: Request, next: Next) -> Response {
+    next.run(request).await
 }
 
 async fn in_time(request: Request, next: Next) -> Response {

@@ -25,6 +25,7 @@ pub mod reader;
 pub mod record;
 pub mod reference;
 pub mod reload;
+mod review;
 mod score;
 mod score_rules;
 mod scorers;

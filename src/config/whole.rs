@@ -8,7 +8,7 @@ use super::reader::{Purpose, Reading, key};
 use super::record::Record;
 use super::source::{CONFIG_BYTES_MAX, Source};
 use super::surroundings::{Machine, Surroundings};
-use super::{account, align, api, delivery, dispatch, intake, limits, named, score, scorers, store};
+use super::{account, align, api, delivery, dispatch, intake, limits, named, review, score, scorers, store};
 use crate::account::AccountSettings;
 use crate::align::AlignSettings;
 use crate::align::settings::Judge;
@@ -17,6 +17,7 @@ use crate::delivery::settings::DeliverySettings;
 use crate::dispatch::DispatchSettings;
 use crate::intake::IntakeSettings;
 use crate::limits::{LimitSettings, PaceSettings};
+use crate::review::ReviewSettings;
 use crate::score::ScoreSettings;
 use crate::score::behaviour::BehaviourSettings;
 use crate::score::other::OtherSettings;
@@ -51,6 +52,8 @@ pub struct Config {
     pub account: AccountSettings,
     /// `[control]`.
     pub api: ApiSettings,
+    /// `[review]`; `None`: pages on the control socket alone.
+    pub review: Option<ReviewSettings>,
     /// `[log]`.
     pub log: LogSettings,
 }
@@ -147,6 +150,7 @@ impl Config {
             align: align::read(&mut root, &servers),
             account: account::read(&mut root),
             api: api::read(&mut root),
+            review: review::read(&mut root),
             log: log::read(&mut root),
             store,
         };

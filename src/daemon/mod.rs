@@ -10,6 +10,7 @@ mod judge;
 mod learning;
 pub mod log;
 mod operator;
+mod overview;
 pub mod privileges;
 mod readiness;
 mod reload;
@@ -40,6 +41,7 @@ use crate::config::{Config, Diagnostics};
 use crate::delivery::Abandoned;
 use crate::event::Event;
 use crate::intake::{BindError, Bound, Intake, Parts, SettingsError};
+use crate::review::{self, PageError, PageListener};
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Reads as _, Store};
 
@@ -70,6 +72,9 @@ pub enum RunError {
     /// The control socket cannot be opened.
     #[error("{0}")]
     Control(#[from] SocketError),
+    /// The pages cannot be served.
+    #[error("{0}")]
+    Review(#[from] PageError),
     /// The queue cannot be read.
     #[error("{0}")]
     Engine(#[from] StartError),
@@ -192,6 +197,10 @@ impl Daemon {
             clock: Arc::clone(&clock),
         })?;
         let control = ControlSocket::bind(&config.api)?;
+        let pages = match &config.review {
+            Some(settings) => Some(PageListener::bind(settings).await?),
+            None => None,
+        };
         let local_part = config.account.local_part;
         let daemon = Arc::new(Self {
             addresses,
@@ -210,8 +219,12 @@ impl Daemon {
             stop: CancellationToken::new(),
         });
         let reads = Arc::clone(&daemon.store) as Arc<dyn crate::store::Reads>;
-        let api = Api::new(reads, Arc::clone(&daemon) as _, Arc::clone(&daemon) as _, local_part);
+        let api = Api::new(reads, Arc::clone(&daemon) as _, Arc::clone(&daemon) as _, local_part)
+            .with_pages(review::pages(Arc::clone(&daemon) as _));
         daemon.tasks.spawn(control.serve(api, daemon.stop.clone()));
+        if let Some(pages) = pages {
+            daemon.tasks.spawn(pages.serve(Arc::clone(&daemon) as _, daemon.stop.clone()));
+        }
         daemon.begin_upkeep(log);
         daemon.begin_learning(heard);
         daemon.begin_rounds().await;

@@ -225,7 +225,10 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
         ("dispatch", old.dispatch != new.dispatch),
         ("egresses, routes or reports", old.delivery != new.delivery),
         ("store upkeep", old.store != new.store),
-        ("log or control socket (in effect after a restart)", old.log != new.log || old.api != new.api),
+        (
+            "log, control socket or pages (in effect after a restart)",
+            old.log != new.log || old.api != new.api || old.review != new.review,
+        ),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
 }

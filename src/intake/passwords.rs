@@ -67,11 +67,11 @@ impl fmt::Display for PasswordFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read { path, detail } => {
-                write!(f, "{}: {detail}; AUTH is not offered; is it readable for the service user?", path.display())
+                write!(f, "{}: {detail}; the file is not used; is it readable for the service user?", path.display())
             }
             Self::Line { path, line, detail } => write!(
                 f,
-                "{}:{line}: {detail}; AUTH is not offered; write user:$argon2id$…, one a line",
+                "{}:{line}: {detail}; the file is not used; write user:$argon2id$…, one a line",
                 path.display()
             ),
         }

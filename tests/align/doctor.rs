@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::rig::dns::{Dns, Record, Zone};
 use crate::rig::loopback::own_address;
-use crate::rig::relay::Site;
+use crate::rig::process;
+use crate::rig::relay::{Site, binary};
 
 fn spf(text: &str) -> Vec<Record> {
     vec![Record::Text(text.to_owned()), Record::Mx(10, "mx.example.com".into())]
@@ -65,4 +66,57 @@ fn what_goes_wrong_is_told_once_and_a_restart_forgets_nothing() {
     relay.stop();
     assert_eq!(told(&site, "doctor.worse"), 1, "{}", site.log());
     assert_eq!(told(&site, "doctor.better"), 1, "{}", site.log());
+}
+
+/// Sends one request as it is, and gives the whole answer.
+fn ask(stream: &mut (impl std::io::Read + std::io::Write), request: &str) -> String {
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[test]
+fn the_pages_of_a_running_daemon() {
+    use std::net::TcpStream;
+    use std::os::unix::net::UnixStream;
+
+    use base64::Engine as _;
+
+    let listen = SocketAddr::from((own_address(), 10080));
+    let folder = tempfile::tempdir().unwrap();
+    let passwords = folder.path().join("passwords");
+    let line = process::run(&binary(), &["password", "ann"], b"right\n");
+    std::fs::write(&passwords, &line.stdout).unwrap();
+    let site = Site::new(&format!(
+        "[doctor]\nevery = \"1s\"\nlists = []\nport25 = []\nmailboxes = []\n\
+         [review]\nlisten = \"{listen}\"\npassword_file = \"{}\"\n",
+        passwords.display()
+    ));
+    let relay = site.start();
+    let get = |path: &str, further: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{further}Connection: close\r\n\r\n")
+    };
+    let login = base64::engine::general_purpose::STANDARD.encode("ann:right");
+    let login = format!("Authorization: Basic {login}\r\n");
+
+    let mut tcp = TcpStream::connect(listen).unwrap();
+    let refused = ask(&mut tcp, &get("/doctor", ""));
+    assert!(refused.starts_with("HTTP/1.1 401 ") && !refused.contains("egress"), "{refused}");
+    let mut page = String::new();
+    process::wait_for("the first look", || {
+        page = ask(&mut TcpStream::connect(listen).unwrap(), &get("/doctor", &login));
+        assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("<h1>Doctor</h1>"), "{page}");
+        page.contains("As seen at")
+    });
+    assert!(page.contains("clock") && page.contains("content-security-policy: default-src 'none'"), "{page}");
+
+    // On the control socket the kernel says who asks.
+    for (path, words) in [("/", "<h1>Overview</h1>"), ("/doctor", "<h1>Doctor</h1>"), ("/v1/status", "\"daemon\"")] {
+        let mut control = UnixStream::connect(site.folder().join("control.sock")).unwrap();
+        let page = ask(&mut control, &get(path, ""));
+        assert!(page.starts_with("HTTP/1.1 200 ") && page.contains(words), "{path}: {page}");
+    }
+    relay.stop();
+    assert!(!site.log().contains("ann:right") && !site.log().contains("argon2id"), "no password in the log");
 }

@@ -101,6 +101,7 @@ mod tests {
     #[tokio::test]
     async fn a_restart_remembers_and_what_is_gone_is_forgotten() {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
         let settings = StoreSettings { path: folder.path().to_owned(), ..StoreSettings::default() };
         let clock = std::sync::Arc::new(SystemClock::new().unwrap());
         let (store, _) = SqliteStore::open(&settings, clock.clone()).unwrap();
