@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dkim::{Failure, KeyRecord};
 use super::dmarc::View;
-use super::dns::NoAnswer;
+use super::dns::{Assurance, NoAnswer};
 use super::spf::Spf;
 use crate::clock::WallMs;
 
@@ -84,6 +84,8 @@ pub struct DomainFacts {
     pub keys: Vec<KeyFacts>,
     /// Its mail exchanges; `.` alone takes no mail (RFC 7505).
     pub exchanges: Result<Vec<Box<str>>, NoAnswer>,
+    /// Whether DNSSEC vouches for its records; `None`: nobody looks.
+    pub assurance: Option<Result<Assurance, NoAnswer>>,
     /// Mailboxes that it should have, by local part.
     pub mailboxes: Vec<(String, Deliverable)>,
 }

@@ -1,6 +1,7 @@
 //! What is asked of alignment, and what each verdict does.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::secret::Secret;
@@ -165,6 +166,22 @@ pub struct AlignDnsSettings {
     pub stale_after: Duration,
     /// For how long a question that failed is not asked again.
     pub failure_ttl: Duration,
+    /// Whether signatures of answers are checked here.
+    pub dnssec: Dnssec,
+}
+
+/// Whether signatures of answers are checked here (DNSSEC, RFC 4035).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Dnssec {
+    /// They are not; a resolver that validates gives no answer in place of a forged one.
+    #[default]
+    Off,
+    /// They are, from the keys of this file, or from the root's where there is none. The name servers must hand
+    /// signatures on.
+    Validate {
+        /// DNSKEY records as in a zone file.
+        trust_anchor: Option<PathBuf>,
+    },
 }
 
 impl Default for AlignDnsSettings {
@@ -180,6 +197,7 @@ impl Default for AlignDnsSettings {
             stale_max: Duration::from_hours(24),
             stale_after: Duration::from_millis(1_800),
             failure_ttl: Duration::from_secs(15),
+            dnssec: Dnssec::Off,
         }
     }
 }

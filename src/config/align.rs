@@ -1,6 +1,7 @@
 //! `[align]`, `[signing]` and `[[dkim]]`: what receivers will find, and our own signature.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::item::{Fault, Item, Place, Setting};
@@ -8,8 +9,8 @@ use super::reader::{TableReader, key};
 use super::secrets::SecretSetting;
 use super::values::{Size, expected, words};
 use crate::align::settings::{
-    AlignDnsSettings, AlignSettings, Covers, Deed, Deeds, DiscoverySettings, DkimKeySettings, DoctorSettings, Ed25519,
-    ExistingSignature, Judge, Senders, SigningSettings,
+    AlignDnsSettings, AlignSettings, Covers, Deed, Deeds, DiscoverySettings, DkimKeySettings, Dnssec, DoctorSettings,
+    Ed25519, ExistingSignature, Judge, Senders, SigningSettings,
 };
 use crate::align::sign::PrivateKey;
 use crate::mail::Domain;
@@ -289,6 +290,39 @@ fn read_dns(align: &mut TableReader<'_>, servers: &[SocketAddr]) -> AlignDnsSett
         stale_max,
         stale_after,
         failure_ttl,
+        dnssec: read_dnssec(&mut table),
+    }
+}
+
+/// Whether signatures are checked, as a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Checks {
+    Off,
+    Validate,
+}
+
+words!(Checks, "\"off\" or \"validate\"", {
+    "off" => Checks::Off,
+    "validate" => Checks::Validate,
+});
+
+fn read_dnssec(dns: &mut TableReader<'_>) -> Dnssec {
+    let checks = dns.or(
+        key(
+            "dnssec",
+            "Whether the signatures of answers are checked here. The name servers must hand them on (unbound, BIND and Knot \
+             Resolver do); an answer whose signatures do not hold is none (temperror).",
+        )
+        .example("\"validate\""),
+        Checks::Off,
+    );
+    let trust_anchor = dns.optional::<PathBuf>(
+        key("trust_anchor", "DNSKEY records that are trusted, as in a zone file. Absent: those of the root.")
+            .example("\"/etc/outguard/root.key\""),
+    );
+    match checks {
+        Checks::Validate => Dnssec::Validate { trust_anchor },
+        Checks::Off => Dnssec::Off,
     }
 }
 

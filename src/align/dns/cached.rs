@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::super::settings::AlignDnsSettings;
-use super::{Asking, Data, Kind, Lookup, NoAnswer, Reply};
+use super::{Asking, Assurance, Data, Kind, Lookup, NoAnswer, Reply};
 use crate::clock::{BootMs, Clock};
 
 /// What one entry costs beside its data, in bytes.
@@ -29,6 +29,7 @@ pub struct Cached<L> {
 #[derive(Debug, Clone)]
 struct Entry {
     answer: Result<super::Records, NoAnswer>,
+    assurance: Assurance,
     /// Until then it is taken without asking.
     fresh_until: BootMs,
     /// Until then it stands in where DNS fails (RFC 8767 4).
@@ -110,9 +111,9 @@ impl<L: Lookup> Cached<L> {
             let _turn = self.questions.acquire().await;
             self.upstream.ask(name, kind).await
         };
-        tokio::time::timeout(patience, asking).await.unwrap_or_else(|_| Reply {
-            answer: Err(NoAnswer::Failed(format!("no answer in {} ms", patience.as_millis()).into())),
-            ttl: Duration::ZERO,
+        tokio::time::timeout(patience, asking).await.unwrap_or_else(|_| {
+            let why = format!("no answer in {} ms", patience.as_millis());
+            Reply::unsigned(Err(NoAnswer::Failed(why.into())), Duration::ZERO)
         })
     }
 
@@ -124,7 +125,8 @@ impl<L: Lookup> Cached<L> {
         if let Some(entry) = &known
             && now < entry.fresh_until
         {
-            return Reply { answer: entry.answer.clone(), ttl: Duration::from_millis(entry.fresh_until.0 - now.0) };
+            let ttl = Duration::from_millis(entry.fresh_until.0 - now.0);
+            return Reply { answer: entry.answer.clone(), ttl, assurance: entry.assurance };
         }
         let stale = known.filter(|entry| now < entry.stale_until && certain(&entry.answer));
         // Who has something to fall back on does not wait long for better (RFC 8767 5).
@@ -136,20 +138,22 @@ impl<L: Lookup> Cached<L> {
             let fresh_until = after(now, ttl);
             let entry = Entry {
                 answer: reply.answer.clone(),
+                assurance: reply.assurance,
                 fresh_until,
                 stale_until: after(fresh_until, settings.stale_max),
             };
             self.put(&key, entry);
-            return Reply { answer: reply.answer, ttl };
+            return Reply { ttl, ..reply };
         }
         // A failure is remembered for a moment too, so that a server that is down is not asked for every message.
+        let fresh_until = after(now, settings.failure_ttl);
         let entry = match stale {
-            Some(stale) => Entry { fresh_until: after(now, settings.failure_ttl), ..stale },
-            None => Entry { answer: reply.answer, fresh_until: after(now, settings.failure_ttl), stale_until: now },
+            Some(stale) => Entry { fresh_until, ..stale },
+            None => Entry { answer: reply.answer, assurance: reply.assurance, fresh_until, stale_until: now },
         };
-        let answer = entry.answer.clone();
+        let (answer, assurance) = (entry.answer.clone(), entry.assurance);
         self.put(&key, entry);
-        Reply { answer, ttl: settings.failure_ttl }
+        Reply { answer, ttl: settings.failure_ttl, assurance }
     }
 }
 

@@ -76,6 +76,6 @@ impl Lookup for Fixed {
         if self.silent.contains(&name.trim_end_matches('.').to_ascii_lowercase()) {
             return Box::pin(std::future::pending());
         }
-        Box::pin(async move { Reply { answer: self.answer(name, kind), ttl: Duration::from_hours(1) } })
+        Box::pin(async move { Reply::unsigned(self.answer(name, kind), Duration::from_hours(1)) })
     }
 }

@@ -1,18 +1,20 @@
 //! Real name servers, by hickory.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::dnssec::TrustAnchors;
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use hickory_resolver::{ResolverBuilder, TokioResolver};
 
-use super::super::settings::AlignDnsSettings;
-use super::{Asking, Data, Kind, Lookup, NoAnswer, Reply};
+use super::super::settings::{AlignDnsSettings, Dnssec};
+use super::{Asking, Assurance, Data, Kind, Lookup, NoAnswer, Reply};
 
 /// For how long "there is nothing" holds where the zone does not say.
 const NEGATIVE_TTL: Duration = Duration::from_mins(1);
@@ -58,8 +60,24 @@ impl Hickory {
         options.timeout = settings.timeout;
         options.attempts = 2;
         options.cache_size = 0;
+        if let Dnssec::Validate { trust_anchor } = &settings.dnssec {
+            options.validate = true;
+            if let Some(file) = trust_anchor {
+                builder = builder.with_trust_anchor(Arc::new(trusted(file)?));
+            }
+        }
         Ok(Self(Arc::new(builder.build().map_err(|e| failed(&e))?)))
     }
+}
+
+/// The keys of a file.
+fn trusted(file: &Path) -> Result<TrustAnchors, NoAnswer> {
+    let failed = |why: &dyn std::fmt::Display| NoAnswer::Failed(format!("{}: {why}", file.display()).into());
+    let text = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
+    if !text.lines().any(|line| !line.starts_with(';') && line.contains("DNSKEY")) {
+        return Err(failed(&"holds no DNSKEY record"));
+    }
+    text.parse().map_err(|error| failed(&error))
 }
 
 impl Lookup for Hickory {
@@ -79,8 +97,12 @@ impl Lookup for Hickory {
                     let ttl = found.answers().iter().map(|record| record.ttl).min().unwrap_or(0);
                     let data = found.answers().iter().filter_map(|record| data_of(&record.data, kind));
                     let records: Vec<Data> = data.take(RECORDS_MAX).collect();
+                    let of_kind = |record: &&Record| record.record_type() != RecordType::RRSIG;
+                    let signed = !records.is_empty()
+                        && found.answers().iter().filter(of_kind).all(|record| record.proof.is_secure());
                     let answer = if records.is_empty() { Err(NoAnswer::NoRecords) } else { Ok(records.into()) };
-                    Reply { answer, ttl: Duration::from_secs(ttl.into()) }
+                    let assurance = if signed { Assurance::Signed } else { Assurance::Unsigned };
+                    Reply { answer, ttl: Duration::from_secs(ttl.into()), assurance }
                 }
                 Err(error) => reply_without(&error),
             }
@@ -89,16 +111,23 @@ impl Lookup for Hickory {
 }
 
 fn reply_without(error: &NetError) -> Reply {
-    let NetError::Dns(DnsError::NoRecordsFound(none)) = error else {
-        return Reply { answer: Err(NoAnswer::Failed(error.to_string().into())), ttl: Duration::ZERO };
+    let (code, ttl) = match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => (none.response_code, none.negative_ttl),
+        NetError::Dns(DnsError::DnssecBogus) => return Reply::unsigned(Err(NoAnswer::bogus()), Duration::ZERO),
+        // That there is nothing is not proven: in a zone that need not prove it, or may not go without.
+        NetError::Dns(DnsError::Nsec { proof, .. }) if !proof.is_insecure() => {
+            return Reply::unsigned(Err(NoAnswer::bogus()), Duration::ZERO);
+        }
+        NetError::Dns(DnsError::Nsec { response, .. }) => (response.response_code, None),
+        error => return Reply::unsigned(Err(NoAnswer::Failed(error.to_string().into())), Duration::ZERO),
     };
-    let nothing = match none.response_code {
+    let nothing = match code {
         ResponseCode::NXDomain => NoAnswer::NoSuchName,
         ResponseCode::NoError => NoAnswer::NoRecords,
         code => NoAnswer::Failed(format!("the name server answers {code}").into()),
     };
-    let ttl = none.negative_ttl.map_or(NEGATIVE_TTL, |seconds| Duration::from_secs(seconds.into()));
-    Reply { answer: Err(nothing), ttl }
+    let ttl = ttl.map_or(NEGATIVE_TTL, |seconds| Duration::from_secs(seconds.into()));
+    Reply::unsigned(Err(nothing), ttl)
 }
 
 fn data_of(data: &RData, kind: Kind) -> Option<Data> {
@@ -115,3 +144,6 @@ fn data_of(data: &RData, kind: Kind) -> Option<Data> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,6 +68,29 @@ impl NoAnswer {
     pub fn is_certain(&self) -> bool {
         !matches!(self, Self::Failed(_))
     }
+
+    /// An answer whose signatures do not hold: as if there were none.
+    pub fn bogus() -> Self {
+        Self::Failed(BOGUS.into())
+    }
+
+    /// Whether there was an answer whose signatures do not hold.
+    pub fn is_bogus(&self) -> bool {
+        matches!(self, Self::Failed(why) if &**why == BOGUS)
+    }
+}
+
+/// What an answer whose signatures do not hold is told as (RFC 4035 4.3, "bogus").
+const BOGUS: &str = "its DNSSEC signatures do not hold, or are missing";
+
+/// Whether DNSSEC vouches for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Assurance {
+    /// Its signatures lead up to a key that is trusted.
+    Signed,
+    /// Its zone is not signed, or nobody looked.
+    #[default]
+    Unsigned,
 }
 
 /// An answer, and how long it may be kept.
@@ -77,6 +100,15 @@ pub struct Reply {
     pub answer: Result<Records, NoAnswer>,
     /// How long it holds.
     pub ttl: Duration,
+    /// Whether DNSSEC vouches for it.
+    pub assurance: Assurance,
+}
+
+impl Reply {
+    /// An answer for which nothing vouches.
+    pub fn unsigned(answer: Result<Records, NoAnswer>, ttl: Duration) -> Self {
+        Self { answer, ttl, assurance: Assurance::Unsigned }
+    }
 }
 
 /// A reply to come.

@@ -6,7 +6,7 @@ use super::{DomainFacts, Finding, Grade, KeyFacts, Subject, mailbox};
 use crate::align::dkim::key::PublicKey;
 use crate::align::dkim::{KeyRecord, RSA_BITS_MIN, RSA_BITS_WEAK};
 use crate::align::dmarc::{Policy, View};
-use crate::align::dns::NoAnswer;
+use crate::align::dns::{Assurance, NoAnswer};
 use crate::align::facts::Demands;
 use crate::align::sign::key::zone_strings;
 use crate::align::spf::{LOOKUPS_MAX, Spf, SpfResult, VOIDS_MAX};
@@ -22,7 +22,9 @@ const WHY_SHORT: &str = "keys under 2048 bits count less from year to year (RFC 
 const WHY_TESTING: &str = "t=y says that the domain tests: receivers may treat its mail as unsigned (RFC 6376 3.6.1)";
 const WHY_UNFIT: &str = "receivers do not use a key for what its record does not allow (h=, s=)";
 const WHY_NO_KEY: &str = "forwarded mail and mail under a strict policy passes by its signature alone";
+const WHY_ED25519: &str = "many receivers count only signatures of RSA keys (RFC 8463)";
 const WHY_DMARC: &str = "large receivers ask every sending domain for a DMARC record";
+const WHY_BOGUS: &str = "for receivers that check signatures it has no SPF, no DKIM and no DMARC record now";
 const WHY_MX: &str = "receivers refuse mail of a domain that takes no answers";
 
 pub(super) fn examine(domain: &DomainFacts, findings: &mut Vec<Finding>) {
@@ -46,6 +48,14 @@ pub(super) fn examine(domain: &DomainFacts, findings: &mut Vec<Finding>) {
         let check = Subject { name, findings }.check("dkim", "");
         check.tell(Grade::Warning, "no key signs its mail", WHY_NO_KEY, mend);
     }
+    let is_ed25519 = |key: &KeyFacts| {
+        KeyRecord::parse(key.record.as_bytes()).is_ok_and(|ours| matches!(ours.public, PublicKey::Ed25519(_)))
+    };
+    if !domain.keys.is_empty() && domain.keys.iter().all(is_ed25519) {
+        let mend = format!("outguard dkim keygen {name} --kind rsa");
+        let check = Subject { name, findings }.check("dkim", "");
+        check.tell(Grade::Warning, "only Ed25519 keys sign its mail", WHY_ED25519, mend);
+    }
     of_policy(name, &domain.dmarc, findings);
     let exchange = Subject { name, findings }.check("mx", "");
     let mend = || format!("{name}. IN MX 10 a server that takes its mail, abuse@ and postmaster@ among it");
@@ -59,6 +69,7 @@ pub(super) fn examine(domain: &DomainFacts, findings: &mut Vec<Finding>) {
             exchange.tell(Grade::Warning, "it has no mail exchange", WHY_MX, mend());
         }
     }
+    of_signatures(name, domain.assurance.as_ref(), findings);
     // Where it says that it takes no mail, that is the news.
     let takes_mail = !matches!(&domain.exchanges, Ok(hosts) if hosts.iter().any(|host| &**host == "."));
     for (mailbox, deliverable) in domain.mailboxes.iter().filter(|_| takes_mail) {
@@ -67,13 +78,32 @@ pub(super) fn examine(domain: &DomainFacts, findings: &mut Vec<Finding>) {
     }
 }
 
+pub(super) fn of_signatures(name: &str, assurance: Option<&Result<Assurance, NoAnswer>>, findings: &mut Vec<Finding>) {
+    let Some(assurance) = assurance else { return };
+    let check = Subject { name, findings }.check("dnssec", "");
+    match assurance {
+        Ok(Assurance::Signed) => check.right("its records are signed, and the signatures hold"),
+        Ok(Assurance::Unsigned) | Err(NoAnswer::NoSuchName | NoAnswer::NoRecords) => {
+            check.right("its zone is not signed");
+        }
+        Err(fault) if fault.is_bogus() => {
+            let mend = format!(
+                "sign the zone of {name} again, or correct its DS record at the registrar; if all domains \
+                                are told so, the name servers of [align.dns] do not hand signatures on"
+            );
+            check.tell(Grade::Fault, format!("no answer to rely on: {fault}"), WHY_BOGUS, mend);
+        }
+        Err(fault) => check.unknown(format!("no answer: {}", Visible(&fault.to_string()))),
+    }
+}
+
 /// Whether receivers count what this key signs.
 fn carries(key: &KeyFacts) -> bool {
     let Ok(published) = &key.published else { return false };
     let long_enough = match published.public {
         PublicKey::Rsa(_, bits) => bits >= RSA_BITS_MIN,
-        PublicKey::Ed25519(_) => true,
-        PublicKey::Revoked => false,
+        // Many receivers do not know it (RFC 8463): beside an RSA key it is of use, alone it is not.
+        PublicKey::Ed25519(_) | PublicKey::Revoked => false,
     };
     let ours = KeyRecord::parse(key.record.as_bytes()).is_ok_and(|ours| published.public == ours.public);
     long_enough && ours && published.fit && !published.testing

@@ -12,6 +12,7 @@ use super::{DomainFacts, EgressFacts, Facts, KeyFacts, Listed};
 use crate::align::dkim::verify::key_record;
 use crate::align::dmarc::{Method, discover};
 use crate::align::dns::{Data, Kind, Lookup, NoAnswer, reverse_name};
+use crate::align::settings::Dnssec;
 use crate::align::spf::{Identity, check_host};
 
 /// An egress that is to be examined.
@@ -75,6 +76,8 @@ pub struct Asked {
     pub probe: Probe,
     /// Local parts that each sending domain must take mail for.
     pub mailboxes: Vec<String>,
+    /// Whether the signatures of answers are checked.
+    pub dnssec: Dnssec,
     /// Whether the kernel calls the clock right.
     pub clock_synchronised: bool,
 }
@@ -208,7 +211,17 @@ async fn of_sender(dns: &dyn Lookup, sender: &Sender, asked: &Asked) -> DomainFa
         let found = key_record(dns, &key.name).await;
         published.push(KeyFacts { name: key.name.clone(), record: key.record.clone(), published: found });
     }
-    let exchanges = dns.ask(domain, Kind::Exchange).await.answer.map(|records| {
+    let reply = dns.ask(domain, Kind::Exchange).await;
+    let assurance = match (&asked.dnssec, &reply.answer) {
+        (Dnssec::Off, _) => None,
+        // Of nothing nothing is signed; its text records may be.
+        (Dnssec::Validate { .. }, Err(fault)) if fault.is_certain() => {
+            let text = dns.ask(domain, Kind::Text).await;
+            Some(text.answer.map(|_| text.assurance))
+        }
+        (Dnssec::Validate { .. }, answer) => Some(answer.clone().map(|_| reply.assurance)),
+    };
+    let exchanges = reply.answer.map(|records| {
         records.iter().filter_map(|d| if let Data::Exchange(_, host) = d { Some(host.clone()) } else { None }).collect()
     });
     DomainFacts {
@@ -218,6 +231,7 @@ async fn of_sender(dns: &dyn Lookup, sender: &Sender, asked: &Asked) -> DomainFa
         dmarc: discover(dns, domain, Method::TreeWalk).await,
         keys: published,
         exchanges,
+        assurance,
         mailboxes: Vec::<(String, Deliverable)>::new(),
     }
 }

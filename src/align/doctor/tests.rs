@@ -6,8 +6,17 @@ use super::*;
 use crate::align::dns::{Data, Fixed, Kind, Lookup};
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
-const KEY: &str = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
-const OTHER_KEY: &str = "v=DKIM1; k=ed25519; p=zeroYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+const KEY: &str = "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAjzi7MajF/Uwi4NzCPPJ+/0OiU2ldlf+h0GWn5TYeOf1z8kKd\
+    4wJuds96XhCOPgY3HcNLvGvjwdqQ6jOzx4K/s+K1q8JSthUTUsSr9jS06+Fz0SIFXLYpO/QAtSNG+XaISd7BRi+B4Ccb\
+    oEVsakEDPTj//Ag8GWTp4xUL/KjtadeDncs7NPwsMVMNvCSml+mGklghAkQFE2bPU559Ga9JK/a3UkezIc7RtTQuCT4s\
+    +r+MQnt408KMwLLGlecii7sCkD+ZE3ErWmnOWHb0oC6BW5YXaG5ez6ziFNTIoua9DAoxtyzB3YuwNmpDIq1Plgrga5yH\
+    PQTszneFYDwvr/cAewIDAQAB";
+const OTHER_KEY: &str = "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA2FW47iUOKwWhUm1Q3taKPtL1YBWVNxoLbfMxZsxTr+34QGZZ\
+    F7W+EnfaWoIapxpZOxnMoobHHsvSluyNef2uxIRF6oQqIsa4KnvwcUm1ST0E5UfNSsgelBsZO8PzouMy1BrVya0U3+tC\
+    QT4ecq4J+DZwofT1lzoorOAqw7oOLdirln6wWQcON8aYueshsup27JqUk3U7NFVWmIXk3vDWEfUhDKTj/NQOurQVWObO\
+    AHxQC3QP1EnOz8/FAKrvblhbs/aqe9uFqYoCAIUnpiQ9sn25axc98YbVwkN827dMFnCJXdMssQLNa7biS3mEUhbFVFkR\
+    5JWlk+d4YXhenW2WfwIDAQAB";
+const ED25519: &str = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 
 fn healthy() -> Fixed {
     let mut zone = Fixed::default();
@@ -37,6 +46,7 @@ fn asked() -> Asked {
         lists: vec!["list.example".into()],
         probe: Probe::of(&[], std::time::Duration::from_secs(5)),
         mailboxes: Vec::new(),
+        dnssec: crate::align::settings::Dnssec::Off,
         clock_synchronised: true,
     }
 }
@@ -256,4 +266,41 @@ async fn only_egresses_that_carry_a_domain_are_asked_of_it() {
     let found = looked_at(&healthy(), &asked).await;
     let spf = found.iter().find(|finding| finding.check == "spf").unwrap();
     assert_eq!((spf.about.as_str(), spf.grade), ("two", Grade::Fault), "-all forbids it, signature or not");
+}
+
+#[tokio::test]
+async fn ed25519_alone_carries_nothing() {
+    let mut zone = healthy();
+    replace(&mut zone, "s1._domainkey.example.com", ED25519);
+    replace(&mut zone, "example.com", "v=spf1 ~all");
+    let mut asked = asked();
+    asked.keys[0].record = ED25519.into();
+    let found = looked_at(&zone, &asked).await;
+    let of = |check: &str, about: &str| found.iter().find(|f| f.check == check && f.about == about).unwrap();
+    assert_eq!(of("dkim", "s1._domainkey.example.com").grade, Grade::Right);
+    let alone = of("dkim", "");
+    assert!(alone.grade == Grade::Warning && alone.mend.contains("--kind rsa"), "{alone:?}");
+    assert_eq!(of("spf", "one").grade, Grade::Fault, "no signature that all receivers know");
+}
+
+#[test]
+fn what_dnssec_says() {
+    let cases = [
+        (None, None),
+        (Some(Ok(Assurance::Signed)), Some((Grade::Right, "signatures hold"))),
+        (Some(Ok(Assurance::Unsigned)), Some((Grade::Right, "not signed"))),
+        (Some(Err(NoAnswer::NoRecords)), Some((Grade::Right, "not signed"))),
+        (Some(Err(NoAnswer::bogus())), Some((Grade::Fault, "DNSSEC"))),
+        (Some(Err(NoAnswer::Failed("timed out".into()))), Some((Grade::Unknown, "timed out"))),
+    ];
+    for (assurance, expected) in cases {
+        let mut findings = Vec::new();
+        domain::of_signatures("example.com", assurance.as_ref(), &mut findings);
+        let Some((grade, words)) = expected else {
+            assert!(findings.is_empty(), "{findings:?}");
+            continue;
+        };
+        let finding = &findings[0];
+        assert!(finding.grade == grade && finding.found.contains(words), "{assurance:?}: {finding:?}");
+    }
 }

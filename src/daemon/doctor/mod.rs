@@ -53,6 +53,7 @@ pub fn asked_by(config: &Config, domains: &[String], clock: &dyn Clock) -> Resul
         lists: doctor.lists.clone(),
         probe: Probe::of(&doctor.port25, doctor.time_limit),
         mailboxes: doctor.mailboxes.clone(),
+        dnssec: config.align.dns.dnssec.clone(),
         clock_synchronised: clock.synchronised(),
     })
 }

@@ -190,9 +190,7 @@ async fn a_walk_asks_eight_questions_at_most() {
     impl Lookup for Counting {
         fn ask<'a>(&'a self, name: &'a str, _kind: Kind) -> crate::align::dns::Asking<'a> {
             self.0.lock().unwrap().push(name.to_owned());
-            Box::pin(async {
-                crate::align::dns::Reply { answer: Err(NoAnswer::NoSuchName), ttl: std::time::Duration::ZERO }
-            })
+            Box::pin(async { crate::align::dns::Reply::unsigned(Err(NoAnswer::NoSuchName), std::time::Duration::ZERO) })
         }
     }
     let dns = Counting(std::sync::Mutex::default());
