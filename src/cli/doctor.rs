@@ -11,10 +11,10 @@ use super::json_line;
 use super::moment::{local, local_or_dash};
 use super::source::Place;
 use crate::align::dns::{Cached, Hickory, Lookup};
-use crate::align::doctor::{Finding, Grade, examine, gather};
+use crate::align::doctor::{Finding, Grade};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::daemon::asked_by;
+use crate::daemon::{asked_by, look};
 use crate::mail::{Domain, Visible};
 
 /// Examines or asks the daemon, says what was found, and fails where something is wrong.
@@ -51,9 +51,9 @@ async fn examined(config: &Config, asked: &DoctorArguments) -> Result<Vec<Findin
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new()?);
     let asked = asked_by(config, &domains(&asked.domains)?, clock.as_ref()).map_err(Failed::Config)?;
     let resolver = Hickory::new(&config.align.dns).map_err(|why| Failed::Config(why.to_string()))?;
-    let dns: Arc<dyn Lookup> = Arc::new(Cached::new(resolver, &config.align.dns, clock));
-    match tokio::time::timeout(TIME_LIMIT, gather(&dns, &asked)).await {
-        Ok(facts) => Ok(examine(&facts)),
+    let dns: Arc<dyn Lookup> = Arc::new(Cached::new(resolver, &config.align.dns, Arc::clone(&clock)));
+    match tokio::time::timeout(TIME_LIMIT, look(config, &dns, &asked, clock.as_ref())).await {
+        Ok(findings) => Ok(findings),
         Err(_) => Err(Failed::Io(io::Error::new(io::ErrorKind::TimedOut, NO_ANSWER))),
     }
 }

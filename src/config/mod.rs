@@ -21,6 +21,7 @@ pub mod item;
 mod limits;
 pub mod log;
 mod named;
+mod ovh;
 pub mod reader;
 pub mod record;
 pub mod reference;

@@ -8,7 +8,7 @@ use super::reader::{Purpose, Reading, key};
 use super::record::Record;
 use super::source::{CONFIG_BYTES_MAX, Source};
 use super::surroundings::{Machine, Surroundings};
-use super::{account, align, api, delivery, dispatch, intake, limits, named, review, score, scorers, store};
+use super::{account, align, api, delivery, dispatch, intake, limits, named, ovh, review, score, scorers, store};
 use crate::account::AccountSettings;
 use crate::align::AlignSettings;
 use crate::align::settings::Judge;
@@ -17,6 +17,7 @@ use crate::delivery::settings::DeliverySettings;
 use crate::dispatch::DispatchSettings;
 use crate::intake::IntakeSettings;
 use crate::limits::{LimitSettings, PaceSettings};
+use crate::ovh::OvhSettings;
 use crate::review::ReviewSettings;
 use crate::score::ScoreSettings;
 use crate::score::behaviour::BehaviourSettings;
@@ -54,6 +55,8 @@ pub struct Config {
     pub api: ApiSettings,
     /// `[review]`; `None`: pages on the control socket alone.
     pub review: Option<ReviewSettings>,
+    /// `[ovh]`; `None`: OVHcloud is not asked.
+    pub ovh: Option<OvhSettings>,
     /// `[log]`.
     pub log: LogSettings,
 }
@@ -151,6 +154,7 @@ impl Config {
             account: account::read(&mut root),
             api: api::read(&mut root),
             review: review::read(&mut root),
+            ovh: ovh::read(&mut root),
             log: log::read(&mut root),
             store,
         };

@@ -27,8 +27,8 @@ use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::doctor::asked_by;
 use self::doctor::rounds::Rounds;
+pub use self::doctor::{asked_by, look};
 pub use self::engine::Engine;
 use self::engine::StartError;
 use self::judge::Judging;

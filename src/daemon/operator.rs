@@ -97,7 +97,7 @@ impl Operator for Daemon {
 
     fn reload(&self, by: String) -> OperatorFuture<'_, Vec<String>> {
         Box::pin(async move {
-            match Daemon::reload(self).await {
+            match Box::pin(Daemon::reload(self)).await {
                 Reloaded::Done(changes) => {
                     tracing::info!(by, changes = changes.join("; "), "reloaded");
                     Ok(changes)

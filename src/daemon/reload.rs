@@ -143,7 +143,7 @@ pub(super) fn warn_of_unreadable(file: &Path) {
 impl Daemon {
     /// Reads the file again, at SIGHUP.
     pub(super) async fn reload_and_tell(&self) {
-        match self.reload().await {
+        match Box::pin(self.reload()).await {
             Reloaded::Done(changes) if changes.is_empty() => tracing::info!("reloaded; nothing is different"),
             Reloaded::Done(changes) => tracing::info!(changes = changes.join("; "), "reloaded"),
             Reloaded::Refused(faults) => {

@@ -51,6 +51,14 @@ impl Tls {
         Ok(Self { verified, opportunistic: Arc::new(unverified.with_no_client_auth()) })
     }
 
+    /// The configuration that verifies, for whoever else speaks TLS.
+    ///
+    /// # Errors
+    /// There is no authority to verify by.
+    pub fn verifying(&self) -> Result<Arc<ClientConfig>, String> {
+        self.verified.clone()
+    }
+
     /// The configuration for one handshake.
     pub(super) fn config(&self, verify: Verify) -> Result<Arc<ClientConfig>, String> {
         match verify {

@@ -1,5 +1,13 @@
-//! What OVHcloud says of our mail. Here its words are read; it asks nobody and decides nothing.
+//! What OVHcloud says: of our mail, and of the credentials for its API.
 //!
-//! Read [`flagged`] first: the messages that its anti-spam counts against an address.
+//! What it writes is read here, and it is asked questions that change nothing; nothing is decided. An answer is bounded in
+//! size and time; the credentials stand in no error and no log. Read [`flagged`] first: the messages that its anti-spam
+//! counts against an address; then [`client`], and [`signature`]: application key, secret and consumer key.
 
+pub mod client;
 pub mod flagged;
+pub mod settings;
+pub mod signature;
+
+pub use client::{Credential, OvhError, current_credential};
+pub use settings::OvhSettings;

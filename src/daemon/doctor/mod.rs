@@ -5,14 +5,26 @@
 //! is wrong, and one for what is right again. Read [`rounds`] first.
 
 mod kept;
+mod provider;
 pub(super) mod rounds;
 
 use super::judge::aligning::seen_address;
-use crate::align::doctor::{Asked, KeyWanted, Patient, Probe, Reach, Sender};
+use std::sync::Arc;
+
+use crate::align::dns::Lookup;
+use crate::align::doctor::{Asked, Finding, KeyWanted, Patient, Probe, Reach, Sender, examine, gather};
 use crate::align::sign::Signer;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Router;
+
+/// One look at everything: at what was asked for, and at OVHcloud's API where it is configured.
+pub async fn look(config: &Config, dns: &Arc<dyn Lookup>, asked: &Asked, clock: &dyn Clock) -> Vec<Finding> {
+    let (facts, of_provider) = tokio::join!(gather(dns, asked), provider::examine(config, clock.now().wall));
+    let mut findings = examine(&facts);
+    findings.extend(of_provider);
+    findings
+}
 
 /// Every egress, and the sending domains that are named here; with none named, those of the keys and of `[doctor]`.
 ///

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{asked_by, kept};
+use super::{asked_by, kept, look};
 use crate::align::dns::{Cached, Hickory, Lookup};
-use crate::align::doctor::{Change, Examined, Finding, Grade, Standing, Turn, examine, gather};
+use crate::align::doctor::{Change, Examined, Finding, Grade, Standing, Turn};
 use crate::clock::WallMs;
 use crate::config::Config;
 use crate::daemon::Daemon;
@@ -55,8 +55,7 @@ impl Daemon {
         };
         let (daemon, stop) = (Arc::downgrade(self), self.stop.clone());
         self.tasks.spawn(async move {
-            let begun = stop.run_until_cancelled(go_round(daemon, standing));
-            begun.await;
+            stop.run_until_cancelled(Box::pin(go_round(daemon, standing))).await;
         });
     }
 
@@ -66,11 +65,11 @@ impl Daemon {
             let asked = asked_by(config, &[], self.clock.as_ref())?;
             let resolver = Hickory::new(&config.align.dns).map_err(|why| why.to_string())?;
             let dns: Arc<dyn Lookup> = Arc::new(Cached::new(resolver, &config.align.dns, Arc::clone(&self.clock)));
-            let facts = tokio::time::timeout(TIME_LIMIT, gather(&dns, &asked)).await;
-            facts.map_err(|_| format!("no end in {} minutes", TIME_LIMIT.as_secs() / 60))
+            let found = tokio::time::timeout(TIME_LIMIT, look(config, &dns, &asked, self.clock.as_ref())).await;
+            found.map_err(|_| format!("no end in {} minutes", TIME_LIMIT.as_secs() / 60))
         };
         match looked.await {
-            Ok(facts) => Some(examine(&facts)),
+            Ok(findings) => Some(findings),
             Err(why) => {
                 tracing::warn!(why, advice = "see `outguard doctor`", "the doctor's round came to nothing");
                 None
