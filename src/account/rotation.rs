@@ -11,6 +11,8 @@ use crate::clock::WallMs;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
+/// How many senders are kept until what was known before is here; of more, the first are forgotten.
+const UNPLACED_MAX: usize = 20_000;
 /// How many clients, users and domains are watched at once. One that is idle for an hour is dropped first.
 const WATCHED_MAX: usize = 20_000;
 
@@ -25,6 +27,16 @@ pub struct Rotation {
     watched: HashMap<Watched, Recent>,
     /// The latest time seen: a clock set back makes nothing young again.
     now: WallMs,
+    /// What was seen while it is not known yet who was known before: nobody is new until then.
+    unplaced: Option<VecDeque<Unplaced>>,
+}
+
+/// A sender seen before it could be told whether it is new.
+#[derive(Debug)]
+struct Unplaced {
+    sender: Account,
+    client: Box<str>,
+    at: WallMs,
 }
 
 #[derive(Debug, Clone)]
@@ -82,7 +94,23 @@ pub struct Merge {
 impl Rotation {
     /// An empty memory; `since` is when the rule first watched here, over all starts.
     pub fn new(settings: RotationSettings, since: WallMs) -> Self {
-        Self { settings, since, senders: HashMap::new(), watched: HashMap::new(), now: since }
+        Self { settings, since, senders: HashMap::new(), watched: HashMap::new(), now: since, unplaced: None }
+    }
+
+    /// One to which what was known before is still to be given ([`Rotation::recall`]): until then nobody is new, and nobody
+    /// shares an account.
+    pub fn unread(settings: RotationSettings) -> Self {
+        Self { unplaced: Some(VecDeque::new()), ..Self::new(settings, WallMs(0)) }
+    }
+
+    /// What was known before is here; who was seen meanwhile is known too.
+    pub fn recall(&mut self, known: Self) {
+        let Some(unplaced) = self.unplaced.take() else { return };
+        *self = Self { settings: self.settings, ..known };
+        for Unplaced { sender, client, at } in unplaced {
+            let account = self.senders.get(&sender).and_then(|known| known.merged.clone());
+            self.remember(&sender, account.as_ref().unwrap_or(&sender), &client, at);
+        }
     }
 
     /// Takes over settings that were read again.
@@ -115,6 +143,13 @@ impl Rotation {
             return None;
         }
         let domain = resolved.account.domain()?;
+        if let Some(unplaced) = &mut self.unplaced {
+            if unplaced.len() >= UNPLACED_MAX {
+                unplaced.pop_front();
+            }
+            unplaced.push_back(Unplaced { sender: resolved.account.clone(), client: client.into(), at: now });
+            return None;
+        }
         self.now = self.now.max(now);
         let domain: Box<str> = domain.into();
         let sender = resolved.account.clone();
@@ -287,6 +322,29 @@ mod tests {
         assert_eq!(see(&mut r, "a@d21.example", "192.0.2.7", 21).0, "a@d21.example", "another client");
         // A domain known already: new senders of the busy client share the domain's account, not the client's.
         assert_eq!(see(&mut r, "b@d3.example", "uid:www-data", 22).0, "@d3.example");
+    }
+
+    #[test]
+    fn nobody_is_new_until_it_is_known_who_was_known() {
+        let mut r = Rotation::unread(RotationSettings { report_only_days: 0, ..RotationSettings::default() });
+        let start = 100 * DAY_MS;
+        for n in 0..50 {
+            let name = format!("a{n}@x.example");
+            assert_eq!(see(&mut r, &name, "c", start + n), (name.clone(), None), "nothing is done about {name}");
+        }
+        let mut known = rotation(0);
+        let merged = Account::named("m@y.example");
+        known.remember(&merged, &Account::of_domain("y.example"), "c", WallMs(start - DAY_MS));
+        r.recall(known);
+        assert_eq!(see(&mut r, "a7@x.example", "c", start + 60).0, "a7@x.example", "known: it was seen meanwhile");
+        assert_eq!(see(&mut r, "b@x.example", "c", start + 61).0, "@x.example", "new, after fifty within the hour");
+        assert_eq!(see(&mut r, "m@y.example", "c", start + 62).0, "@y.example", "as it was before");
+        // A crowd that comes meanwhile does not fill the memory.
+        let mut r = Rotation::unread(RotationSettings::default());
+        for n in 0..UNPLACED_MAX as u64 + 10 {
+            see(&mut r, &format!("a{n}@x.example"), "c", n);
+        }
+        assert_eq!(r.unplaced.as_ref().map(VecDeque::len), Some(UNPLACED_MAX));
     }
 
     #[test]

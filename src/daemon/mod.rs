@@ -34,7 +34,9 @@ use self::engine::StartError;
 use self::judge::Judging;
 use self::privileges::{PrivilegeError, RunsAs};
 pub use self::reload::engine_settings;
+use self::senders::Remembered;
 use self::signals::{Ending, HangupKept};
+use crate::account::Rotation;
 use crate::api::{Api, ControlSocket, SocketError};
 use crate::clock::{Clock, SystemClock, WallMs};
 use crate::config::{Config, Diagnostics};
@@ -188,10 +190,16 @@ impl Daemon {
         if let Err(error) = judging.recall(store.as_ref(), clock.as_ref()).await {
             tracing::warn!(%error, advice = error.advice(), "habits and lessons of earlier runs are not known");
         }
+        let reads = Arc::clone(&store) as Arc<dyn crate::store::Reads>;
+        let senders = senders::begin(reads, config.account.clone(), clock.now().wall).await;
+        let (rotation, still_read) = match senders {
+            Remembered::Now(rotation) => (rotation, None),
+            Remembered::Later(reading) => (Rotation::unread(config.account.rotation), Some(reading)),
+        };
         let intake = Intake::new(Parts {
             settings: config.intake.clone(),
             accounts: config.account.clone(),
-            rotation: senders::remembered(store.as_ref(), &config.account, clock.now().wall).await,
+            rotation,
             queue: Arc::clone(&engine) as Arc<dyn crate::intake::Queue>,
             judge: Arc::clone(&judging) as Arc<dyn crate::intake::Judge>,
             clock: Arc::clone(&clock),
@@ -227,6 +235,9 @@ impl Daemon {
         }
         daemon.begin_upkeep(log);
         daemon.begin_learning(heard);
+        if let Some(reading) = still_read {
+            daemon.recall_senders(reading);
+        }
         daemon.begin_rounds().await;
         daemon
             .note(Event::Started {

@@ -131,6 +131,11 @@ impl Intake {
         self.shared.listening.end_others(&listed);
     }
 
+    /// What is known of reverse-paths from before the start, where it was not known yet then.
+    pub fn recall(&self, known: Rotation) {
+        self.shared.rotation().recall(known);
+    }
+
     /// Forgets prepared settings.
     pub fn give_up(&self, prepared: Prepared) {
         self.shared.listening.give_up(prepared.sockets);

@@ -23,8 +23,9 @@ use crate::store::{AttemptRow, AttemptsPruned, RouteFacts, Store, StoreError};
 
 /// By how much an attempt whose outcome is unknown may count longer than its window, generously, in milliseconds.
 const UNKNOWN_MS_MAX: u64 = 24 * 3_600_000;
-/// Bytes of fresh messages kept in memory for their first attempt.
-const FRESH_BYTES_MAX: usize = 64 << 20;
+/// Bytes of fresh messages kept in memory for their first attempt: what is taken while one turn goes round. More would only be
+/// kept of what waits, and is read from the store by the time its turn comes.
+const FRESH_BYTES_MAX: usize = 16 << 20;
 
 /// What the engine is configured with; already checked.
 #[derive(Debug)]
