@@ -286,13 +286,17 @@ impl Router {
 
     /// The same destination, from these egresses alone.
     pub fn restricted(destination: &Destination, egresses: &[Arc<str>]) -> Destination {
-        let plain = destination.0.split(VIA).next().unwrap_or_default();
-        let mut text = plain.to_owned();
+        let mut text = Self::server(destination).to_owned();
         for egress in egresses {
             text.push_str(VIA);
             text.push_str(egress);
         }
         Destination(text.into())
+    }
+
+    /// The server that a destination leads to: the same for all that differ in their egresses alone.
+    pub fn server(destination: &Destination) -> &str {
+        destination.0.split(VIA).next().unwrap_or_default()
     }
 
     /// The line in which a report of ours waits: by `[dsn] route`, or the ordinary way.

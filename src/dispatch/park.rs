@@ -32,6 +32,12 @@ impl Dispatch {
         !self.gated && self.wanting.iter().any(|other| *other != hop && wants(other))
     }
 
+    /// Whether a hop has mail free to leave and no connection at all.
+    pub fn waits_for_connection(&self, hop: HopId) -> bool {
+        let waits = |state: &HopState| state.may_go() && state.free_messages > 0 && state.open == 0;
+        !self.gated && self.hops.get(&hop).is_some_and(waits)
+    }
+
     /// Nothing of this account leaves before then: its limit is used up.
     pub fn park_account(&mut self, account: AccountId, until: Moment) {
         self.account_mut(account).parked_until = until;

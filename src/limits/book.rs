@@ -74,6 +74,11 @@ impl Limits {
         }
     }
 
+    /// The latest moment that was told.
+    pub fn now(&self) -> Moment {
+        self.now
+    }
+
     /// The rules.
     pub fn book(&self) -> &RuleBook {
         &self.book

@@ -86,8 +86,10 @@ fn a_life_that_is_over_while_it_is_held_does_not_end_there() {
         ..Plan::to(&[&reports])
     };
     let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.close(GateKind::All, ""); // so that they are put off together
     let held = bed.accept("held@x.example", &recipients("held", 1, "b.example"));
     let free = bed.accept("free@x.example", &recipients("free", 1, "b.example"));
+    bed.open(GateKind::All, "");
     let spent = |id| bed.run(bed.store.message(id)).unwrap().unwrap().1[0].spent_ms;
     wait_for("both to be put off beyond their lives", || {
         clock.advance(HOUR_MS / 20);

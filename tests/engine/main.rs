@@ -15,4 +15,5 @@ mod flood;
 mod moves;
 mod reloads;
 mod storm;
+mod via;
 mod waits;

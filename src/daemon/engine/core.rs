@@ -7,6 +7,7 @@ use super::cache::{FreshMessages, Loaded};
 use super::gates::Gates;
 use super::hops::{Hop, OpenFrom};
 use super::load::WaitingLoad;
+use super::servers::Server;
 use super::slots::{Asking, Parked, Slots};
 use crate::account::Account;
 use crate::clock::{Now, WallMs};
@@ -32,10 +33,12 @@ pub(super) struct Core {
     pub(super) accounts: Names<Account>,
     pub(super) destinations: Names<Destination>,
     pub(super) hops: HashMap<HopId, Hop>,
+    /// By name ([`Router::server`]).
+    pub(super) servers: HashMap<Arc<str>, Server>,
     pub(super) under_way: HashMap<TurnId, (AccountId, Arc<str>, u32)>,
     pub(super) draining: bool,
     pub(super) open: OpenFrom,
-    /// The first moment at which a hop is tried with more connections again.
+    /// The first moment at which a server is tried with more connections again.
     pub(super) fewer_until: Moment,
     /// The earliest due time that was set since the due loop last looked: it may have passed it already.
     due_from: Option<WallMs>,
@@ -78,6 +81,7 @@ impl Core {
             accounts: Names::default(),
             destinations: Names::default(),
             hops: HashMap::new(),
+            servers: HashMap::new(),
             under_way: HashMap::new(),
             draining: false,
             open: OpenFrom::default(),
@@ -94,11 +98,11 @@ impl Core {
     pub(super) fn line(&mut self, account: &Account, class: u8, destination: &Destination) -> Line {
         let account_id = AccountId(self.accounts.number(account.clone()));
         let hop = HopId(self.destinations.number(destination.clone()));
-        if !self.hops.contains_key(&hop) {
+        let is_new = !self.hops.contains_key(&hop);
+        if is_new {
             let plan = self.router.plan(destination).map(Arc::new);
             match &plan {
                 Ok(plan) => {
-                    self.dispatch.set_hop_limit(hop, plan.concurrency);
                     // The gate before all mail is dispatch's own: only an egress's gate is also its hops'.
                     if plan.egresses.iter().all(|egress| self.gates.stops_egress_alone(&egress.name).is_some()) {
                         self.dispatch.gate_hop(hop, GateState::Closed);
@@ -106,7 +110,12 @@ impl Core {
                 }
                 Err(_) => self.dispatch.park_hop(hop, Moment::END),
             }
-            self.hops.insert(hop, Hop::new(plan));
+            let server = self.join_server(hop, destination);
+            self.hops.insert(hop, Hop::new(plan, server));
+        }
+        if !self.dispatch.knows_hop(hop) || is_new {
+            self.dispatch.set_hop_limit(hop, 1);
+            self.share_connections(hop);
         }
         if !self.dispatch.knows_account(account_id) {
             if let Some(weight) = self.weight_of(account) {
@@ -181,8 +190,9 @@ impl Core {
         if !state.plan.as_ref().is_ok_and(|present| Arc::ptr_eq(present, plan)) {
             return None;
         }
-        if state.paused_until > moment {
-            self.dispatch.park_hop(hop, state.paused_until);
+        let paused_until = self.server(hop).map_or(Moment::BEGINNING, |server| server.paused_until);
+        if paused_until > moment {
+            self.dispatch.park_hop(hop, paused_until);
             return None;
         }
         let open = |other: &&Arc<Egress>| other.name != egress.name && self.gates.stops_egress(&other.name).is_none();
@@ -242,7 +252,7 @@ impl Core {
         for parked in self.slots.came_back() {
             match parked {
                 Parked::Account(account) => self.dispatch.unpark_account(account),
-                Parked::Hop(hop) if self.hops.get(&hop).is_some_and(Hop::waits_for_slots_alone) => {
+                Parked::Hop(hop) if self.waits_for_slots_alone(hop) => {
                     self.dispatch.unpark_hop(hop);
                 }
                 Parked::Hop(_) => {}
@@ -292,10 +302,6 @@ impl Core {
 
     pub(super) fn hop(&self, hop: HopId) -> Option<&Hop> {
         self.hops.get(&hop)
-    }
-
-    pub(super) fn hop_mut(&mut self, hop: HopId) -> Option<&mut Hop> {
-        self.hops.get_mut(&hop)
     }
 
     pub(super) fn find_line(&self, account: &Account, class: u8, destination: &Destination) -> Option<Line> {
@@ -350,8 +356,8 @@ impl Core {
     pub(super) fn sweep(&mut self, now: Now) {
         let moment = Moment::from(now);
         self.dispatch.sweep();
+        self.sweep_hops(moment);
         let dispatch = &self.dispatch;
-        self.hops.retain(|hop, state| dispatch.knows_hop(*hop) || state.is_remembered(moment));
         let hops = &self.hops;
         self.destinations.keep(|number| hops.contains_key(&HopId(number)));
         let in_turn: HashSet<AccountId> = self.under_way.values().map(|(account, ..)| *account).collect();

@@ -6,6 +6,7 @@ use crate::clock::WallMs;
 use crate::delivery::{ConnectFate, DeliveryError, Plan};
 use crate::dispatch::{DelayNotice, HopId, Life, NextTry};
 use crate::limits::Moment;
+use crate::store::Destination;
 
 /// How long the login that was refused is left alone, in milliseconds: each further try may prolong a provider's block.
 const LOGIN_PAUSE_MS: u64 = 30 * 60_000;
@@ -24,26 +25,23 @@ enum Whole {
 
 impl Engine {
     pub(super) fn connected(&self, hop: HopId) {
-        if let Some(state) = self.core().hop_mut(hop) {
-            state.failures = 0;
-            state.trouble = None;
-        }
+        self.core().reached_server(hop);
     }
 
-    /// A connection came to nothing. Where others of the hop work, it only has as many as it may have; where none does,
-    /// all its mail is put off.
+    /// A connection came to nothing. Where others to the server work, it only has as many as it may have; where none does,
+    /// all mail for it is put off, whatever egresses it may leave by.
     pub(super) async fn not_connected(&self, hop: HopId, plan: &Plan, error: &DeliveryError) {
         let now = self.clock.now();
-        let (wait_ms, first) = {
+        let (wait_ms, first, destinations) = {
             let mut core = self.core();
-            let (open, ..) = core.dispatch.hop_load(hop);
+            let open = core.server(hop).map_or(0, |server| server.open);
             if open > 0 {
-                core.fewer_connections(hop, open, Moment::from(now).plus_ms(FEWER_CONNECTIONS_MS));
+                core.fewer_connections(hop, Moment::from(now).plus_ms(FEWER_CONNECTIONS_MS));
                 tracing::info!(destination = %plan.destination, %error, open, "no further connection; those open go on");
                 return;
             }
             let retry = core.settings.retry;
-            let Some(state) = core.hop_mut(hop) else { return };
+            let Some(state) = core.server_mut(hop) else { return };
             state.failures = state.failures.saturating_add(1);
             state.trouble = Some(error.to_string());
             let failures = state.failures;
@@ -53,28 +51,25 @@ impl Engine {
                 (_, NextTry::After { wait_ms }) => wait_ms,
                 (_, NextTry::Expired | NextTry::TooOld) => retry.wait_ms_max,
             };
-            // Parked before its heads go: what comes meanwhile stands in line and finds the park.
-            core.dispatch.park_hop(hop, Moment::from(now).plus_ms(wait_ms));
-            let _ = core.dispatch.take_hop(hop);
-            let until = Moment::from(now).plus_ms(wait_ms).plus_ms(FAILURES_KEPT_MS);
-            if let Some(state) = core.hop_mut(hop) {
-                state.failures_kept_until = until;
-            }
-            (wait_ms, failures == 1)
+            let until = Moment::from(now).plus_ms(wait_ms);
+            let destinations = core.missed_server(hop, until, until.plus_ms(FAILURES_KEPT_MS));
+            (wait_ms, failures == 1, destinations)
         };
         // Read anew: what stood in line until a moment ago is to be put off too.
         let now = self.clock.now();
         if let ConnectFate::Bounce { status, words } = error.fate() {
-            self.bounce_destination(hop, plan, status, &words).await;
+            self.bounce_server(hop, &destinations, status, &words).await;
             return;
         }
         let due = WallMs(now.wall.0 + wait_ms);
-        match self.store.defer_destination(plan.destination.clone(), now, due, error.to_string()).await {
-            Ok(deferred) => tracing::debug!(destination = %plan.destination, deferred, "put off"),
-            Err(error) => {
-                tracing::error!(%error, advice = error.advice(), "mail was not put off on record; it waits");
-                // Its heads are gone here, and no timer of the store knows of it.
-                self.signals.lines.notify_one();
+        for destination in destinations {
+            match self.store.defer_destination(destination.clone(), now, due, error.to_string()).await {
+                Ok(deferred) => tracing::debug!(%destination, deferred, "put off"),
+                Err(error) => {
+                    tracing::error!(%error, advice = error.advice(), "mail was not put off on record; it waits");
+                    // Its heads are gone here, and no timer of the store knows of it.
+                    self.signals.lines.notify_one();
+                }
             }
         }
         if first && let Err(error) = self.store.note(error.event(&plan.destination, due), now).await {
@@ -85,20 +80,23 @@ impl Engine {
 
     /// The domain takes no mail, or does not exist: everything that waits for it goes back to its sender. What is held
     /// stays held.
-    async fn bounce_destination(&self, hop: HopId, plan: &Plan, status: &'static str, words: &str) {
-        if self.bounced_destination(plan, status, words).await == Whole::No {
-            // Their heads are gone here, and no timer of the store knows of them.
-            self.signals.lines.notify_one();
-            return;
+    async fn bounce_server(&self, hop: HopId, destinations: &[Destination], status: &'static str, words: &str) {
+        for destination in destinations {
+            if self.bounced_destination(destination, status, words).await == Whole::No {
+                // Their heads are gone here, and no timer of the store knows of them.
+                self.signals.lines.notify_one();
+                return;
+            }
         }
         let mut core = self.core();
-        if let Some(state) = core.hop_mut(hop) {
-            state.failures = 0;
+        let trouble = core.server_mut(hop).and_then(|server| server.trouble.take());
+        core.reached_server(hop);
+        if let Some(server) = core.server_mut(hop) {
+            server.trouble = trouble;
         }
-        core.dispatch.unpark_hop(hop);
     }
 
-    async fn bounced_destination(&self, plan: &Plan, status: &'static str, words: &str) -> Whole {
+    async fn bounced_destination(&self, destination: &Destination, status: &'static str, words: &str) -> Whole {
         let mut whole = Whole::Yes;
         let lines = match self.store.lines().await {
             Ok(lines) => lines,
@@ -107,7 +105,7 @@ impl Engine {
                 return Whole::No;
             }
         };
-        for count in lines.into_iter().filter(|count| count.line.destination == plan.destination) {
+        for count in lines.into_iter().filter(|count| count.line.destination == *destination) {
             if self.core().gates.stops_account(&count.line.account).is_some() {
                 whole = Whole::No;
                 continue;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::core::Core;
 use crate::account::Account;
 use crate::clock::WallMs;
-use crate::dispatch::{AccountId, GateState};
+use crate::dispatch::{AccountId, GateState, HopId};
 use crate::store::{Gate, GateKind};
 
 /// The gates that are closed now.
@@ -91,14 +91,14 @@ impl Core {
                 }
             }
             GateKind::Egress => {
-                for (hop, state) in &self.hops {
-                    if let Ok(plan) = &state.plan {
-                        let closed = plan.egresses.iter().all(|e| self.gates.stops_egress_alone(&e.name).is_some());
-                        self.dispatch.gate_hop(*hop, gate_state(closed));
-                        if state.waits_for_slots_alone() {
-                            // It was parked for the slots of those egresses that were open then.
-                            self.dispatch.unpark_hop(*hop);
-                        }
+                let hops: Vec<HopId> = self.hops.keys().copied().collect();
+                for hop in hops {
+                    let Some(Ok(plan)) = self.hops.get(&hop).map(|state| &state.plan) else { continue };
+                    let closed = plan.egresses.iter().all(|e| self.gates.stops_egress_alone(&e.name).is_some());
+                    self.dispatch.gate_hop(hop, gate_state(closed));
+                    if self.waits_for_slots_alone(hop) {
+                        // It was parked for the slots of those egresses that were open then.
+                        self.dispatch.unpark_hop(hop);
                     }
                 }
                 // What other egresses kept for others may go by one that was opened.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::core::Core;
+use super::servers::Server;
 use super::slots::Parked;
 use crate::clock::Now;
 use crate::delivery::{Egress, NoPlan, Plan, Router};
@@ -13,8 +14,6 @@ use crate::dispatch::HopId;
 use crate::limits::Moment;
 use crate::store::GateKind;
 
-/// How long the operator is not told of the same trouble again, in milliseconds.
-const TELL_AGAIN_MS: u64 = 3_600_000;
 /// How many troubles are listed.
 const TROUBLES_MAX: usize = 20;
 
@@ -24,18 +23,8 @@ pub(super) struct Hop {
     pub(super) plan: Result<Arc<Plan>, NoPlan>,
     /// Connections that wait for a turn are told by this that there may be one.
     pub(super) turns: Arc<Notify>,
-    /// Failed connects in a row.
-    pub(super) failures: u32,
-    /// Until when those are remembered though nothing waits.
-    pub(super) failures_kept_until: Moment,
-    /// The last words of a failed connect.
-    pub(super) trouble: Option<String>,
-    /// Left alone until then, because its server said so; limits' parks neither end nor shorten this.
-    pub(super) paused_until: Moment,
-    /// The number of connections that it lets in, until when that is believed.
-    fewer: Option<Moment>,
-    /// What the operator was told of it, by the row of the reply table, and when.
-    told: HashMap<String, Moment>,
+    /// The server that it leads to, by its name ([`Router::server`]).
+    pub(super) server: Arc<str>,
     /// The next egress of the pool, in turn.
     next_egress: usize,
     /// The egress that the mail whose turn it is has to leave by: those of the other connections keep their last slots for
@@ -44,29 +33,8 @@ pub(super) struct Hop {
 }
 
 impl Hop {
-    pub(super) fn new(plan: Result<Arc<Plan>, NoPlan>) -> Self {
-        Self {
-            plan,
-            turns: Arc::new(Notify::new()),
-            failures: 0,
-            failures_kept_until: Moment::BEGINNING,
-            trouble: None,
-            paused_until: Moment::BEGINNING,
-            fewer: None,
-            told: HashMap::new(),
-            next_egress: 0,
-            wants_egress: None,
-        }
-    }
-
-    /// Whether there is something to know of it beside its mail and connections.
-    pub(super) fn is_remembered(&self, now: Moment) -> bool {
-        (self.failures > 0 && self.failures_kept_until > now) || self.paused_until > now
-    }
-
-    /// Whether nothing but slots keeps it from going on.
-    pub(super) fn waits_for_slots_alone(&self) -> bool {
-        self.failures == 0 && self.plan.is_ok()
+    pub(super) fn new(plan: Result<Arc<Plan>, NoPlan>, server: Arc<str>) -> Self {
+        Self { plan, turns: Arc::new(Notify::new()), server, next_egress: 0, wants_egress: None }
     }
 }
 
@@ -97,27 +65,17 @@ impl OpenFrom {
 impl Core {
     /// A connection is closed, or came to nothing.
     pub(super) fn closed(&mut self, hop: HopId, egress: &Egress) {
+        self.closed_to_server(hop);
+        self.share_connections(hop);
         self.dispatch.closed(hop);
         self.open.closed(egress);
+        self.share_connections(hop);
     }
 
-    /// Whether a connection should end though its hop has more mail: its egress may have no further one, and another hop
-    /// wants one.
+    /// Whether a connection should end though its hop has more mail: its egress or its server may have no further one, and
+    /// another hop wants one.
     pub(super) fn gives_way(&self, hop: HopId, egress: &Egress) -> bool {
-        self.open.is_full(egress) && self.dispatch.another_wants_connection(hop)
-    }
-
-    /// Whether the operator is to be told of that row of the reply table: once an hour for each hop, or a flood of refused
-    /// mail becomes a flood of events.
-    pub(super) fn may_tell(&mut self, hop: HopId, row: &str, now: Now) -> bool {
-        let moment = Moment::from(now);
-        let Some(state) = self.hops.get_mut(&hop) else { return true };
-        state.told.retain(|_, at| moment.since_ms(*at) < TELL_AGAIN_MS);
-        if state.told.contains_key(row) {
-            return false;
-        }
-        state.told.insert(row.to_owned(), moment);
-        true
+        (self.open.is_full(egress) && self.dispatch.another_wants_connection(hop)) || self.gives_way_to_sibling(hop)
     }
 
     /// The next hop that wants a connection and an egress that it can leave from, counted as opened.
@@ -136,11 +94,15 @@ impl Core {
                 self.dispatch.park_hop(hop, Moment::END);
                 continue;
             };
-            let state = self.hops.get_mut(&hop)?;
-            if state.paused_until > moment {
-                self.dispatch.park_hop(hop, state.paused_until);
+            let left_alone_until = self.server(hop).map_or(Moment::BEGINNING, Server::left_alone_until);
+            if left_alone_until > moment {
+                self.dispatch.park_hop(hop, left_alone_until);
                 continue;
             }
+            if self.leaves_it_to_siblings(hop) {
+                continue; // asked again when a connection closes
+            }
+            let state = self.hops.get_mut(&hop)?;
             let len = plan.egresses.len();
             if let Some(wanted) = &state.wants_egress
                 && let Some(place) = plan.egresses.iter().position(|egress| egress.name == *wanted)
@@ -164,6 +126,7 @@ impl Core {
                 self.dispatch.opened(hop);
                 let egress = plan.egresses[place].clone();
                 self.open.opened(&egress);
+                self.opened_to_server(hop);
                 return Some((hop, plan, egress));
             }
             if full {
@@ -193,22 +156,10 @@ impl Core {
         }
     }
 
-    /// The hop is left alone for a while: its server said so.
-    pub(super) fn pause_hop(&mut self, hop: HopId, until: Moment, why: String) {
-        if let Some(state) = self.hops.get_mut(&hop) {
-            state.paused_until = state.paused_until.max(until);
-            state.trouble = Some(why);
-            self.dispatch.park_hop(hop, state.paused_until);
-        }
-    }
-
-    /// The hop lets in no more than those open now; more are tried after `until`.
-    pub(super) fn fewer_connections(&mut self, hop: HopId, open: u32, until: Moment) {
-        if let Some(state) = self.hops.get_mut(&hop) {
-            state.fewer = Some(until);
-            self.fewer_until = self.fewer_until.min(until);
-            self.dispatch.set_hop_limit(hop, open.max(1));
-        }
+    /// Whether nothing but slots keeps the hop from going on.
+    pub(super) fn waits_for_slots_alone(&self, hop: HopId) -> bool {
+        self.server(hop).is_some_and(|server| server.failures == 0)
+            && self.hops.get(&hop).is_some_and(|state| state.plan.is_ok())
     }
 
     /// Ends the parks whose time has come, and has more connections tried again. Connections that wait are told, for
@@ -224,22 +175,6 @@ impl Core {
         }
     }
 
-    fn more_connections(&mut self, moment: Moment) {
-        self.fewer_until = Moment::END;
-        for (hop, state) in &mut self.hops {
-            match state.fewer {
-                Some(until) if until > moment => self.fewer_until = self.fewer_until.min(until),
-                Some(_) => {
-                    state.fewer = None;
-                    if let Ok(plan) = &state.plan {
-                        self.dispatch.set_hop_limit(*hop, plan.concurrency);
-                    }
-                }
-                None => {}
-            }
-        }
-    }
-
     /// When something that waits for time alone may go on.
     pub(super) fn next_wakeup(&mut self) -> Option<Moment> {
         let parks = self.dispatch.next_wakeup();
@@ -247,26 +182,16 @@ impl Core {
         parks.into_iter().chain(fewer).min()
     }
 
-    /// An operator wants it tried now: what next hops did before is forgotten, what limits say is not.
-    pub(super) fn forgive_troubles(&mut self) {
-        for (hop, state) in &mut self.hops {
-            if (state.failures > 0 || state.paused_until > Moment::BEGINNING) && state.plan.is_ok() {
-                state.failures = 0;
-                state.trouble = None;
-                state.paused_until = Moment::BEGINNING;
-                self.dispatch.unpark_hop(*hop);
-            }
-        }
-    }
-
     /// Next hops that cannot be used now, and destinations without a way, one sentence each.
     pub(super) fn troubles(&self) -> Vec<String> {
-        let sentence = |hop: &Hop| match (&hop.plan, &hop.trouble) {
-            (Err(no_plan), _) => Some(no_plan.to_string()),
-            (Ok(plan), Some(trouble)) => Some(format!("{}: {trouble}", plan.target)),
-            (Ok(_), None) => None,
+        let no_plan = |hop: &Hop| hop.plan.as_ref().err().map(ToString::to_string);
+        let trouble = |server: &Server| {
+            let trouble = server.trouble.as_ref()?;
+            let plan = server.hops.iter().find_map(|hop| self.hops.get(hop)?.plan.as_ref().ok())?;
+            Some(format!("{}: {trouble}", plan.target))
         };
-        self.hops.values().filter_map(sentence).take(TROUBLES_MAX).collect()
+        let all = self.hops.values().filter_map(no_plan).chain(self.servers.values().filter_map(trouble));
+        all.take(TROUBLES_MAX).collect()
     }
 
     /// Other routes: every hop is planned anew.
@@ -275,9 +200,10 @@ impl Core {
         for (hop, state) in &mut self.hops {
             let Some(destination) = self.destinations.name(hop.0) else { continue };
             state.plan = self.router.plan(destination).map(Arc::new);
-            if let Ok(plan) = &state.plan {
-                self.dispatch.set_hop_limit(*hop, plan.concurrency);
-            }
+        }
+        let hops: Vec<HopId> = self.hops.keys().copied().collect();
+        for hop in hops {
+            self.share_connections(hop);
         }
         self.dispatch.unpark_all();
         self.slots.forget_refusals();

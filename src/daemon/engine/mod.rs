@@ -23,6 +23,7 @@ mod load;
 mod loops;
 mod operate;
 mod reports;
+mod servers;
 mod settle;
 mod slots;
 mod start;

@@ -335,7 +335,7 @@ impl Engine {
         {
             return Some(filled); // its mail waits for slots; other egresses and logins go on
         }
-        core.pause_hop(hop, until, format!("{}: {}", signal.sentence, signal.reply));
+        core.pause_server(hop, until, format!("{}: {}", signal.sentence, signal.reply));
         None
     }
 }

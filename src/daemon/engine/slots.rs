@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::account::Account;
-use crate::delivery::{Egress, Plan};
+use crate::delivery::{Egress, Plan, Router};
 use crate::dispatch::{AccountId, Fit, HopId, Line, Offer};
 use crate::limits::{
     Cause, Charged, Filled, KeyKind, Leased, Limits, Moment, NextSlot, Pace, Paced, Paces, Reach, Refusal, RuleScope,
@@ -94,7 +94,8 @@ impl Slots {
         let Asking { account, egress, plan, .. } = asking;
         let Some(most) = NonZeroU32::new(offer.recipients) else { return Err(Fit::Stop) };
         // A destination that is one server is paced as that server.
-        let paced = Paced { egress: &egress.counted_as, account: account.as_str(), domain: &plan.destination.0 };
+        let paced =
+            Paced { egress: &egress.counted_as, account: account.as_str(), domain: Router::server(&plan.destination) };
         self.paces.would_pass(paced, most, now).map_err(|too_fast| self.too_fast(offer, too_fast, asking, now))?;
         match self.limits.lease(asking.by(egress), most, now) {
             Ok(lease) => {

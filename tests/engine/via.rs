@@ -1,0 +1,160 @@
+//! Mail that only some egresses may carry goes to the same server as other mail: what that lets in, says and leaves unanswered
+//! holds for all of it; and egresses that are gone strand nothing in silence.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use outguard::delivery::Router;
+use outguard::event::Event;
+use outguard::mail::QueueId;
+use outguard::store::{DeliveryState, Filter};
+
+use crate::bed::{Bed, Plan, TestClock, folder, recipients};
+use crate::rig::loopback::own_address;
+use crate::rig::process::wait_for;
+use crate::rig::sink::{Answer, Said, Sink};
+
+fn two_egresses(plan: Plan) -> Plan {
+    Plan { egresses: vec![IpAddr::from(own_address()), IpAddr::from(own_address())], ..plan }
+}
+
+/// Mail that may leave by these egresses alone; by any if there are none.
+fn accept_via(bed: &Bed, mark: &str, egresses: &[IpAddr]) -> QueueId {
+    let names: Vec<Arc<str>> = egresses.iter().map(|egress| egress.to_string().into()).collect();
+    bed.accept_as(&format!("{mark}@x.example"), &recipients(mark, 1, "a.example"), None, |acceptance| {
+        for destination in &mut acceptance.destinations {
+            *destination = Router::restricted(destination, &names);
+        }
+    })
+}
+
+#[test]
+fn a_server_has_so_many_connections_whatever_egresses_its_mail_may_leave_by() {
+    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let sink = {
+        let (now, most) = (now.clone(), most.clone());
+        Sink::scripted(move |said| match said {
+            Said::Mail(_) => {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                Answer::Usual
+            }
+            Said::Content(..) => {
+                std::thread::sleep(Duration::from_millis(10));
+                now.fetch_sub(1, Ordering::SeqCst);
+                Answer::Usual
+            }
+            _ => Answer::Usual,
+        })
+    };
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan =
+        two_egresses(Plan { adjust: |written| written.delivery.routes[0].concurrency = 2, ..Plan::to(&[&sink]) });
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    for n in 0..12 {
+        accept_via(&bed, &format!("any{n}"), &[]);
+        accept_via(&bed, &format!("one{n}"), &plan.egresses[..1]);
+        accept_via(&bed, &format!("two{n}"), &plan.egresses[1..]);
+    }
+    bed.until_empty(60);
+    assert_eq!(most.load(Ordering::SeqCst), 2, "connections at once");
+    let accepted = sink.accepted();
+    assert_eq!(accepted.len(), 36);
+    for arrival in &accepted {
+        let may = |mark: &str, egress: IpAddr| !arrival.mail_from.starts_with(mark) || arrival.egress == egress;
+        assert!(may("one", plan.egresses[0]) && may("two", plan.egresses[1]), "{arrival:?}");
+    }
+    // None of the three waits for the others to be done.
+    for mark in ["any", "one", "two"] {
+        let first = accepted.iter().position(|arrival| arrival.mail_from.starts_with(mark)).unwrap();
+        assert!(first < 12, "{mark} began behind {first} others");
+    }
+}
+
+#[test]
+fn a_server_that_asks_for_patience_is_left_alone_by_all_mail_for_it() {
+    let patient = Arc::new(AtomicBool::new(false));
+    let sink = {
+        let patient = patient.clone();
+        Sink::scripted(move |said| match said {
+            Said::Rcpt(_) if !patient.load(Ordering::SeqCst) => {
+                Answer::say("451 4.7.650 temporarily rate limited due to IP reputation")
+            }
+            _ => Answer::Usual,
+        })
+    };
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = two_egresses(Plan::to(&[&sink]));
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    accept_via(&bed, "first", &plan.egresses[..1]);
+    let mails = || sink.commands().iter().filter(|line| line.starts_with("MAIL")).count();
+    wait_for("the refusal", || bed.engine.troubles().iter().any(|trouble| trouble.contains("rate limited")));
+    patient.store(true, Ordering::SeqCst);
+    for n in 0..9 {
+        // Of a kind that waited before, and of one that comes into being now.
+        let second = accept_via(&bed, &format!("second{n}"), &plan.egresses[1..]);
+        let any = accept_via(&bed, &format!("any{n}"), &[]);
+        clock.advance(30_000);
+        bed.poke();
+        std::thread::sleep(Duration::from_millis(10));
+        assert_eq!(mails(), 1, "{n}");
+        for id in [second, any] {
+            assert!(bed.why(id)[0].contains("is left alone until"), "{:?}", bed.why(id));
+        }
+    }
+    assert_eq!(bed.engine.troubles().len(), 1, "it is one server: {:?}", bed.engine.troubles());
+    bed.until_empty(120);
+    assert_eq!(sink.accepted().len(), 19);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_asked_once_for_all_mail_for_it() {
+    let address = SocketAddr::from((own_address(), 2525));
+    let nobody = Sink::start(); // to be routed to in its place
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = two_egresses(Plan { next_hops: vec![address], ..Plan::to(&[&nobody]) });
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let ids = [
+        accept_via(&bed, "one", &plan.egresses[..1]),
+        accept_via(&bed, "two", &plan.egresses[1..]),
+        accept_via(&bed, "any", &[]),
+    ];
+    let put_off = |id| bed.why(id)[0].contains("not reached");
+    wait_for("all to be put off", || {
+        clock.advance(10);
+        ids.iter().all(|id| put_off(*id))
+    });
+    let told = || bed.events().iter().filter(|event| matches!(event, Event::NextHopTrouble { .. })).count();
+    wait_for("it to be told", || told() > 0);
+    assert_eq!(told(), 1);
+    let sink = Sink::start_at(address, None, |_| Answer::Usual);
+    bed.run(bed.engine.flush(Filter::default())).unwrap();
+    sink.wait_accepted(3); // the clock stood still
+    bed.until_empty(10);
+}
+
+#[test]
+fn egresses_that_are_gone_strand_nothing_in_silence() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = two_egresses(Plan::to(&[&sink]));
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let [one, two] = plan.egresses[..] else { panic!("two egresses") };
+    bed.close(outguard::store::GateKind::All, "");
+    let (gone, left) = (accept_via(&bed, "gone", &[two]), accept_via(&bed, "left", &[one, two]));
+    let reload = |bed: &Bed, egresses: Vec<IpAddr>| {
+        bed.reload(&Plan { egresses, ..Plan::to(&[&sink]) });
+    };
+    reload(&bed, vec![one]);
+    bed.open(outguard::store::GateKind::All, "");
+    wait_for("what has another", || bed.states(left) == [DeliveryState::Delivered]);
+    assert_eq!(sink.accepted()[0].egress, one);
+    assert_eq!(bed.states(gone), [DeliveryState::Waiting]);
+    assert!(bed.why(gone)[0].contains(&format!("may leave from egress {two} alone")), "{:?}", bed.why(gone));
+    assert!(bed.engine.troubles()[0].contains(&format!("egress {two} alone")), "{:?}", bed.engine.troubles());
+    // It is there again, beside a new one that was not looked at when the mail was judged.
+    reload(&bed, vec![IpAddr::from(own_address()), two]);
+    bed.until_empty(10);
+    assert_eq!(sink.accepted()[1].egress, two);
+}
