@@ -1,5 +1,9 @@
 //! A reload: what waits goes by the new configuration, and keeps what it was accepted with.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use outguard::delivery::credentials::Credentials;
 use outguard::delivery::settings::RouteKind;
 use outguard::dispatch::Weight;
@@ -7,7 +11,7 @@ use outguard::store::{DeliveryState, GateKind, Reads as _};
 
 use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
 use crate::rig::process::wait_for;
-use crate::rig::sink::Sink;
+use crate::rig::sink::{Answer, Said, Sink};
 
 /// A connection alone: the order of arrival is the order of turns.
 fn in_turn(written: &mut Written) {
@@ -124,6 +128,39 @@ fn what_waits_goes_by_the_new_route_and_old_connections_end() {
     );
     assert_eq!((old.accepted().len(), new.accepted().len()), (1, 2));
     wait_for("the old connection to end in order", || old.commands().iter().any(|line| line == "QUIT"));
+}
+
+#[test]
+fn a_destination_that_was_idle_has_no_more_connections_than_before() {
+    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let sink = {
+        let (now, most) = (now.clone(), most.clone());
+        Sink::scripted(move |said| match said {
+            Said::Mail(_) => {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                Answer::Usual
+            }
+            Said::Content(..) => {
+                std::thread::sleep(Duration::from_millis(30));
+                now.fetch_sub(1, Ordering::SeqCst);
+                Answer::Usual
+            }
+            _ => Answer::Usual,
+        })
+    };
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan { adjust: in_turn, ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.accept("s@x.example", &recipients("first", 1, "a.example"));
+    bed.until_empty(10);
+    bed.reload(&plan); // its connection ends, and nothing is left to know of the destination
+    wait_for("the connection to end", || sink.commands().iter().any(|line| line == "QUIT"));
+    wait_for("it to be counted as closed", || bed.engine.connections() == 0);
+    for n in 0..8 {
+        bed.accept("s@x.example", &recipients(&format!("n{n}"), 1, "a.example"));
+    }
+    bed.until_empty(30);
+    assert_eq!((sink.accepted().len(), most.load(Ordering::SeqCst)), (9, 1));
 }
 
 #[test]
