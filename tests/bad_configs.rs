@@ -6,6 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use outguard::align::sign::{KeyKind, PrivateKey};
 use outguard::config::Config;
 use outguard::config::surroundings::{Readers, Surroundings};
 use outguard::intake::settings::{AuthSettings, TlsFiles};
@@ -29,6 +30,8 @@ impl Surroundings for OneMachine {
             Some("/etc/outguard/password") => Ok((b"hunter2\n".to_vec(), Readers::Few)),
             Some("/etc/outguard/open-password") => Ok((b"hunter2\n".to_vec(), Readers::Everyone)),
             Some("/etc/outguard/logins") => Ok((b"* box hunter2\n* other hunter2\n".to_vec(), Readers::Few)),
+            Some("/etc/outguard/ed25519.pem") => Ok((key(KeyKind::Ed25519), Readers::Few)),
+            Some("/etc/outguard/rsa.pem") => Ok((key(KeyKind::Rsa), Readers::Few)),
             Some(_) | None => Err(io::ErrorKind::NotFound.into()),
         }
     }
@@ -56,6 +59,10 @@ impl Surroundings for OneMachine {
     fn folder(&self) -> &Path {
         &self.0
     }
+}
+
+fn key(kind: KeyKind) -> Vec<u8> {
+    PrivateKey::generate(kind).expect("the machine makes keys").1.as_bytes().to_vec()
 }
 
 #[test]

@@ -1,20 +1,17 @@
-//! `[align]`, `[signing]` and `[[dkim]]`: what receivers will find, and our own signature.
+//! `[align]` and `[doctor]`: what receivers will find.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::item::{Fault, Item, Place, Setting};
+use super::item::{Fault, Item, Setting};
 use super::reader::{TableReader, key};
-use super::secrets::SecretSetting;
+use super::signing;
 use super::values::{Size, expected, words};
 use crate::align::settings::{
-    AlignDnsSettings, AlignSettings, Covers, Deed, Deeds, DiscoverySettings, DkimKeySettings, Dnssec, DoctorSettings,
-    Ed25519, ExistingSignature, Judge, Senders, SigningSettings,
+    AlignDnsSettings, AlignSettings, Deed, Deeds, DiscoverySettings, Dnssec, DoctorSettings, Ed25519, Judge,
 };
-use crate::align::sign::PrivateKey;
 use crate::mail::Domain;
-use crate::secret::Secret;
 
 /// The longest time for a judgement: a client is answered within 30 s of its final dot.
 const TIMEOUT_MAX: Duration = Duration::from_secs(20);
@@ -29,26 +26,9 @@ words!(DiscoverySettings, "\"both\", \"tree-walk\" or \"public-suffix\"", {
     "public-suffix" => DiscoverySettings::PublicSuffix,
 });
 
-words!(ExistingSignature, "\"sign-unless-ours\", \"sign\" or \"leave\"", {
-    "sign-unless-ours" => ExistingSignature::SignUnlessOurs,
-    "sign" => ExistingSignature::Sign,
-    "leave" => ExistingSignature::Leave,
-});
-
 words!(Ed25519, "\"ignored\" or \"counted\"", {
     "ignored" => Ed25519::Ignored,
     "counted" => Ed25519::Counted,
-});
-
-words!(Senders, "\"plausible\", \"proven\" or \"any\"", {
-    "plausible" => Senders::Plausible,
-    "proven" => Senders::Proven,
-    "any" => Senders::Any,
-});
-
-words!(Covers, "\"subdomains\" or \"exactly\"", {
-    "subdomains" => Covers::Subdomains,
-    "exactly" => Covers::Exactly,
 });
 
 impl Setting for Deed {
@@ -80,7 +60,7 @@ impl Setting for Deed {
 }
 
 /// A domain, in its comparable form.
-struct DomainSetting(String);
+pub(super) struct DomainSetting(pub(super) String);
 
 impl Setting for DomainSetting {
     const EXPECTED: &'static str = "a domain such as \"example.com\"";
@@ -148,7 +128,7 @@ pub(super) fn read(root: &mut TableReader<'_>, servers: &[SocketAddr]) -> AlignS
         forwarders: forwarders.into_iter().map(|domain| domain.0).collect(),
         deeds,
         dns,
-        signing: read_signing(root),
+        signing: signing::read(root, ed25519),
         doctor: read_doctor(root),
     }
 }
@@ -324,96 +304,4 @@ fn read_dnssec(dns: &mut TableReader<'_>) -> Dnssec {
         Checks::Validate => Dnssec::Validate { trust_anchor },
         Checks::Off => Dnssec::Off,
     }
-}
-
-fn read_signing(root: &mut TableReader<'_>) -> SigningSettings {
-    let default = SigningSettings::default();
-    let doc = "A DKIM key. Mail is signed whose From domain it covers; with an RSA and an Ed25519 key of one domain, by both. \
-               `outguard dkim keygen` makes one.";
-    let mut known = Vec::new();
-    let keys: Vec<DkimKeySettings> =
-        root.tables("dkim", doc).into_iter().filter_map(|table| read_key(table, &mut known)).collect();
-    let mut table = root.table("signing", "How outgoing mail is signed.");
-    let senders = table.or(
-        key(
-            "senders",
-            "Which accounts a key signs for, besides its `accounts`: plausible is all but addresses of other domains (local \
-             users and scripts have none), proven is addresses of its domain that a login or a trusted MTA proves, any is \
-             whoever may relay.",
-        ),
-        default.senders,
-    );
-    let existing = table.or(
-        key(
-            "existing",
-            "What is done where a signature stands already: sign unless one of the same key stands and holds, sign in any \
-             case, or leave the message alone.",
-        ),
-        default.existing,
-    );
-    let fields = table.or(
-        key("fields", "Further header fields to sign where they stand.").example("[\"X-Campaign\"]"),
-        default.fields,
-    );
-    for field in &fields {
-        let is_name = !field.is_empty() && field.bytes().all(|b| b.is_ascii_graphic() && b != b':' && b != b';');
-        if !is_name {
-            table.reading().error(&table.place("fields"), format!("{field:?} is no name of a header field"));
-        }
-    }
-    let expiry = table.or(
-        key("expiry", "After so long a signature is no longer good; 0s: it does not end."),
-        default.expiry.unwrap_or_default(),
-    );
-    let seal_domain = table.optional::<DomainSetting>(
-        key("seal_domain", "Forwarded mail is sealed (ARC) with the RSA key of this domain. Absent: it is not.")
-            .example("\"example.com\""),
-    );
-    if let Some(DomainSetting(domain)) = &seal_domain
-        && !keys.iter().any(|key| key.domain == *domain)
-    {
-        table.reading().error(&table.place("seal_domain"), format!("there is no [[dkim]] of {domain}"));
-    }
-    SigningSettings {
-        keys,
-        senders,
-        existing,
-        fields,
-        expiry: Some(expiry).filter(|time| !time.is_zero()),
-        seal_domain: seal_domain.map(|domain| domain.0),
-    }
-}
-
-fn read_key(mut table: TableReader<'_>, known: &mut Vec<(String, String)>) -> Option<DkimKeySettings> {
-    let domain =
-        table.required::<DomainSetting>(key("domain", "The domain that signs (d=).").example("\"example.com\""));
-    let selector = table.required::<DomainSetting>(
-        key("selector", "The selector (s=), under which the public key is published.").example("\"s1\""),
-    );
-    let pem = table.required::<SecretSetting>(
-        key("key", "The private key, as PEM.").example("{ file = \"/etc/outguard/dkim/example.com.s1.pem\" }"),
-    );
-    let covers =
-        table.or(key("covers", "Whether mail of domains below it is signed too, or of it alone."), Covers::default());
-    let accounts = table.or(
-        key("accounts", "Accounts that it signs for in any case, as the log shows them, or all of a domain.")
-            .example("[\"uid:www-data\", \"@example.org\"]"),
-        Vec::<String>::new(),
-    );
-    let place: Place = table.key_place("key");
-    let reading = table.reading();
-    if let Some(pem) = &pem
-        && let Err(error) = PrivateKey::of_pem(pem.secret.reveal())
-    {
-        reading.error(&place, format!("{}: {error}", pem.source));
-    }
-    let (DomainSetting(domain), DomainSetting(selector)) = (domain?, selector?);
-    let name = (selector.clone(), domain.clone());
-    if known.contains(&name) {
-        let sentence = format!("a key {selector} of {domain} stands above; give this one its own selector");
-        reading.error(&table.place("selector"), sentence);
-    }
-    known.push(name);
-    let key = pem.map_or_else(|| Secret::new(Vec::new()), |pem| pem.secret);
-    Some(DkimKeySettings { domain, selector, key, covers, accounts })
 }

@@ -31,6 +31,7 @@ mod score;
 mod score_rules;
 mod scorers;
 pub mod secrets;
+mod signing;
 pub mod source;
 mod store;
 pub mod surroundings;

@@ -337,3 +337,28 @@ async fn a_release_signs_anew_and_chooses_the_egress_anew() {
         assert_eq!(arrival.egress, world.egresses[1], "SPF allows that one");
     }
 }
+
+#[test]
+fn forwarding_is_believed_of_own_domains_and_named_ones() {
+    let world = World::start("forwarders = [\"lists.example\"]\n[score]\nheader_fields = true\n");
+    world.dns.set("_dmarc.strict.example", text("v=DMARC1; p=reject"));
+    let content = message("ann@strict.example");
+    // Anybody can write such an address.
+    world.deliver("SRS0=HHH=TT=strict.example=ann@forwarder.example", &content);
+    let (name, sentence) = reason(&world.newest());
+    assert_eq!(name, "align-policy");
+    assert!(sentence.contains("write forwarder.example into `align.forwarders`"), "{sentence}");
+    // Who logged in sends, whatever is written.
+    let mut client = Client::greeted(world.relay.site().address());
+    client.expect("MAIL FROM:<SRS0=HHH=TT=strict.example=ann@example.com> AUTH=bob@example.com", 250);
+    client.expect("RCPT TO:<bob@example.org>", 250);
+    client.expect("DATA", 354);
+    client.send(&stuffed(&content)).unwrap();
+    assert_eq!(client.hear().unwrap().code, 250);
+    assert_eq!(reason(&world.newest()).0, "align-policy");
+    for (n, domain) in ["example.com", "lists.example"].into_iter().enumerate() {
+        world.deliver(&format!("SRS0=HHH=TT=strict.example=ann@{domain}"), &content);
+        let arrival = world.arrived(n + 1).pop().unwrap();
+        assert!(arrival.text().contains("align-forwarded"), "{domain}: {}", arrival.text());
+    }
+}

@@ -24,6 +24,27 @@ pub struct Cached<L> {
     entries: Arc<Mutex<Generations>>,
     /// Questions under way.
     questions: Arc<Semaphore>,
+    /// What is being asked: who asks the same waits for that answer.
+    asking: Mutex<HashMap<Key, Gate>>,
+}
+
+type Gate = Arc<tokio::sync::Mutex<()>>;
+
+/// One who asks, or waits for another's answer. The last takes the gate away.
+struct Turn<'a> {
+    asking: &'a Mutex<HashMap<Key, Gate>>,
+    key: &'a Key,
+    gate: Gate,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        // The map's and ours: they are counted under this lock alone.
+        if Arc::strong_count(&self.gate) <= 2 {
+            asking.remove(self.key);
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -55,7 +76,14 @@ impl<L: Lookup> Cached<L> {
     /// A cache before `upstream`.
     pub fn new(upstream: L, settings: &AlignDnsSettings, clock: Arc<dyn Clock>) -> Self {
         let questions = Arc::new(Semaphore::new(settings.questions_max.max(1)));
-        Self { upstream, clock, settings: settings.clone(), entries: Arc::default(), questions }
+        Self {
+            upstream,
+            clock,
+            settings: settings.clone(),
+            entries: Arc::default(),
+            questions,
+            asking: Mutex::default(),
+        }
     }
 
     /// With the memory of another: what servers said before a reload they still say.
@@ -117,21 +145,37 @@ impl<L: Lookup> Cached<L> {
         })
     }
 
-    async fn answer(&self, name: &str, kind: Kind) -> Reply {
-        let settings = &self.settings;
-        let key: Key = (name.trim_end_matches('.').to_ascii_lowercase().into(), kind);
-        let known = self.get(&key);
+    /// What is known and fresh.
+    fn fresh(&self, key: &Key) -> Option<Reply> {
         let now = self.clock.now().boot;
-        if let Some(entry) = &known
-            && now < entry.fresh_until
-        {
-            let ttl = Duration::from_millis(entry.fresh_until.0 - now.0);
-            return Reply { answer: entry.answer.clone(), ttl, assurance: entry.assurance };
+        let entry = self.get(key).filter(|entry| now < entry.fresh_until)?;
+        let ttl = Duration::from_millis(entry.fresh_until.0 - now.0);
+        Some(Reply { answer: entry.answer, ttl, assurance: entry.assurance })
+    }
+
+    async fn answer(&self, name: &str, kind: Kind) -> Reply {
+        let key: Key = (name.trim_end_matches('.').to_ascii_lowercase().into(), kind);
+        if let Some(reply) = self.fresh(&key) {
+            return reply;
         }
-        let stale = known.filter(|entry| now < entry.stale_until && certain(&entry.answer));
+        let gate =
+            Arc::clone(self.asking.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default());
+        let turn = Turn { asking: &self.asking, key: &key, gate };
+        let _alone = turn.gate.lock().await;
+        match self.fresh(&key) {
+            Some(reply) => reply,
+            None => self.anew(&key).await,
+        }
+    }
+
+    /// What the servers say now, or what they said before.
+    async fn anew(&self, key: &Key) -> Reply {
+        let settings = &self.settings;
+        let now = self.clock.now().boot;
+        let stale = self.get(key).filter(|entry| now < entry.stale_until && certain(&entry.answer));
         // Who has something to fall back on does not wait long for better (RFC 8767 5).
         let patience = if stale.is_some() { settings.stale_after.min(settings.timeout) } else { settings.timeout };
-        let reply = self.upstream(&key.0, kind, patience).await;
+        let reply = self.upstream(&key.0, key.1, patience).await;
         let now = self.clock.now().boot;
         if certain(&reply.answer) {
             let ttl = reply.ttl.clamp(settings.ttl_min, settings.ttl_max.max(settings.ttl_min));
@@ -142,7 +186,7 @@ impl<L: Lookup> Cached<L> {
                 fresh_until,
                 stale_until: after(fresh_until, settings.stale_max),
             };
-            self.put(&key, entry);
+            self.put(key, entry);
             return Reply { ttl, ..reply };
         }
         // A failure is remembered for a moment too, so that a server that is down is not asked for every message.
@@ -152,7 +196,7 @@ impl<L: Lookup> Cached<L> {
             None => Entry { answer: reply.answer, assurance: reply.assurance, fresh_until, stale_until: now },
         };
         let (answer, assurance) = (entry.answer.clone(), entry.assurance);
-        self.put(&key, entry);
+        self.put(key, entry);
         Reply { answer, ttl: settings.failure_ttl, assurance }
     }
 }

@@ -10,7 +10,6 @@ pub(super) use self::matter::{Matter, Whole};
 use self::seen::SystemAddresses;
 pub(in crate::daemon) use self::seen::seen_address;
 use self::ways::Ways;
-use crate::account::AccountSource;
 use crate::align::arc::newest_sealer;
 use crate::align::arc::seal::{Found, seal};
 use crate::align::author::Author;
@@ -18,7 +17,7 @@ use crate::align::dkim::Leaving;
 use crate::align::dns::{Cached, Hickory};
 use crate::align::facts::{Facts, Forwarded, Own};
 use crate::align::gather::{Claims, Subject, gather, is_rewritten};
-use crate::align::settings::{AlignSettings, Deed, Judge};
+use crate::align::settings::{AlignDnsSettings, AlignSettings, Deed, Judge};
 use crate::align::sign::{KeyFault, Permission, Signer, Speaker};
 use crate::align::verdict::{Finding, judge, not_signed};
 use crate::clock::Clock;
@@ -95,9 +94,12 @@ impl Aligning {
     ) -> Result<Self, AligningError> {
         let signer = Signer::new(&settings.signing)?;
         // The system's own name servers may be others now: they are read again, whatever is written here.
-        let fresh = Cached::new(Hickory::new(&settings.dns)?, &settings.dns, clock);
+        let mut asking = settings.dns.clone();
+        // A silent server must be known as one before its share of the time is over, not to be asked for each message.
+        asking.timeout = asking.timeout.min(settings.time_limit / 2);
+        let fresh = Cached::new(Hickory::new(&asking)?, &asking, clock);
         let dns = match before {
-            Some(before) if before.settings.dns.servers == settings.dns.servers => fresh.remembering(&before.dns),
+            Some(before) if is_same(&before.settings.dns, &settings.dns) => fresh.remembering(&before.dns),
             Some(_) | None => fresh,
         };
         Ok(Self { settings: settings.clone(), signer, dns, own_names, system: SystemAddresses::now() })
@@ -173,9 +175,9 @@ impl Aligning {
     }
 
     /// What a message says about being forwarded, and whether it is believed: an SRS address of an own domain or of a
-    /// forwarder that the operator named, a chain that such a one has sealed last. Never of our own logins: they send.
+    /// forwarder that the operator named, a chain that such a one has sealed last. Never of logins: they send.
     fn claims(&self, matter: &Matter<'_>, leaving: &Leaving<'_>) -> Claims {
-        if matter.source == AccountSource::Login {
+        if matter.is_submission() {
             return Claims::default();
         }
         let is_believed = |domain: &str| {
@@ -209,9 +211,14 @@ impl Aligning {
     }
 }
 
+/// Whether what was learned by one resolver may be taken for the other's word.
+fn is_same(one: &AlignDnsSettings, other: &AlignDnsSettings) -> bool {
+    one.servers == other.servers && one.dnssec == other.dnssec
+}
+
 /// Whether what stands in From is this site's word. Mail that is only passed on is another's: who writes one of our
-/// domains into it must not get our signature. A login of ours speaks for itself, whatever it sends again.
+/// domains into it must not get our signature. A login speaks for itself, whatever it sends again.
 fn is_ours_to_sign(matter: &Matter<'_>, message: &Message) -> bool {
     let is_passed_on = is_rewritten(&matter.envelope.reverse_path) || message.field("ARC-Seal").is_some();
-    matter.begins_a_field() && (!is_passed_on || matter.source == AccountSource::Login)
+    matter.begins_a_field() && (!is_passed_on || matter.is_submission())
 }

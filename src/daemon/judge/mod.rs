@@ -29,6 +29,7 @@ use crate::account::Account;
 use crate::clock::{Now, WallMs};
 use crate::delivery::{Resolver, Router};
 use crate::event::Event;
+use crate::guard::Reason;
 use crate::intake::Judge;
 use crate::intake::judge::{Asked, JudgeFuture, Mark};
 use crate::mail::QueueId;
@@ -76,7 +77,7 @@ pub(super) struct Judging {
     /// What people taught the model: read by many at once.
     taught: Arc<RwLock<Taught>>,
     lists: ListCache,
-    /// When which scorer's failure was told last.
+    /// What was told last, and when.
     told: Mutex<Vec<(&'static str, WallMs)>>,
     /// Which accounts were called suspect lately, and whether their gates were closed for it.
     suspects: Mutex<VecDeque<(Account, bool, WallMs)>>,
@@ -231,16 +232,30 @@ impl Judging {
         suspects.push_back((account, closed, now));
     }
 
-    /// Says that a scorer failed, once in a while.
-    fn tell(&self, failure: &Failure, now: WallMs) {
+    /// Whether something may be told: once in a while, not for each message.
+    fn may_tell(&self, what: &'static str, now: WallMs) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let every = u64::try_from(TOLD_EVERY.as_millis()).unwrap_or(u64::MAX);
-        match told.iter_mut().find(|(scorer, _)| *scorer == failure.scorer) {
-            Some((_, last)) if now.0.saturating_sub(last.0) < every => return,
+        match told.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, last)) if now.0.saturating_sub(last.0) < every => return false,
             Some((_, last)) => *last = now,
-            None => told.push((failure.scorer, now)),
+            None => told.push((what, now)),
         }
-        drop(told);
+        true
+    }
+
+    /// Says that a domain's key was kept from an account, and what to write if it should not be.
+    fn tell_not_signed(&self, reason: &Reason, now: WallMs) {
+        if self.may_tell("not-signed", now) {
+            tracing::warn!(detail = %reason.sentence, "mail leaves without the signature of its From domain");
+        }
+    }
+
+    /// Says that a scorer failed.
+    fn tell(&self, failure: &Failure, now: WallMs) {
+        if !self.may_tell(failure.scorer, now) {
+            return;
+        }
         let then = match failure.then {
             OnFailure::Pass => "messages are judged without it",
             OnFailure::Hold => "messages are held",

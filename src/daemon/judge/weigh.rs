@@ -45,6 +45,9 @@ impl Judging {
         let matter = Matter::of(asked);
         let aligning = live.aligning.aligned(&matter, &message, &live.router);
         let (answers, aligned) = tokio::join!(self.ask_others(&live, asked, &message), aligning);
+        if let Some(reason) = &aligned.not_signed {
+            self.tell_not_signed(reason, asked.at.wall);
+        }
         if !is_scored {
             drop(entered);
             return unscored((asked, mark), aligned);

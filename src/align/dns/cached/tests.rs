@@ -122,3 +122,22 @@ async fn memory_is_bounded_by_entries_and_by_bytes() {
         assert_eq!(dns.upstream.asked.load(Ordering::Relaxed), asked);
     }
 }
+
+#[tokio::test]
+async fn who_asks_the_same_at_once_shares_the_answer() {
+    let (server, _, cache) = cached(&AlignDnsSettings::default());
+    let (one, two, other) = tokio::join!(
+        cache.ask("example.com", Kind::Text),
+        cache.ask("EXAMPLE.com.", Kind::Text),
+        cache.ask("example.com", Kind::Ipv4)
+    );
+    assert_eq!((one.answer.is_ok(), one.answer == two.answer, other.answer.is_ok()), (true, true, true));
+    assert_eq!(server.asked.load(Ordering::Relaxed), 2);
+    // Who gives up leaves nothing behind, and does not keep others from asking.
+    server.silent.store(true, Ordering::Relaxed);
+    let waiting = cache.ask("example.net", Kind::Text);
+    assert!(tokio::time::timeout(Duration::from_millis(20), waiting).await.is_err());
+    server.silent.store(false, Ordering::Relaxed);
+    assert!(cache.ask("example.net", Kind::Text).await.answer.is_ok());
+    assert!(cache.asking.lock().unwrap().is_empty());
+}

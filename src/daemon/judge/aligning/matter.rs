@@ -62,6 +62,23 @@ impl<'a> Matter<'a> {
         }
     }
 
+    /// Whether the account logged in, here or at the MTA: it sends, and speaks for itself, whatever it says of forwarding.
+    /// What forwards is a script, or mail from outside that is known by its reverse-path.
+    pub(super) fn is_submission(&self) -> bool {
+        match self.source {
+            AccountSource::Login
+            | AccountSource::Xclient
+            | AccountSource::MailAuth
+            | AccountSource::Received
+            | AccountSource::HeaderField => true,
+            AccountSource::LocalUser
+            | AccountSource::ReversePath
+            | AccountSource::NullReversePath
+            | AccountSource::Client
+            | AccountSource::Own => false,
+        }
+    }
+
     /// A first line that begins with a space would run on in a field of ours.
     pub(super) fn begins_a_field(&self) -> bool {
         self.bytes.first().is_some_and(|byte| !matches!(byte, b' ' | b'\t'))
