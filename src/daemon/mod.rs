@@ -128,7 +128,7 @@ pub fn run(config_file: &Path, ready: impl FnOnce(&[SocketAddr])) -> Result<(), 
         let signals = (hangup.listen().map_err(system("SIGHUP"))?, Ending::new().map_err(system("SIGTERM"))?);
         let daemon = Daemon::start(config.config, sockets, clock, Some(config_file.to_owned()), log).await?;
         ready(&daemon.addresses);
-        daemon.until_signalled(signals).await;
+        Box::pin(daemon.until_signalled(signals)).await;
         Ok(())
     })
 }
