@@ -73,6 +73,29 @@ fn a_server_has_so_many_connections_whatever_egresses_its_mail_may_leave_by() {
 }
 
 #[test]
+fn connections_are_left_to_other_mail_only_if_it_can_use_them() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan =
+        two_egresses(Plan { adjust: |written| written.delivery.routes[0].concurrency = 1, ..Plan::to(&[&sink]) });
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    // Mail of the second egress stands behind a gate, beside mail that the first may carry too.
+    bed.close(outguard::store::GateKind::Egress, &plan.egresses[1].to_string());
+    let stuck = accept_via(&bed, "stuck", &plan.egresses[1..]);
+    for n in 0..20 {
+        accept_via(&bed, &format!("n{n}"), &plan.egresses[..1]);
+    }
+    sink.wait_accepted(20);
+    assert!(sink.connections() <= 3, "{} connections for twenty messages", sink.connections());
+    assert_eq!(bed.states(stuck), [DeliveryState::Waiting]);
+    bed.open(outguard::store::GateKind::Egress, &plan.egresses[1].to_string());
+    // The connection that other mail left idle is in its way, and goes at once: sooner than idle ones do.
+    bed.until_empty(200);
+    accept_via(&bed, "after", &plan.egresses[..1]);
+    bed.until_empty(200);
+}
+
+#[test]
 fn a_server_that_asks_for_patience_is_left_alone_by_all_mail_for_it() {
     let patient = Arc::new(AtomicBool::new(false));
     let sink = {

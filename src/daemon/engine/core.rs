@@ -166,6 +166,7 @@ impl Core {
         };
         let wanted = self.hops.get(&hop).and_then(|state| state.wants_egress.as_ref());
         Arc::ptr_eq(present, plan)
+            && !self.gives_way_to_sibling(hop)
             && (plan.egresses.len() == 1 || !waits() && wanted.is_none_or(|wanted| *wanted == egress.name))
     }
 
@@ -377,6 +378,12 @@ impl Core {
             match &state.plan {
                 Ok(plan) if plan.egresses.len() > 1 => state.turns.notify_waiters(),
                 Ok(_) | Err(_) => state.turns.notify_one(),
+            }
+        }
+        // An idle connection of another hop of the server may be in its way.
+        for other in self.server(hop).into_iter().flat_map(|server| &server.hops).filter(|other| **other != hop) {
+            if let Some(state) = self.hops.get(other) {
+                state.turns.notify_waiters();
             }
         }
     }

@@ -78,6 +78,17 @@ impl Core {
         (self.open.is_full(egress) && self.dispatch.another_wants_connection(hop)) || self.gives_way_to_sibling(hop)
     }
 
+    /// Whether one of the hop's egresses could have a further connection now.
+    pub(super) fn has_free_egress(&self, hop: HopId) -> bool {
+        let Some(Ok(plan)) = self.hops.get(&hop).map(|state| &state.plan) else { return false };
+        let now = self.slots.limits.now();
+        plan.egresses.iter().any(|egress| {
+            !self.open.is_full(egress)
+                && self.gates.stops_egress(&egress.name).is_none()
+                && self.slots.egress_waits_until(egress, plan) <= now
+        })
+    }
+
     /// The next hop that wants a connection and an egress that it can leave from, counted as opened.
     pub(super) fn next_connection(&mut self, now: Now) -> Option<(HopId, Arc<Plan>, Arc<Egress>)> {
         if self.draining {

@@ -149,10 +149,12 @@ impl Core {
         self.dispatch.hop_load(hop).0 > 0 && self.siblings_without(hop) >= self.connections_left(hop).max(1)
     }
 
-    /// How many other hops of its server have mail free to leave and no connection.
+    /// How many other hops of its server have mail free to leave, an egress for it, and no connection.
     fn siblings_without(&self, hop: HopId) -> u32 {
         let Some(server) = self.server(hop).filter(|server| server.hops.len() > 1) else { return 0 };
-        let without = |other: &&HopId| **other != hop && self.dispatch.waits_for_connection(**other);
+        let without = |other: &&HopId| {
+            **other != hop && self.dispatch.waits_for_connection(**other) && self.has_free_egress(**other)
+        };
         u32::try_from(server.hops.iter().filter(without).count()).unwrap_or(u32::MAX)
     }
 
