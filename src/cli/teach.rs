@@ -107,7 +107,7 @@ async fn teach_files(
             let message = Message::parse(message, &Bounds::default());
             let about = lesson_name(&message, &format!("{}#{}", file.display(), index + 1));
             let sketch = Sketch::of(&Features::of(&message, Words::Dropped));
-            lines.push(Lesson { about, by: by.clone(), at: now, label, sketch }.to_line());
+            lines.push(Lesson { about, by: by.clone(), at: now, label, sketch, account: None }.to_line());
         }
     }
     let mut taken = Done::default();

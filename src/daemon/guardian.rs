@@ -23,6 +23,7 @@ impl Guardian for Daemon {
             for row in self.named(&about).await? {
                 let lesson = self.judging.lesson_about(self.store.as_ref(), row.id, label, &by, now).await?;
                 found |= lesson.is_some();
+                let lesson = lesson.map(|lesson| lesson.of_account(row.account.as_str()));
                 learned += u64::from(lesson.is_some_and(|lesson| self.judging.teach(lesson)));
             }
             if !found && let Ok(id) = about.parse() {

@@ -16,6 +16,7 @@ use super::model::{Model, ModelScore};
 use super::rules::{Rules, RulesError};
 use super::settings::{ScoreSettings, Threshold, Thresholds};
 use super::submission::Submission;
+use crate::account::Account;
 use crate::mail::Visible;
 use crate::reason::Reason;
 
@@ -60,7 +61,7 @@ impl Scorer {
     pub fn content(&self, submission: &Submission<'_>, taught: Option<&Taught>) -> ContentScore {
         let mut reasons = self.rules.evaluate(submission);
         let features = Features::of(submission.message, Words::Kept);
-        let mut text = self.model.score_features(&features, taught);
+        let mut text = self.model.score_features(&features, taught, submission.account.map(Account::as_str));
         if text.points() > 0 {
             text.evidence = self.model.evidence(submission.message, &features);
         }

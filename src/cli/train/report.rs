@@ -46,7 +46,7 @@ impl Said<'_> {
 
 impl Measured<'_> {
     fn said(&self) -> Vec<Said<'_>> {
-        let score = |found: &&'_ Found| self.model.score_features(&found.example.features, None);
+        let score = |found: &&'_ Found| self.model.score_features(&found.example.features, None, None);
         self.apart.iter().map(|found| Said { found, score: score(found) }).collect()
     }
 

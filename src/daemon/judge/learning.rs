@@ -117,7 +117,8 @@ impl Judging {
             Some(sketch) => Some(sketch),
             None => self.stored(store, id).await?.map(|stored| stored.sketch()),
         };
-        Ok(sketch.map(|sketch| Lesson { about: id.to_string(), by: by.to_owned(), at: now, label, sketch }))
+        let (about, by) = (id.to_string(), by.to_owned());
+        Ok(sketch.map(|sketch| Lesson { about, by, at: now, label, sketch, account: None }))
     }
 
     /// Takes a lesson back; `false` if there was none about that.
@@ -197,7 +198,8 @@ impl Stored {
     }
 
     fn lesson(&self, label: Label, by: &str, now: WallMs) -> Lesson {
-        Lesson { about: self.row.id.to_string(), by: by.to_owned(), at: now, label, sketch: self.sketch() }
+        let (about, by, sketch) = (self.row.id.to_string(), by.to_owned(), self.sketch());
+        Lesson { about, by, at: now, label, sketch, account: None }.of_account(self.row.account.as_str())
     }
 
     /// Whether our verdict held it. What a next hop's answer held has that answer's words on each delivery that is held.

@@ -117,10 +117,10 @@ impl Model {
         self.score_taught(message, None)
     }
 
-    /// Judges a message, with what operators taught.
+    /// Judges a message of nobody in particular, with what operators taught.
     pub fn score_taught(&self, message: &Message, taught: Option<&Taught>) -> ModelScore {
         let features = Features::of(message, Words::Kept);
-        let mut score = self.score_features(&features, taught);
+        let mut score = self.score_features(&features, taught, None);
         if score.points() > 0 {
             score.evidence = self.evidence(message, &features);
         }
@@ -132,11 +132,12 @@ impl Model {
         evidence::heaviest(&self.weights, message, features)
     }
 
-    /// Judges features; brings no evidence.
-    pub fn score_features(&self, features: &Features, taught: Option<&Taught>) -> ModelScore {
+    /// Judges features of a message of this account; brings no evidence.
+    pub fn score_features(&self, features: &Features, taught: Option<&Taught>, account: Option<&str>) -> ModelScore {
         let Sum { sum, coverage } = self.weights.sum(features);
         // What was taught here needs no calibration across sources: it is this place's own mail.
-        let logit = self.calibration.log_odds(sum, coverage) + taught.map_or(0.0, |taught| taught.adds(features));
+        let taught = taught.map_or(0.0, |taught| taught.adds(features, account));
+        let logit = self.calibration.log_odds(sum, coverage) + taught;
         ModelScore { probability: 1.0 / (1.0 + (-logit).exp()), logit, coverage, evidence: Vec::new() }
     }
 }

@@ -4,7 +4,9 @@
 //! [`Lesson`]: who said it, when, of which message, and a [`Sketch`] of what the message was made of. The layer is the sum
 //! of its lessons and nothing else, in whole millionths, so that taking one back leaves exactly what would be there without
 //! it. A lesson moves messages much like its own by at most [`Teaching::step`], fades with age, and all lessons together
-//! move none by more than [`Teaching::sum_max`], nor by more than the share of it that they have in common. Pure state: the store keeps each lesson under [`Lesson::key`].
+//! move none by more than [`Teaching::sum_max`], nor by more than the share of it that they have in common. That mail was wanted
+//! is said of the account that sent it: for others such a lesson counts a third. Pure state: the store keeps each lesson under
+//! [`Lesson::key`].
 
 use std::collections::{HashMap, VecDeque};
 
@@ -26,7 +28,9 @@ const SHARE_MIN: i64 = 48;
 /// Of a message's sketch, how much ham lessons must know before they speak for it at all, and in full.
 const HAM_SHARE_NONE: f64 = 0.5;
 const HAM_SHARE_FULL: f64 = 0.85;
-/// Lengths in bytes of who taught, and of what.
+/// For other accounts than the one whose mail was wanted, one part of so many of a lesson counts.
+const OTHERS_PART: i64 = 3;
+/// Lengths in bytes of who taught, of what, and of whose mail.
 const WHO_BYTES_MAX: usize = 256;
 
 /// What a message was made of, short enough to keep for days: those of its features whose hashes are least, so that
@@ -109,6 +113,8 @@ pub struct Lesson {
     pub label: Label,
     /// What it was made of.
     pub sketch: Sketch,
+    /// Whose wanted mail it was, for whom it counts most. `None`: it counts the same for all, as what says spam does.
+    pub account: Option<Box<str>>,
 }
 
 /// Why bytes are not a lesson.
@@ -121,7 +127,9 @@ pub enum LessonError {
     #[error("a lesson's sketch is damaged; nothing was taken over from it")]
     Sketch,
     /// A name in it is too long.
-    #[error("a lesson names its message and its teacher in 1 to 256 bytes each; nothing was taken over from it")]
+    #[error(
+        "a lesson names its message, its teacher and an account in 1 to 256 bytes each; nothing was taken over from it"
+    )]
     Names,
 }
 
@@ -134,9 +142,19 @@ struct Line {
     at_ms: WallMs,
     label: String,
     sketch: String,
+    /// Lines of before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account: Option<Box<str>>,
 }
 
 impl Lesson {
+    /// The same, of that account's mail. What is too long to be kept is left out.
+    #[must_use]
+    pub fn of_account(self, account: &str) -> Self {
+        let fits = self.label == Label::Ham && (1..=WHO_BYTES_MAX).contains(&account.len());
+        Self { account: fits.then(|| account.into()), ..self }
+    }
+
     /// The key under which the store keeps it.
     pub fn key(&self) -> &str {
         &self.about
@@ -157,6 +175,7 @@ impl Lesson {
             at_ms: self.at,
             label: label.to_owned(),
             sketch: BASE64.encode(self.sketch.to_bytes()),
+            account: self.account.clone(),
         };
         serde_json::to_string(&line).expect("strings and numbers are JSON")
     }
@@ -171,10 +190,11 @@ impl Lesson {
         };
         let bytes = BASE64.decode(&line.sketch).map_err(|_| LessonError::Sketch)?;
         let named = |name: &str| (1..=WHO_BYTES_MAX).contains(&name.len());
-        if !named(&line.about) || !named(&line.by) {
+        if !named(&line.about) || !named(&line.by) || line.account.as_deref().is_some_and(|name| !named(name)) {
             return Err(LessonError::Names);
         }
-        Ok(Self { about: line.about, by: line.by, at: line.at_ms, label, sketch: Sketch::from_bytes(&bytes)? })
+        let (sketch, account) = (Sketch::from_bytes(&bytes)?, line.account);
+        Ok(Self { about: line.about, by: line.by, at: line.at_ms, label, sketch, account })
     }
 }
 
@@ -206,13 +226,38 @@ pub struct Changed {
     pub kept: bool,
 }
 
+/// By feature, in millionths.
+type Adds = HashMap<u32, i64, foldhash::fast::FixedState>;
+
+/// What a lesson adds to each feature of its sketch, in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Weight {
+    /// For everybody.
+    all: i64,
+    /// Beside that, for the account whose mail it was.
+    own: i64,
+}
+
+impl Weight {
+    /// What takes it to another.
+    fn to(self, other: Self) -> Self {
+        Self { all: other.all - self.all, own: other.own - self.own }
+    }
+
+    fn taken_back(self) -> Self {
+        Self { all: -self.all, own: -self.own }
+    }
+}
+
 /// All lessons, and what they add up to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Taught {
     teaching: Teaching,
-    /// The oldest first, each with what it adds to a feature, in millionths.
-    lessons: VecDeque<(Lesson, i64)>,
-    adds: HashMap<u32, i64, foldhash::fast::FixedState>,
+    /// The oldest first, each with what it adds to a feature.
+    lessons: VecDeque<(Lesson, Weight)>,
+    /// What they add for everybody, and by account what they add for it alone.
+    adds: Adds,
+    own: HashMap<Box<str>, Adds, foldhash::fast::FixedState>,
     /// The time that ages are told from.
     now: WallMs,
 }
@@ -220,7 +265,8 @@ pub struct Taught {
 impl Taught {
     /// Nothing taught yet.
     pub fn new(teaching: Teaching) -> Self {
-        Self { teaching, lessons: VecDeque::new(), adds: HashMap::default(), now: WallMs(0) }
+        let (adds, own) = (Adds::default(), HashMap::default());
+        Self { teaching, lessons: VecDeque::new(), adds, own, now: WallMs(0) }
     }
 
     /// Takes a lesson. The same word on the same message changes nothing; the opposite word replaces it.
@@ -235,12 +281,12 @@ impl Taught {
         }
         while self.lessons.len() >= self.teaching.lessons_max.max(1) {
             let Some((oldest, each)) = self.lessons.pop_front() else { break };
-            self.apply(&oldest.sketch, -each);
+            self.apply(&oldest, each.taken_back());
             changed.forgotten.push(oldest.about);
         }
         changed.forgotten.retain(|key| *key != lesson.about);
         let each = self.weight(&lesson);
-        self.apply(&lesson.sketch, each);
+        self.apply(&lesson, each);
         let place = self.lessons.partition_point(|(l, _)| l.at <= lesson.at);
         self.lessons.insert(place, (lesson, each));
         changed.kept = true;
@@ -251,7 +297,7 @@ impl Taught {
     pub fn undo(&mut self, about: &str) -> Option<Lesson> {
         let at = self.lessons.iter().position(|(lesson, _)| lesson.about == about)?;
         let (lesson, each) = self.lessons.remove(at)?;
-        self.apply(&lesson.sketch, -each);
+        self.apply(&lesson, each.taken_back());
         Some(lesson)
     }
 
@@ -261,7 +307,7 @@ impl Taught {
         let mut lessons = std::mem::take(&mut self.lessons);
         for (lesson, each) in &mut lessons {
             let faded = self.weight(lesson);
-            self.apply(&lesson.sketch, faded - *each);
+            self.apply(lesson, each.to(faded));
             *each = faded;
         }
         self.lessons = lessons;
@@ -285,29 +331,37 @@ impl Taught {
         Ok(lessons.into_iter().map(|lesson| self.teach(lesson)).collect())
     }
 
-    /// What the lessons add to a message's log-odds.
-    pub fn adds(&self, features: &Features) -> f64 {
+    /// What the lessons add to the log-odds of a message of this account.
+    pub fn adds(&self, features: &Features, account: Option<&str>) -> f64 {
+        // What an account has of its own, all have a part of.
         if self.adds.is_empty() {
             return 0.0;
         }
+        let own = account.and_then(|account| self.own.get(account));
         // However often a word was in lessons, it moves a message by its share of the cap and no more: otherwise many
         // lessons on one text would move all that has a word in common with it.
         let share = Sketch::len_of(features).max(usize::try_from(SHARE_MIN).unwrap_or(1));
         #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a cap is a small number")]
         let most = (self.teaching.sum_max * 1e6 / share as f64).ceil() as i64;
-        let known = features.text.iter().filter_map(|hash| self.adds.get(hash));
-        let millionths: i64 = known.map(|each| (*each).clamp(-most, most)).sum();
+        let known = features.text.iter().map(|hash| self.each(own, *hash));
+        let millionths: i64 = known.map(|each| each.clamp(-most, most)).sum();
         #[expect(clippy::cast_precision_loss, reason = "2,000 lessons of 3,000,000 millionths")]
         let adds = (millionths as f64 / 1e6).clamp(-self.teaching.sum_max, self.teaching.sum_max);
         // What was wanted once and stands beside much else is no longer what was wanted: a thief copies the newsletter
         // that everybody gets under his own text.
-        if adds < 0.0 { adds * self.ham_share(features) } else { adds }
+        if adds < 0.0 { adds * self.ham_share(features, own) } else { adds }
+    }
+
+    /// What a feature adds for everybody and, beside that, for an account.
+    fn each(&self, own: Option<&Adds>, hash: u32) -> i64 {
+        let of = |adds: &Adds| adds.get(&hash).copied().unwrap_or(0);
+        of(&self.adds) + own.map_or(0, of)
     }
 
     /// How far a message is made of what ham lessons know: 0 below half of its sketch, 1 from 85 % on.
-    fn ham_share(&self, features: &Features) -> f64 {
+    fn ham_share(&self, features: &Features, own: Option<&Adds>) -> f64 {
         let Sketch(hashes) = Sketch::of(features);
-        let known = hashes.iter().filter(|hash| self.adds.get(hash).is_some_and(|adds| *adds < 0)).count();
+        let known = hashes.iter().filter(|hash| self.each(own, **hash) < 0).count();
         #[expect(clippy::cast_precision_loss, reason = "at most 224 of them")]
         let share = known as f64 / hashes.len().max(1) as f64;
         ((share - HAM_SHARE_NONE) / (HAM_SHARE_FULL - HAM_SHARE_NONE)).clamp(0.0, 1.0)
@@ -315,28 +369,40 @@ impl Taught {
 
     /// What a lesson adds to each feature of its sketch now, in millionths.
     #[expect(clippy::cast_possible_truncation, reason = "a step is a small number")]
-    fn weight(&self, lesson: &Lesson) -> i64 {
+    fn weight(&self, lesson: &Lesson) -> Weight {
         const DAY_MS: u64 = 24 * 3_600 * 1_000;
         let age_days = self.now.0.saturating_sub(lesson.at.0) / DAY_MS;
         let halves = u32::try_from(age_days / self.teaching.half_life_days.max(1)).unwrap_or(u32::MAX).min(40);
         let step = (self.teaching.step * 1e6) as i64 >> halves;
         let share = i64::try_from(lesson.sketch.0.len()).unwrap_or(i64::MAX).max(SHARE_MIN);
-        match lesson.label {
+        let each = match lesson.label {
             Label::Ham => -(step / share),
             Label::Spam => step / share,
-        }
+        };
+        let all = if lesson.account.is_some() { each / OTHERS_PART } else { each };
+        Weight { all, own: each - all }
     }
 
-    fn apply(&mut self, sketch: &Sketch, each: i64) {
-        if each == 0 {
-            return;
+    fn apply(&mut self, lesson: &Lesson, each: Weight) {
+        apply(&mut self.adds, &lesson.sketch, each.all);
+        let Some(account) = &lesson.account else { return };
+        let own = self.own.entry(account.clone()).or_default();
+        apply(own, &lesson.sketch, each.own);
+        if own.is_empty() {
+            self.own.remove(account);
         }
-        for hash in &sketch.0 {
-            let sum = self.adds.entry(*hash).or_insert(0);
-            *sum += each;
-            if *sum == 0 {
-                self.adds.remove(hash);
-            }
+    }
+}
+
+fn apply(adds: &mut Adds, sketch: &Sketch, each: i64) {
+    if each == 0 {
+        return;
+    }
+    for hash in &sketch.0 {
+        let sum = adds.entry(*hash).or_insert(0);
+        *sum += each;
+        if *sum == 0 {
+            adds.remove(hash);
         }
     }
 }
@@ -363,6 +429,7 @@ mod tests {
             at: WallMs(at_days * 86_400_000),
             label,
             sketch: Sketch::of(&features(words)),
+            account: None,
         }
     }
 
@@ -375,10 +442,11 @@ mod tests {
         let mut taught = Taught::default();
         let words = newsletter();
         taught.teach(lesson("issue 1", 1, Label::Ham, &words));
-        let own = taught.adds(&features(&words));
+        let own = taught.adds(&features(&words), None);
         assert!(own < -1.5, "{own}");
         let other = |count: u32| (1..=count).map(|i| (i * 104_729 + 13) | if i % 2 == 0 { PAIR } else { 0 });
-        let with = |count: u32| taught.adds(&features(&words.iter().copied().chain(other(count)).collect::<Vec<_>>()));
+        let with =
+            |count: u32| taught.adds(&features(&words.iter().copied().chain(other(count)).collect::<Vec<_>>()), None);
         assert!(with(20) < own * 0.5, "a changed line: {}", with(20));
         assert!(with(800).abs() < 0.05, "twice as much of something else: {}", with(800));
         assert!((0..40).map(|i| with(i * 20)).is_sorted(), "the more of it, the less");
@@ -389,13 +457,13 @@ mod tests {
         let mut taught = Taught::default();
         let words = newsletter();
         assert!(taught.teach(lesson("1", 1, Label::Ham, &words)).kept);
-        let same = taught.adds(&features(&words));
+        let same = taught.adds(&features(&words), None);
         assert!((-3.01..=-2.98).contains(&same), "{same}");
         let half: Vec<u32> = words.iter().enumerate().filter(|(i, _)| i % 4 < 2).map(|(_, w)| *w).collect();
-        assert!((-2.0..=0.0).contains(&taught.adds(&features(&half))), "an excerpt of what was wanted: less");
+        assert!((-2.0..=0.0).contains(&taught.adds(&features(&half), None)), "an excerpt of what was wanted: less");
         taught.teach(lesson("1", 1, Label::Spam, &words));
-        assert!((1.0..=2.0).contains(&taught.adds(&features(&half))), "an excerpt of spam");
-        assert!(taught.adds(&features(&[1, 2, 3])).abs() < 1e-9, "another message");
+        assert!((1.0..=2.0).contains(&taught.adds(&features(&half), None)), "an excerpt of spam");
+        assert!(taught.adds(&features(&[1, 2, 3]), None).abs() < 1e-9, "another message");
     }
 
     #[test]
@@ -407,7 +475,7 @@ mod tests {
             let dropped: Vec<String> = i.checked_sub(3).map(|i| i.to_string()).into_iter().collect();
             assert_eq!(changed, Changed { forgotten: dropped, kept: true }, "lesson {i}");
         }
-        assert!((taught.adds(&features(&words)) - 6.0).abs() < 1e-9, "three steps of 3 are cut to 6");
+        assert!((taught.adds(&features(&words), None) - 6.0).abs() < 1e-9, "three steps of 3 are cut to 6");
         assert!(Sketch::of(&features(&(0..20_000).collect::<Vec<_>>())).to_bytes().len() <= Sketch::BYTES_MAX);
         const { assert!(Sketch::BYTES_MAX <= 1_024) };
     }
@@ -419,21 +487,62 @@ mod tests {
         assert_eq!(taught.teach(lesson("1", 2, Label::Spam, &words)), Changed::default(), "known");
         assert!(taught.teach(lesson("1", 3, Label::Ham, &words)).kept);
         assert_eq!(taught.lessons().count(), 1);
-        assert!(taught.adds(&features(&words)) < 0.0);
+        assert!(taught.adds(&features(&words), None) < 0.0);
     }
 
     #[test]
     fn lessons_fade() {
         let (mut taught, words) = (Taught::default(), newsletter());
         taught.teach(lesson("1", 0, Label::Spam, &words));
-        let fresh = taught.adds(&features(&words));
+        let fresh = taught.adds(&features(&words), None);
         taught.fade(WallMs(91 * 86_400_000));
-        let faded = taught.adds(&features(&words));
+        let faded = taught.adds(&features(&words), None);
         assert!((faded / fresh - 0.5).abs() < 0.01, "{faded} of {fresh}");
         taught.fade(WallMs(0));
-        assert!((taught.adds(&features(&words)) - faded).abs() < 1e-12, "a clock that steps back gives nothing back");
+        assert!(
+            (taught.adds(&features(&words), None) - faded).abs() < 1e-12,
+            "a clock that steps back gives nothing back"
+        );
         taught.undo("1");
         assert!(taught.adds.is_empty());
+    }
+
+    #[test]
+    fn what_an_account_wanted_counts_most_for_it() {
+        let (mut taught, words) = (Taught::default(), newsletter());
+        taught.teach(lesson("1", 1, Label::Ham, &words).of_account("news@shop.example"));
+        let of = |taught: &Taught, account| taught.adds(&features(&words), account);
+        let own = of(&taught, Some("news@shop.example"));
+        assert!((-3.01..=-2.98).contains(&own), "{own}");
+        for other in [None, Some("thief@shop.example")] {
+            let others = of(&taught, other);
+            assert!((-1.01..=-0.98).contains(&others), "{other:?}: {others}");
+        }
+        // A provider's word against it holds for all.
+        taught.teach(lesson("2", 2, Label::Spam, &words).of_account("news@shop.example"));
+        assert!(of(&taught, Some("news@shop.example")).abs() < 0.01);
+        assert!(of(&taught, None) > 1.9);
+        taught.undo("2");
+        taught.fade(WallMs(92 * 86_400_000));
+        assert!((of(&taught, Some("news@shop.example")) / own - 0.5).abs() < 0.01, "it fades as the rest does");
+        taught.undo("1");
+        assert!(taught.adds.is_empty() && taught.own.is_empty());
+    }
+
+    /// The store of a version that knew no accounts, and its exports.
+    #[test]
+    fn a_lesson_without_an_account_counts_for_all() {
+        let line = lesson("1", 1, Label::Ham, &newsletter()).to_line();
+        assert!(!line.contains("account"));
+        let mut taught = Taught::default();
+        taught.import(&line).unwrap();
+        for account in [None, Some("any@example.org")] {
+            assert!(taught.adds(&features(&newsletter()), account) < -2.9);
+        }
+        let of = lesson("1", 1, Label::Ham, &newsletter()).of_account("a@example.org");
+        assert_eq!(Lesson::from_line(&of.to_line()), Ok(of));
+        let long = lesson("1", 1, Label::Ham, &newsletter()).of_account(&"a".repeat(300));
+        assert_eq!(long.account, None, "and can be read again");
     }
 
     #[test]
@@ -465,7 +574,9 @@ mod tests {
                 } else {
                     let words: Vec<u32> = (0..300).map(|w| (w * 31 + u32::from(i) * 500) ^ (w << 24)).collect();
                     let label = if spam { Label::Spam } else { Label::Ham };
-                    taught.teach(lesson(&i.to_string(), day, label, &words));
+                    let one = lesson(&i.to_string(), day, label, &words);
+                    let account = ["a@example.org", "b@example.org"].get(usize::from(i % 3));
+                    taught.teach(account.map_or(one.clone(), |account| one.of_account(account)));
                 }
                 taught.fade(WallMs(day * 86_400_000));
             }
@@ -477,7 +588,7 @@ mod tests {
             for about in all {
                 taught.undo(&about);
             }
-            prop_assert!(taught.adds.is_empty());
+            prop_assert!(taught.adds.is_empty() && taught.own.is_empty());
         }
     }
 }

@@ -126,6 +126,7 @@ fn a_lesson_changes_what_is_said_of_its_message() {
         at: crate::clock::WallMs(0),
         label: Label::Ham,
         sketch: taught::Sketch::of(&Features::of(&message, Words::Dropped)),
+        account: None,
     };
     assert!(taught.teach(lesson).kept);
     assert!(model.score_taught(&message, Some(&taught)).logit < before.logit - 1.0);
@@ -154,6 +155,7 @@ fn lesson(about: usize, label: Label, message: &Message) -> taught::Lesson {
         at: crate::clock::WallMs(0),
         label,
         sketch: taught::Sketch::of(&Features::of(message, Words::Dropped)),
+        account: None,
     }
 }
 
@@ -202,7 +204,7 @@ fn many_lessons_do_not_swing_the_rest() {
     }
     let cap = taught::Teaching::default().sum_max + 1e-9;
     let own = Features::of(&issue(3), Words::Dropped);
-    assert!(taught.adds(&own).abs() <= cap);
+    assert!(taught.adds(&own, None).abs() <= cap);
     let others = [
         ("Meeting", "Can we move the meeting to Thursday? The room is free from ten."),
         ("Your account", "Your mailbox is full. Verify your password within 24 hours or your account will be closed."),
