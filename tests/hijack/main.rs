@@ -7,6 +7,8 @@
 //! ```text
 //! OUTGUARD_HIJACK=full OUTGUARD_HIJACK_SEEDS=11,12,13 cargo test --release --test hijack -- --nocapture
 //! ```
+//!
+//! `OUTGUARD_HIJACK_ONLY="20 an hour"` runs those alone whose name has these words.
 
 #![cfg(test)]
 
@@ -29,6 +31,8 @@ use rig::{Random, Tally, World};
 
 /// How much is sent.
 struct Extent {
+    /// Only what has this in its name.
+    only: String,
     seeds: Vec<u64>,
     /// Messages of each attack.
     attack: u32,
@@ -46,11 +50,18 @@ fn extent() -> Extent {
     let text = |name: &str| std::env::var(name).ok();
     let seeds = text("OUTGUARD_HIJACK_SEEDS").unwrap_or_else(|| "1".to_owned());
     let seeds = seeds.split(',').map(|seed| seed.parse().unwrap()).collect();
+    let only = text("OUTGUARD_HIJACK_ONLY").unwrap_or_default();
     match text("OUTGUARD_HIJACK").as_deref() {
-        Some("full") => {
-            Extent { seeds, attack: 2_000, readers: 5_000, part: 1, campaigns: 40, accounts: vec![10_000, 100_000] }
-        }
-        _ => Extent { seeds, attack: 100, readers: 150, part: 4, campaigns: 0, accounts: vec![1_000] },
+        Some("full") => Extent {
+            only,
+            seeds,
+            attack: 2_000,
+            readers: 5_000,
+            part: 1,
+            campaigns: 40,
+            accounts: vec![10_000, 100_000],
+        },
+        _ => Extent { only, seeds, attack: 100, readers: 150, part: 4, campaigns: 0, accounts: vec![1_000] },
     }
 }
 
@@ -126,7 +137,7 @@ fn few_leave_before_the_hold() {
     let mut faults = Vec::new();
     for seed in &extent.seeds {
         let office = Office::new(*seed);
-        for (name, attack, before_max) in attacks() {
+        for (name, attack, before_max) in attacks().into_iter().filter(|(name, ..)| name.contains(&extent.only)) {
             let is_new = name.starts_with(NEW);
             let owner = if is_new { Person::new("fresh@firm.example", *seed) } else { office.person() };
             let (spam, own) = attack.run(&mut office.world(), owner, extent.attack, *seed);
@@ -316,7 +327,8 @@ fn the_innocent_are_not_held() {
     let mut faults = Vec::new();
     for seed in &extent.seeds {
         let office = Office::new(*seed);
-        for (name, account, run, held_max) in innocents(&extent) {
+        for (name, account, run, held_max) in innocents(&extent).into_iter().filter(|one| one.0.contains(&extent.only))
+        {
             let mut world = office.world();
             let tally = run(&mut world, &office, &mut Random::new(*seed));
             println!(
