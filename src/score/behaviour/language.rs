@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use foldhash::fast::FixedState;
+
 /// A language or, where a script has one large language or we cannot tell, the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::score) struct Language(&'static str);
@@ -136,8 +138,8 @@ const SMALL_WORDS: [(&str, &[&str]); 16] = [
 ];
 
 /// For each small word the languages that have it, a bit each.
-static LANGUAGES_OF: LazyLock<HashMap<&str, u16>> = LazyLock::new(|| {
-    let mut languages = HashMap::new();
+static LANGUAGES_OF: LazyLock<HashMap<&str, u16, FixedState>> = LazyLock::new(|| {
+    let mut languages: HashMap<&str, u16, FixedState> = HashMap::default();
     for (nth, (_, words)) in SMALL_WORDS.iter().enumerate() {
         for word in *words {
             *languages.entry(*word).or_default() |= 1 << nth;

@@ -101,7 +101,8 @@ struct Reader {
 
 impl Reader {
     fn new(bytes: usize, words: Words) -> Self {
-        let expected = bytes.clamp(64, text::HEAD_BYTES_MAX + text::TAIL_BYTES_MAX) * 3 / 2;
+        // Most texts have fewer; a larger table costs more to clear than it does to grow one.
+        let expected = bytes.clamp(64, text::HEAD_BYTES_MAX + text::TAIL_BYTES_MAX) * 3 / 4;
         Self {
             features: Features { text: Vec::with_capacity(expected.min(TEXT_FEATURES_MAX)), ..Features::default() },
             seen: Seen::new(expected.min(TEXT_FEATURES_MAX)),

@@ -44,17 +44,21 @@ impl Sketch {
 
     /// Draws one.
     pub fn of(features: &Features) -> Self {
-        let is_pair = |hash: u32| hash & PAIR != 0;
-        let mut kept = least(features.text.iter().copied().filter(|hash| is_pair(*hash)), PAIRS_MAX);
-        kept.extend(least(features.text.iter().copied().filter(|hash| !is_pair(*hash)), OTHERS_MAX));
+        let (pairs, text) = (Self::pairs_of(features), &features.text);
+        let mut kept = least(&text.iter().filter(|hash| *hash & PAIR != 0), pairs, PAIRS_MAX);
+        kept.extend(least(&text.iter().filter(|hash| *hash & PAIR == 0), text.len() - pairs, OTHERS_MAX));
         kept.sort_unstable();
         Self(kept)
     }
 
     /// How many features the sketch of a message has.
     fn len_of(features: &Features) -> usize {
-        let pairs = features.text.iter().filter(|hash| *hash & PAIR != 0).count();
+        let pairs = Self::pairs_of(features);
         pairs.min(PAIRS_MAX) + (features.text.len() - pairs).min(OTHERS_MAX)
+    }
+
+    fn pairs_of(features: &Features) -> usize {
+        features.text.iter().filter(|hash| *hash & PAIR != 0).count()
     }
 
     /// For the store.
@@ -77,11 +81,22 @@ impl Sketch {
     }
 }
 
-/// Those that come first in an order of their own, at most so many.
-fn least(hashes: impl Iterator<Item = u32>, most: usize) -> Vec<u32> {
+/// Those of `count` that come first in an order of their own, at most so many.
+fn least<'h>(hashes: &(impl Iterator<Item = &'h u32> + Clone), count: usize, most: usize) -> Vec<u32> {
     // The order of hashes would be that of pieces before pairs; multiplying by an odd number mixes them anew.
     const ODD: u32 = 0x85eb_ca6b;
-    let mut mixed: Vec<u32> = hashes.map(|hash| hash.wrapping_mul(ODD)).collect();
+    let most = most.min(count);
+    let below = |bound: u32| -> Vec<u32> {
+        let mut mixed = Vec::with_capacity(most * 4);
+        mixed.extend(hashes.clone().map(|hash| hash.wrapping_mul(ODD)).filter(|mixed| *mixed <= bound));
+        mixed
+    };
+    // Mixed, they lie evenly: in the part where three times as many are expected there are nearly always enough.
+    let share = u64::from(u32::MAX) * (most as u64 * 3) / count.max(1) as u64;
+    let mut mixed = below(u32::try_from(share).unwrap_or(u32::MAX));
+    if mixed.len() < most {
+        mixed = below(u32::MAX);
+    }
     if mixed.len() > most {
         mixed.select_nth_unstable(most);
         mixed.truncate(most);

@@ -1,16 +1,17 @@
 //! Lists that rules look into: domains, extensions, names.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
+use foldhash::fast::FixedState;
 
 use super::data::List;
 
 /// All lists, with the operator's changes made.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
-    lists: BTreeMap<String, Looked>,
+    lists: HashMap<String, Looked, FixedState>,
 }
 
 /// One list.
@@ -20,7 +21,7 @@ pub(super) struct Entries<'l>(Option<&'l Looked>);
 /// A list in the forms that it is looked into.
 #[derive(Debug, Default)]
 struct Looked {
-    entries: HashSet<String>,
+    entries: HashSet<String, FixedState>,
     /// The entries in order, and what finds them all in one pass: made when a text is first searched for them.
     finder: OnceLock<(Vec<String>, Option<AhoCorasick>)>,
 }

@@ -91,27 +91,25 @@ impl WordFinder {
 }
 
 /// Words by their first four bytes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Heads {
-    /// Which heads there are, by a hash of twelve bits: most words of a text are none of them.
-    known: [u64; 64],
-    /// By head; of one head in the order of their places among all words.
-    words: Vec<(u32, Headed)>,
+    /// By place of the head.
+    words: Vec<Headed>,
+    /// Where in `words` those of a place begin; those of the last end with the list.
+    starts: Vec<u32>,
 }
 
 /// A word with a head.
 #[derive(Debug)]
 struct Headed {
+    head: u32,
     /// What follows the head.
     rest: Box<[u8]>,
     word: usize,
 }
 
-impl Default for Heads {
-    fn default() -> Self {
-        Self { known: [0; 64], words: Vec::new() }
-    }
-}
+/// Places of heads: most words of a text find theirs empty.
+const PLACES: u32 = 1 << 13;
 
 impl Heads {
     /// Takes a pattern, if it begins with a space and has a head.
@@ -120,15 +118,15 @@ impl Heads {
         else {
             return false;
         };
-        let head = u32::from_le_bytes(*head);
-        let (place, bit) = place(head);
-        self.known[place] |= bit;
-        self.words.push((head, Headed { rest: rest.into(), word }));
+        self.words.push(Headed { head: u32::from_le_bytes(*head), rest: rest.into(), word });
         true
     }
 
+    /// Once all are taken.
     fn sort(&mut self) {
-        self.words.sort_by_key(|(head, headed)| (*head, headed.word));
+        self.words.sort_by_key(|headed| (place(headed.head), headed.word));
+        let begins = |at: u32| self.words.partition_point(|headed| place(headed.head) < at);
+        self.starts = (0..=PLACES).map(|at| u32::try_from(begins(at)).unwrap_or(u32::MAX)).collect();
     }
 
     /// Tells each word that begins where a word of the text does.
@@ -136,21 +134,20 @@ impl Heads {
         for space in memchr::memchr_iter(b' ', text) {
             let Some((head, behind)) = text[space + 1..].split_first_chunk::<4>() else { return };
             let head = u32::from_le_bytes(*head);
-            let (place, bit) = place(head);
-            if self.known[place] & bit == 0 {
-                continue;
+            let place = place(head) as usize;
+            let (from, to) = (self.starts[place] as usize, self.starts[place + 1] as usize);
+            for headed in &self.words[from..to] {
+                if headed.head == head && behind.starts_with(&headed.rest) {
+                    each(headed.word);
+                }
             }
-            let from = self.words.partition_point(|(known, _)| *known < head);
-            let headed = self.words[from..].iter().take_while(|(known, _)| *known == head);
-            headed.filter(|(_, headed)| behind.starts_with(&headed.rest)).for_each(|(_, headed)| each(headed.word));
         }
     }
 }
 
-/// Where a head is noted.
-fn place(head: u32) -> (usize, u64) {
-    let hash = head.wrapping_mul(0x9e37_79b1) >> 20;
-    ((hash >> 6) as usize, 1 << (hash & 63))
+/// Where words of a head stand: its thirteen bits that are mixed best.
+fn place(head: u32) -> u32 {
+    head.wrapping_mul(0x9e37_79b1) >> (32 - PLACES.trailing_zeros())
 }
 
 impl Found {

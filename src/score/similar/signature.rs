@@ -141,10 +141,13 @@ impl Shingler {
             if self.words >= WORDS_MAX {
                 return;
             }
-            if chunk.contains("://") || chunk.starts_with("www.") {
+            let has = |sign: u8| chunk.bytes().any(|byte| byte == sign);
+            if has(b':') && chunk.contains("://") || chunk.starts_with("www.") {
                 self.word(LINK);
-            } else if chunk.contains('@') {
+            } else if has(b'@') {
                 self.word(MAILBOX);
+            } else if chunk.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                self.plain(chunk);
             } else {
                 for word in chunk.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
                     self.plain(word);
