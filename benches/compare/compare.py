@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import peers
@@ -113,8 +114,20 @@ def outguard_model(args, work, name, train):
     return {str(Path(r["file"]).relative_to(work)): (float(r["log_odds"]), int(r["points"])) for r in rows}
 
 
+SOFT_POINTS_MAX, TAKEN_BACK_MAX, TAKEN_BACK_FOR_EACH, FULL_POINTS = 70, 60, 20, 150
+
+
+def verdict(rules, soft, log_odds, points):
+    """The sum that `outguard score` shows: rules and text, and what the text makes of soft rules."""
+    if log_odds < 0:
+        earned = min(-log_odds * TAKEN_BACK_FOR_EACH, TAKEN_BACK_MAX)
+        return rules + points - min(soft, int(earned + 0.5))
+    return rules + points + (min(soft, FULL_POINTS) * min(points, FULL_POINTS) + FULL_POINTS // 2) // FULL_POINTS
+
+
 def outguard_rules(args, work, rows):
-    """The points of all rules by file, the model's own reason not among them, nor that of old dates: all are old here."""
+    """The points of all rules by file and those of soft ones, before the text makes more or less of them. The rule of old
+    dates is not among them: all are old here."""
     kept = work / "outguard.jsonl"
     if not kept.exists():
         settings = work / "outguard.toml"
@@ -125,12 +138,17 @@ def outguard_rules(args, work, rows):
             command = [args.outguard, "--config", settings, "--json", "score", *lists[from_:from_ + 500]]
             lines.append(subprocess.run(command, check=True, capture_output=True).stdout)
         kept.write_bytes(b"".join(lines))
-    points = {}
+    # A rule is soft by its own points, not by what its family leaves of them.
+    written = (Path(__file__).parents[2] / "config/rules.toml").read_text()
+    light = {r["name"] for r in tomllib.loads(written)["rule"] if r["points"] <= SOFT_POINTS_MAX}
+    points, soft = {}, {}
     for line in kept.read_text().splitlines():
         judged = json.loads(line)
         name = str(Path(judged["file"]).relative_to(work))
-        points[name] = sum(r["points"] for r in judged["reasons"] if r["name"] not in ("text", "date-far"))
-    return points
+        rules = [r for r in judged["reasons"] if r["name"] not in ("text", "text-is-ordinary", "text-and-rules", "date-far")]
+        points[name] = sum(r["points"] for r in rules)
+        soft[name] = sum(max(r["points"], 0) for r in rules if r["name"] in light)
+    return points, soft
 
 
 def main():
@@ -167,14 +185,14 @@ def systems(args, judged, learnt):
     """Each system's name and its scores by file, as they are ready."""
     only = args.only.split(",")
     if "outguard" in only:
-        rules = outguard_rules(args, args.work, judged)
+        rules, soft = outguard_rules(args, args.work, judged)
         left_out = [["--exclude-source", name] for name in filter(None, args.leave_out.split(","))]
         whole = ["--corpus", args.corpus, *sum(left_out, [])] if left_out else None
         models = [("all", whole), (f"{len(learnt)}", ["--corpus", args.work])]
         for learnt_from, how in models:
             model = outguard_model(args, args.work, f"outguard-{learnt_from}", how)
-            verdict = {file: rules[file] + points for file, (_, points) in model.items()}
-            yield f"outguard, rules and model ({learnt_from})", verdict
+            sums = {file: verdict(rules[file], soft[file], odds, points) for file, (odds, points) in model.items()}
+            yield f"outguard, rules and model ({learnt_from})", sums
             yield f"outguard, model alone ({learnt_from})", {file: odds for file, (odds, _) in model.items()}
         yield "outguard, rules alone", rules
     files = [r["file"] for r in judged]

@@ -13,6 +13,8 @@
 //! speaks for a message with an unforgivable reason ([`allow::is_unforgivable`](super::allow::is_unforgivable)).
 //!
 //! The sum of the reasons is the score; it never falls when points of C or B are added.
+//!
+//! Before that, within C, what soft rules saw counts for more or for less by the text ([`rules_in_their_text`]).
 
 use super::allow::is_unforgivable;
 use super::behaviour::Assessment;
@@ -22,6 +24,37 @@ use crate::reason::Reason;
 const FULL_POINTS: i32 = 150;
 /// What an established series is forgiven at most.
 const FORGIVEN_MAX: i32 = 90;
+
+/// What a text that is like ordinary mail's takes back at most.
+const TAKEN_BACK_MAX: i32 = 60;
+/// What it takes back for each unit of log-odds below even.
+const TAKEN_BACK_FOR_EACH: f64 = 20.0;
+
+/// What the text makes of the points of soft rules ([`Rules::is_soft`](super::Rules::is_soft)), with their sum Q and the
+/// text's points T held between 0 and 150, and its log-odds l:
+///
+/// ```text
+/// l < 0    − min(60, Q, −20·l)     the model has read thousands of wanted messages with such marks, a rule knows of none
+/// else     + Q·T/150               two that suggest the same say more than each
+/// ```
+pub fn rules_in_their_text(soft_points: i32, text_points: i32, log_odds: f64) -> Option<Reason> {
+    let soft = soft_points.max(0);
+    let (name, points, sentence) = if log_odds < 0.0 {
+        #[expect(clippy::cast_possible_truncation, reason = "held between 0 and 60 before")]
+        let earned = (-log_odds * TAKEN_BACK_FOR_EACH).round().clamp(0.0, f64::from(TAKEN_BACK_MAX)) as i32;
+        let sentence = "what light rules saw counts for less, since the text is like that of ordinary mail";
+        ("text-is-ordinary", -soft.min(earned), sentence)
+    } else {
+        let sentence = "what light rules saw counts for more, since the text is like that of spam";
+        ("text-and-rules", product(soft, text_points), sentence)
+    };
+    (points != 0).then(|| Reason { name: name.into(), points, sentence: sentence.into() })
+}
+
+/// What two kinds of points add to each other.
+fn product(one: i32, other: i32) -> i32 {
+    (one.clamp(0, FULL_POINTS) * other.clamp(0, FULL_POINTS) + FULL_POINTS / 2) / FULL_POINTS
+}
 
 /// All reasons: content's, behaviour's, and what follows from both.
 pub fn combine(content: Vec<Reason>, behaviour: &Assessment) -> Vec<Reason> {
@@ -44,8 +77,7 @@ fn sum(reasons: &[Reason]) -> i32 {
 
 /// What content and behaviour add to each other.
 fn both(content: i32, behaviour: i32) -> Option<Reason> {
-    let (c, b) = (content.clamp(0, FULL_POINTS), behaviour.clamp(0, FULL_POINTS));
-    let points = (c * b + FULL_POINTS / 2) / FULL_POINTS;
+    let points = product(content, behaviour);
     (points > 0).then(|| Reason {
         name: "content-and-behaviour".into(),
         points,
@@ -97,6 +129,27 @@ mod tests {
         ];
         for (content, behaviour, established, expected, why) in cases {
             assert_eq!(score(content, behaviour, established), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn soft_rules_count_by_the_text_they_stand_in() {
+        let cases = [
+            (40, 0, -1.0, -20, "likely wanted: twenty points for each unit"),
+            (40, -20, -4.0, -40, "never more than there is"),
+            (90, -20, -9.0, -60, "nor more than sixty"),
+            (0, -20, -4.0, 0, "there is nothing to take back"),
+            (-20, -20, -4.0, 0, "what speaks for a message is not raised"),
+            (40, 8, 0.0, 2, "even odds say next to nothing"),
+            (40, 75, 1.7, 20, "both suggest it"),
+            (90, 200, 6.0, 90, "a text says no more than it does at a hold"),
+            (1_000, 200, 6.0, 150, "nor do rules"),
+            (-20, 200, 6.0, 0, "what speaks for a message is not multiplied"),
+            (40, 0, f64::NAN, 0, "no number, no points"),
+        ];
+        for (soft, text, log_odds, expected, why) in cases {
+            let points = rules_in_their_text(soft, text, log_odds).map_or(0, |reason| reason.points);
+            assert_eq!(points, expected, "{why}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Everything that looks at one message, joined: rules and model, what other scorers said, behaviour, allow rules.
 //!
 //! ```text
-//! content   = rules + model + other scorers
+//! content   = rules + model + what each makes of the other (combine) + other scorers
 //! score     = content joined with behaviour (combine), less what an allow rule takes off
 //! ```
 //!
@@ -9,7 +9,7 @@
 
 use super::allow::Allow;
 use super::behaviour::Assessment;
-use super::combine::combine;
+use super::combine::{combine, rules_in_their_text};
 use super::model::features::{Features, Words};
 use super::model::taught::{Sketch, Taught};
 use super::model::{Model, ModelScore};
@@ -65,6 +65,8 @@ impl Scorer {
         if text.points() > 0 {
             text.evidence = self.model.evidence(submission.message, &features);
         }
+        let soft = reasons.iter().filter(|reason| self.rules.is_soft(reason)).map(|reason| reason.points);
+        reasons.extend(rules_in_their_text(soft.sum(), text.points(), text.logit));
         reasons.extend(text_reason(&text));
         ContentScore { reasons, text, sketch: Sketch::of(&features) }
     }

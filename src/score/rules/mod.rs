@@ -33,7 +33,7 @@ mod subject;
 mod web;
 mod words;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::account::Account;
 use crate::reason::Reason;
@@ -48,10 +48,15 @@ use look::{Evidence, Look, Sight};
 use own::{OwnRules, PatternError};
 use words::{TopicIndex, WordFinder};
 
+/// The points of a rule that suggests and does not decide, at most.
+const SOFT_POINTS_MAX: i32 = 70;
+
 /// All rules, ready to look at messages.
 #[derive(Debug)]
 pub struct Rules {
     built_in: Vec<ActiveRule>,
+    /// Names of those that suggest and do not decide.
+    soft: HashSet<String>,
     families: Vec<data::Family>,
     finder: WordFinder,
     lists: Lists,
@@ -129,8 +134,13 @@ impl Rules {
         };
         let built_in = data.rules.iter().filter_map(active).collect();
         let overrides = settings.overrides.iter().filter(|over| !over.points.is_empty());
+        let is_changed = |name: &String| {
+            settings.points.contains_key(name) || settings.overrides.iter().any(|over| over.points.contains_key(name))
+        };
+        let soft = data.rules.iter().filter(|entry| entry.points <= SOFT_POINTS_MAX && !is_changed(&entry.name));
         Ok(Self {
             built_in,
+            soft: soft.map(|entry| entry.name.clone()).collect(),
             families: data.families.clone(),
             lists: Lists::new(&data.lists, &settings.lists),
             brands: Brands::new(&data.brands),
@@ -182,6 +192,12 @@ impl Rules {
                 look::example(&self.finder.written(&words).join(", "))
             }
         }
+    }
+
+    /// Whether a reason is of a built-in rule that suggests and does not decide: at most [`SOFT_POINTS_MAX`], and not the
+    /// points of the operator, who means them.
+    pub fn is_soft(&self, reason: &Reason) -> bool {
+        reason.points > 0 && self.soft.contains(reason.name.as_ref())
     }
 
     /// The points that differ for this account. The more particular override is applied last.

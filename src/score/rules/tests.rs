@@ -38,6 +38,30 @@ fn the_embedded_data_is_whole() {
     assert_eq!(rules.built_in.len(), data.rules.len(), "every rule is ready to look");
 }
 
+/// An ordinary text speaks against what suggests, never against what decides or what the operator set.
+#[test]
+fn soft_is_what_suggests_and_nobody_set() {
+    let is_soft = |rules: &Rules, name: &str, points: i32| {
+        rules.is_soft(&Reason { name: name.to_owned().into(), points, sentence: "seen".into() })
+    };
+    let shipped = rules(&ScoreSettings::default());
+    let cases = [
+        ("subject-capitals", 15, true, "a light rule"),
+        ("name-or-subject-disguised", 70, true, "the heaviest that is soft"),
+        ("link-runs-script", 80, false, "this decides"),
+        ("link-runs-script", 20, false, "even where its family leaves it little"),
+        ("gtube", 1_000, false, "a test"),
+        ("answers-a-message", -10, false, "it speaks for the message"),
+        ("a-rule-of-mine", 15, false, "the operator wrote it"),
+    ];
+    for (name, points, expected, why) in cases {
+        assert_eq!(is_soft(&shipped, name, points), expected, "{why}");
+    }
+    let points = BTreeMap::from([("subject-capitals".to_owned(), 40)]);
+    let changed = rules(&ScoreSettings { points, ..ScoreSettings::default() });
+    assert!(!is_soft(&changed, "subject-capitals", 40), "the operator means these points");
+}
+
 #[test]
 fn data_that_is_not_whole_is_refused() {
     let family = "[[family]]\nname = \"f\"\npoints_max = 1\nsentence = \"s\"\n";
