@@ -1,8 +1,9 @@
 //! Training: from labelled mail to a [`Model`], the same bytes from the same mail, settings and seed.
 //!
 //! Features are kept only if several messages of at least two sources have them: what one source alone has tells that
-//! source. The weights are those of a logistic regression ([`solver`]). The calibration comes from sums that each group of
-//! sources got from a model trained without it ([`across`]), so that it holds on mail from elsewhere. Start with [`train`].
+//! source. Each counts by how far it leans to one label ([`vocabulary`]). The weights are those of a logistic regression
+//! ([`solver`]). The calibration comes from sums that each group of sources got from a model trained without it
+//! ([`across`]), so that it holds on mail from elsewhere. Start with [`train`].
 
 pub mod across;
 pub mod measure;
