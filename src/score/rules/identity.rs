@@ -18,6 +18,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "from-looks-like-recipient", look: looks_like_recipient },
     Rule { name: "reply-to-elsewhere", look: reply_to_elsewhere },
     Rule { name: "reply-to-free-mail", look: reply_to_free_mail },
+    Rule { name: "reply-to-other-free-mail", look: reply_to_other_free_mail },
     Rule { name: "to-self-only", look: to_self_only },
     Rule { name: "recipients-not-named", look: recipients_not_named },
 ];
@@ -104,6 +105,18 @@ fn reply_to_free_mail(look: &Look<'_>) -> Sight {
     let own = look.message.to.iter().filter_map(Mailbox::domain).any(|domain| same_site(&domain, &look.from_domain));
     let elsewhere = !look.from_domain.is_empty() && !same_site(&to, &look.from_domain);
     if elsewhere && !own && look.message.field("List-Id").is_none() { example(&to) } else { None }
+}
+
+/// Who has a mailbox there answers from it; who writes from one that will be closed soon has a second.
+fn reply_to_other_free_mail(look: &Look<'_>) -> Sight {
+    let free = look.lists.of("free-mail");
+    let from = look.from.filter(|_| free.domain(&look.from_domain).is_some())?;
+    let is_other = |reply: &&Mailbox| {
+        let is_free = reply.domain().is_some_and(|domain| free.domain(&domain).is_some());
+        is_free && !reply.address.eq_ignore_ascii_case(&from.address)
+    };
+    let other = look.message.reply_to.iter().find(is_other)?;
+    if look.message.field("List-Id").is_none() { example(&other.address) } else { None }
 }
 
 /// To names the sender; the real recipients are somewhere else.
@@ -226,6 +239,22 @@ mod tests {
                 mail().reply_to("visitor@gmail.com").to("owner@example.org"),
             ),
             miss("reply-to-free-mail", "from there too", mail().from("a@gmail.com").reply_to("b@gmail.com")),
+            hit(
+                "reply-to-other-free-mail",
+                "two mailboxes of one stranger",
+                mail().from("a@gmail.com").reply_to("b@gmail.com"),
+            ),
+            miss(
+                "reply-to-other-free-mail",
+                "its own mailbox, in capitals",
+                mail().from("a@gmail.com").reply_to("A@gmail.com"),
+            ),
+            miss("reply-to-other-free-mail", "a company's mail", mail().reply_to("alice.office@gmail.com")),
+            miss(
+                "reply-to-other-free-mail",
+                "a list",
+                mail().from("a@gmail.com").reply_to("l@gmail.com").field("List-Id", "<l.example.org>"),
+            ),
             hit("to-self-only", "the recipients stand nowhere", mail().to("alice@example.org")),
             miss(
                 "to-self-only",
