@@ -294,7 +294,8 @@ impl Reader<'_> {
                 continue;
             }
             let text = &of[segment.range.clone()];
-            if !all.is_empty() && !all.ends_with('\n') && !text.starts_with('\n') {
+            let room = self.bounds.text_bytes_max.saturating_sub(all.len());
+            if room > 0 && !all.is_empty() && !all.ends_with('\n') && !text.starts_with('\n') {
                 all.push('\n');
             }
             let room = self.bounds.text_bytes_max.saturating_sub(all.len());
@@ -388,6 +389,17 @@ mod tests {
 
     fn parse(text: &str) -> Message {
         Message::parse(text.replace('\n', "\r\n").as_bytes(), &Bounds::default())
+    }
+
+    /// Found by bytes of chance: the line break between two parts stood behind a text that was full.
+    #[test]
+    fn a_full_text_takes_no_further_line_break() {
+        let part = "--m\r\nContent-Type: text/plain\r\n\r\n0123456789\r\n";
+        let message = format!("Content-Type: multipart/mixed; boundary=m\r\n\r\n{part}{part}--m--\r\n");
+        for text_bytes_max in 1..25 {
+            let read = Message::parse(message.as_bytes(), &Bounds { text_bytes_max, ..Bounds::default() });
+            assert!(read.text.len() <= text_bytes_max, "{:?} in {text_bytes_max}", read.text);
+        }
     }
 
     const ALTERNATIVE: &str = "From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>
