@@ -15,6 +15,8 @@ use crate::mail::Domain;
 
 /// The longest time for a judgement: a client is answered within 30 s of its final dot.
 const TIMEOUT_MAX: Duration = Duration::from_secs(20);
+/// Visits of other people's servers in shorter turns are told.
+const OFTEN: Duration = Duration::from_mins(10);
 /// Domains that the doctor greets the servers of.
 const PROBES_MAX: usize = 5;
 /// More points than this make no difference.
@@ -170,6 +172,12 @@ fn read_doctor(root: &mut TableReader<'_>) -> DoctorSettings {
         ),
         default.every.unwrap_or_default(),
     );
+    let asks_others = !port25.is_empty() || !mailboxes.is_empty();
+    if asks_others && !every.is_zero() && every < OFTEN {
+        let sentence =
+            "other people's servers are visited so often; write 10m or more, or port25 = [] and mailboxes = []";
+        table.reading().warning(&table.place("every"), sentence);
+    }
     DoctorSettings {
         every: Some(every).filter(|time| !time.is_zero()),
         domains: domains.into_iter().map(|domain| domain.0).collect(),

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Diagnostics};
 use crate::delivery::{Abandoned, Dns, Edges, ReplyTable, Router, Tls};
 use crate::event::Event;
-use crate::intake::machine_name;
+use crate::intake::{machine_name, own_name};
 use crate::limits::{LimitSettings, RuleBook};
 
 /// A day, in milliseconds: how much longer than the longest window attempts are kept.
@@ -42,8 +42,8 @@ pub fn engine_settings(config: &Config) -> Result<EngineSettings, RunError> {
         detail: error.to_string(),
         advice: "correct [limits]",
     })?;
-    let host_name = &config.intake.own_name;
-    let router = Router::new(&config.delivery, host_name).map_err(|error| RunError::Delivery {
+    let host_name = own_name(&config.intake);
+    let router = Router::new(&config.delivery, &host_name).map_err(|error| RunError::Delivery {
         what: "routes",
         detail: error.to_string(),
         advice: "correct [[route]] and [[egress]]",
@@ -54,7 +54,7 @@ pub fn engine_settings(config: &Config) -> Result<EngineSettings, RunError> {
         dispatch: config.dispatch.clone(),
         router: Arc::new(router),
         delivery: config.delivery.clone(),
-        host_name: host_name.clone(),
+        host_name,
     })
 }
 
@@ -225,10 +225,24 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
         ("dispatch", old.dispatch != new.dispatch),
         ("egresses, routes or reports", old.delivery != new.delivery),
         ("store upkeep", old.store != new.store),
+        ("keys of OVHcloud's API", old.ovh != new.ovh),
         (
             "log, control socket or pages (in effect after a restart)",
             old.log != new.log || old.api != new.api || old.review != new.review,
         ),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_name_is_configured_the_machine_greets_by_its_own() {
+        let settings = engine_settings(&Config::default()).unwrap();
+        assert!(!settings.host_name.is_empty());
+        let ehlo: Vec<&str> = settings.router.egresses().iter().map(|egress| &*egress.ehlo).collect();
+        assert_eq!(ehlo, [settings.host_name.as_str()], "an EHLO without a name is refused (RFC 5321 4.1.1.1)");
+    }
 }

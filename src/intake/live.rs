@@ -85,7 +85,8 @@ impl Live {
     }
 }
 
-fn own_name(settings: &IntakeSettings) -> String {
+/// Our name: as configured, else the machine's; never empty.
+pub fn own_name(settings: &IntakeSettings) -> String {
     if !settings.own_name.is_empty() {
         return settings.own_name.clone();
     }

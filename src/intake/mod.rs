@@ -35,7 +35,7 @@ use std::time::Duration;
 
 pub use judge::Judge;
 pub use listener::{BindError, Bound};
-pub use live::{SettingsError, machine_name};
+pub use live::{SettingsError, machine_name, own_name};
 pub use queue::Queue;
 pub use reports::Reports;
 pub use settings::IntakeSettings;

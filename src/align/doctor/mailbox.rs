@@ -54,7 +54,7 @@ pub enum Deliverable {
 
 /// Asks the best server that is reached. Each mailbox has an answer.
 pub(super) async fn ask(dns: Arc<dyn Lookup>, question: Question) -> Vec<(String, Deliverable)> {
-    let mut why = "it has no mail server".to_owned();
+    let mut why = "DNS names no mail server of its domain".to_owned();
     for host in servers(&*dns, &question.domain, HOSTS_MAX).await {
         let Some(ip) = address(&*dns, &host, question.from.or(question.like)).await else {
             why = format!("{} has no address that the egress can reach", Visible(&host));

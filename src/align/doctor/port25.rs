@@ -238,7 +238,9 @@ pub(super) fn tell(port25: &Port25, check: Check<'_>) {
             let found = format!("connections to port 25 are refused: {}", tried.join("; "));
             check.tell(Grade::Fault, found, WHY_BLOCKED, MEND_REFUSED);
         }
-        Port25::NoServers => check.unknown("DNS names no server to try that has an address of its family"),
+        Port25::NoServers => {
+            check.unknown("DNS does not answer, or names no server to try that has an address of its family");
+        }
     }
 }
 

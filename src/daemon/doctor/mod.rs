@@ -17,6 +17,7 @@ use crate::align::sign::Signer;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Router;
+use crate::intake::own_name;
 
 /// One look at everything: at what was asked for, and at OVHcloud's API where it is configured.
 pub async fn look(config: &Config, dns: &Arc<dyn Lookup>, asked: &Asked, clock: &dyn Clock) -> Vec<Finding> {
@@ -32,7 +33,7 @@ pub async fn look(config: &Config, dns: &Arc<dyn Lookup>, asked: &Asked, clock: 
 /// A route or a key that cannot be used, as a sentence.
 pub fn asked_by(config: &Config, domains: &[String], clock: &dyn Clock) -> Result<Asked, String> {
     let doctor = &config.align.doctor;
-    let router = Router::new(&config.delivery, &config.intake.own_name).map_err(|error| error.to_string())?;
+    let router = Router::new(&config.delivery, &own_name(&config.intake)).map_err(|error| error.to_string())?;
     let signer = Signer::new(&config.align.signing).map_err(|fault| fault.to_string())?;
     let direct = router.direct_egresses();
     let patient = |egress: &std::sync::Arc<crate::delivery::Egress>| Patient {
