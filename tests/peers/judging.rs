@@ -68,7 +68,7 @@ fn id_of(message: &Value) -> String {
 
 /// A rule that holds each of our newsletters, so that what lets one pass is what is tested.
 const MARKED: &str =
-    "[[score.rule]]\nname = \"marked\"\npoints = 160\nsentence = \"It has our mark\"\npattern = \"our-mark-word\"\n";
+    "[[score.rule]]\nname = \"marked\"\npoints = 200\nsentence = \"It has our mark\"\npattern = \"our-mark-word\"\n";
 
 #[test]
 fn what_is_held_says_why_and_waits_for_a_person() {
