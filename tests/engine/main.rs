@@ -12,6 +12,7 @@ mod bed;
 mod broken;
 mod ends;
 mod flood;
+mod lost;
 mod moves;
 mod reloads;
 mod storm;

@@ -253,11 +253,13 @@ impl Engine {
         None
     }
 
-    /// Reads a message from the store. `None`: it is gone, or cannot be read now (and is tried again later).
+    /// Reads a message from the store. `None`: it is gone, is held because its content is damaged, or cannot be read now
+    /// (and is tried again later).
     async fn load(&self, hand: &InHand, work: &Work) -> Option<Loaded> {
         let id = hand.message();
         match self.load_message(id).await {
             Ok(loaded) => loaded,
+            Err(error) if self.hold_unreadable(id, &error).await => None,
             Err(error) => {
                 tracing::error!(%id, account = %work.account, %error, advice = error.advice(), "a message cannot be read");
                 let until = crate::limits::Moment::from(self.clock.now()).plus_ms(60_000);

@@ -27,6 +27,7 @@ mod servers;
 mod settle;
 mod slots;
 mod start;
+mod unreadable;
 mod used_up;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -11,7 +11,8 @@ use crate::dispatch::{Class, NextTry};
 use crate::event::Event;
 use crate::mail::QueueId;
 use crate::store::{
-    Acceptance, Body, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, DueDelivery, Index, MessageRow,
+    Acceptance, Body, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, DueDelivery, Index,
+    MessageRow, StoreError,
 };
 
 /// Why a delivery ends without a further attempt.
@@ -24,6 +25,9 @@ pub(super) enum Why {
     /// The domain takes no mail: the status that says so.
     Refused(&'static str),
 }
+
+/// A message that is to end; without its content where that cannot be read.
+type Ending = (MessageRow, Vec<DeliveryRow>, Option<Content>);
 
 /// The status of mail that was held to its end: not authorised (RFC 3463 3.8).
 const HELD_STATUS: &str = "5.7.1";
@@ -48,8 +52,8 @@ impl Engine {
         words: &str,
         now: Now,
     ) -> bool {
-        let loaded = match self.load_message(id).await {
-            Ok(Some(loaded)) => loaded,
+        let (row, deliveries, content) = match self.load_ending(id).await {
+            Ok(Some(ending)) => ending,
             Ok(None) => return true,
             Err(error) => {
                 tracing::error!(%id, %error, advice = error.advice(), "a message that should end waits on");
@@ -61,13 +65,13 @@ impl Engine {
             Why::Unreleased => (DeliveryState::Held, Action::Unreleased),
         };
         let ends = |delivery: &&DeliveryRow| indices.contains(&delivery.index) && delivery.state == state;
-        let ending: Vec<DeliveryRow> = loaded.deliveries.iter().filter(ends).cloned().collect();
+        let ending: Vec<DeliveryRow> = deliveries.iter().filter(ends).cloned().collect();
         if ending.is_empty() {
             return true;
         }
         let end_of = |delivery: DeliveryRow| {
             let mut words = words.to_owned();
-            let waited_for = self.core().waited_for(&loaded.row, &delivery, now);
+            let waited_for = self.core().waited_for(&row, &delivery, now);
             words.extend(waited_for.iter().filter(|_| why == Why::TooOld).flat_map(|what| [": ", what]));
             match (&delivery.last_reply, why) {
                 (Some(reason), Why::Unreleased) => words.extend(["; it was held for: ", reason]),
@@ -89,7 +93,7 @@ impl Engine {
         };
         let recipients = ending.into_iter().map(end_of).collect();
         let report = Report { action, remote_mta: None, recipients };
-        let made = self.report(&loaded.row, &loaded.content, &report, now);
+        let made = self.report(&row, content.as_ref(), &report, now);
         let (reports, events) = match made {
             Ok(acceptance) => (vec![acceptance], Vec::new()),
             Err(events) => (Vec::new(), events),
@@ -107,7 +111,7 @@ impl Engine {
         }
         {
             let mut core = self.core();
-            core.load.remove(&loaded.row.account, ended);
+            core.load.remove(&row.account, ended);
             for report in fresh {
                 core.add_loaded(report);
             }
@@ -117,6 +121,19 @@ impl Engine {
         }
         self.signals.connections.notify_one();
         true
+    }
+
+    /// A message that is to end, with its content; without it where that is damaged: its sender hears of it all the same.
+    async fn load_ending(&self, id: QueueId) -> Result<Option<Ending>, StoreError> {
+        match self.load_message(id).await {
+            Ok(loaded) => Ok(loaded.map(|Loaded { row, deliveries, content }| (row, deliveries, Some(content)))),
+            Err(error @ StoreError::Corrupt { .. }) => {
+                let Some((row, deliveries)) = self.store.message(id).await? else { return Ok(None) };
+                tracing::error!(%id, %error, "a message ends whose content cannot be read");
+                Ok(Some((row, deliveries, None)))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Tells the sender, once, that a message is late.
@@ -155,7 +172,7 @@ impl Engine {
         let indices = recipients.iter().map(|(delivery, _)| delivery.index).collect();
         let report = Report { action: Action::Delayed, remote_mta: None, recipients };
         // Nobody to tell is no failure: a delay is not the end of anything.
-        let Ok(acceptance) = self.report(&loaded.row, &loaded.content, &report, now) else { return };
+        let Ok(acceptance) = self.report(&loaded.row, Some(&loaded.content), &report, now) else { return };
         let fresh = Loaded::from_acceptance(&acceptance);
         match self.store.report_delay(id, indices, acceptance).await {
             Ok(_) => {
@@ -168,22 +185,11 @@ impl Engine {
         }
     }
 
-    /// What an attempt needs of a message. `None`: it is gone, or its last delivery ended between the two reads, and its
-    /// body with it.
-    pub(super) async fn load_message(&self, id: QueueId) -> Result<Option<Loaded>, crate::store::StoreError> {
-        let Some((row, deliveries)) = self.store.message(id).await? else { return Ok(None) };
-        match self.store.content(id).await {
-            Ok(content) => Ok(Some(Loaded { row, deliveries, content })),
-            Err(crate::store::StoreError::NoSuchMessage(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// The report as a message of ours; or the events that stand in its place where none may be sent.
     pub(super) fn report(
         &self,
         row: &MessageRow,
-        content: &Content,
+        content: Option<&Content>,
         report: &Report,
         now: Now,
     ) -> Result<Acceptance, Vec<Event>> {
@@ -199,12 +205,13 @@ impl Engine {
         }
         // Of held mail nobody gets more than the header.
         let ret = row.ret.filter(|_| report.action != Action::Unreleased);
-        let original = match Original::read(content, ret, &delivery.dsn) {
-            Ok(original) => original,
-            Err(error) => {
+        let original = match content.map(|content| Original::read(content, ret, &delivery.dsn)) {
+            Some(Ok(original)) => original,
+            Some(Err(error)) => {
                 tracing::warn!(id = %row.id, %error, "a report goes without the message it is about");
                 Original::none()
             }
+            None => Original::none(),
         };
         let id = match self.store.allocate() {
             Ok(id) => id,

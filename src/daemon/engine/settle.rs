@@ -141,7 +141,7 @@ impl Engine {
                 continue;
             }
             let report = Report { action, remote_mta: Some(host_of(&next_hop).to_owned()), recipients };
-            match self.report(&sent.row, &sent.content, &report, now) {
+            match self.report(&sent.row, Some(&sent.content), &report, now) {
                 Ok(acceptance) => {
                     name_report(&mut outcomes, &report, &acceptance);
                     after.reports.extend(Loaded::from_acceptance(&acceptance));

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::folder::FILE_MODE;
 use crate::mail::QueueId;
@@ -69,7 +70,11 @@ impl Spool {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.folder, id.to_string(), flags, Mode::empty()) {
             Ok(file) => Ok(File::from(file)),
-            Err(rustix::io::Errno::NOENT) => Err(StoreError::NoSuchMessage(id)),
+            Err(Errno::NOENT) => Err(StoreError::NoSuchMessage(id)),
+            // Of the process or the whole folder, not of this body.
+            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR | Errno::ACCESS | Errno::PERM)) => {
+                Err(StoreError::Unavailable { detail: format!("the body of {id} cannot be opened: {error}") })
+            }
             Err(error) => Err(StoreError::Corrupt { object: format!("the body of {id}"), detail: error.to_string() }),
         }
     }
@@ -77,7 +82,7 @@ impl Spool {
     /// Removes a body whose message ended. What cannot be removed now is swept at the next start.
     pub(super) fn remove(&self, id: QueueId) {
         match rustix::fs::unlinkat(&self.folder, id.to_string(), AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => tracing::warn!(%id, %error, "spool file not removed; it is swept at the next start"),
         }
     }
