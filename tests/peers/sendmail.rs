@@ -117,7 +117,10 @@ fn sendmail() {
         skip!("a host name of its own cannot be had here, and Sendmail wants one with a dot");
     }
     let sink = Sink::start();
-    let accounts = format!("[account]\nown_names = [\"{OWN_NAME}\"]\nreceived_trusted = true\n");
+    // The same name on both sides, as on one machine: Sendmail must not take the relay for itself.
+    let accounts = format!(
+        "[intake]\nown_name = \"{OWN_NAME}\"\n[account]\nown_names = [\"{OWN_NAME}\"]\nreceived_trusted = true\n"
+    );
     let relay = Site::new(&format!("{accounts}{}", smarthost(sink.address()))).start();
     set_mode(relay.site().folder(), 0o755);
     let folder = relay.site().folder().join("sendmail");

@@ -38,13 +38,16 @@ fn msmtp() {
     let relay = Site::new(&smarthost(sink.address())).start();
     let to = relay.site().address();
     let config = relay.site().folder().join("msmtprc");
-    fs::write(&config, format!("account default\nhost {}\nport {}\nauto_from off\n", to.ip(), to.port()))
-        .expect("ours");
+    fs::write(&config, recipe("msmtp/msmtprc", to)).expect("ours");
     set_mode(&config, 0o600);
     let config = config.display().to_string();
     let output = run(&program, &["-C", &config, "-f", "alice@example.com", "bob@example.net"], MESSAGE);
     assert!(output.status.success(), "{}", lines(&output.stderr));
     check(&sink.wait_accepted(1)[0]);
+    // As programs call it that know no sender.
+    let output = run(&program, &["-C", &config, "bob@example.net"], MESSAGE);
+    assert!(output.status.success(), "{}", lines(&output.stderr));
+    assert!(sink.wait_accepted(2)[1].mail_from.ends_with("@example.com"), "the user, at the domain of the recipe");
 }
 
 #[test]
