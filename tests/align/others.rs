@@ -49,7 +49,8 @@ pub(crate) fn has_dkimpy() -> bool {
     let found = Command::new(PYTHON).args(["-c", "import authres, dkim, nacl"]).stderr(Stdio::null()).status();
     let found = found.is_ok_and(|status| status.success());
     if !found {
-        println!(
+        let _ = writeln!(
+            std::io::stderr(),
             "skipped: {PYTHON} has no dkimpy with all it needs; ./check installs python3-dkim, -nacl and -authres"
         );
     }
@@ -186,13 +187,19 @@ pub(crate) fn opendkim(
 ) -> Option<Vec<(bool, Vec<u8>)>> {
     for needed in ["/usr/sbin/opendkim-testmsg", DNSMASQ, "/usr/sbin/ip"] {
         if !Path::new(needed).exists() {
-            println!("skipped: no {needed}; ./check installs opendkim-tools, dnsmasq-base and iproute2");
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: no {needed}; ./check installs opendkim-tools, dnsmasq-base and iproute2"
+            );
             return None;
         }
     }
     let may = Command::new("unshare").args(["--mount", "--net", "true"]).stderr(Stdio::null()).status();
     if !may.is_ok_and(|status| status.success()) {
-        println!("skipped: OpenDKIM asks the system's name server, and this user may make no network of its own");
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: OpenDKIM asks the system's name server, and this user may make no network of its own"
+        );
         return None;
     }
     let folder = tempfile::TempDir::new().unwrap();

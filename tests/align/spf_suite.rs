@@ -1,6 +1,7 @@
 //! The test suite of RFC 7208 (openspf.org, as pyspf ships it): every case, or a named deviation.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -117,7 +118,11 @@ fn results(expected: &Yaml) -> Vec<String> {
 async fn every_case_of_the_suite() {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/peers/suites/rfc7208-tests.yml");
     let Ok(suite) = std::fs::read_to_string(&file) else {
-        println!("skipped: the suite of RFC 7208 is not at {}; ./check fetches it", file.display());
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: the suite of RFC 7208 is not at {}; ./check fetches it",
+            file.display()
+        );
         return;
     };
     let mut faults = Vec::new();

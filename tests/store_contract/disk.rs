@@ -1,6 +1,7 @@
 //! Real disks: a full one, a read-only one, a damaged file. A small tmpfs is mounted for each; without root they are
 //! skipped, and say so.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -26,7 +27,8 @@ impl Disk {
         if mount(&["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "tmpfs"], disk.path()) {
             return Some(disk);
         }
-        eprintln!("SKIPPED: a disk cannot be mounted here (root and CAP_SYS_ADMIN are needed)");
+        let _ =
+            writeln!(std::io::stderr(), "skipped: a disk cannot be mounted here (root and CAP_SYS_ADMIN are needed)");
         None
     }
 
@@ -102,7 +104,7 @@ async fn a_read_only_disk_refuses_mail_and_recovers() {
     store.accept(m).await.unwrap().into_inner();
     // A file system with files open for writing is not remounted; a mount point can be.
     if !mount(&["-o", "remount,bind,ro"], disk.path()) {
-        eprintln!("SKIPPED: this disk cannot be made read-only");
+        let _ = writeln!(std::io::stderr(), "skipped: this disk cannot be made read-only");
         return;
     }
     let spooled = store.spool(store.allocate().unwrap()).await.err();
