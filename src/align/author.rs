@@ -42,6 +42,13 @@ impl Author {
         }
     }
 
+    /// The same, where the header that will leave has so many From fields: of a long one the message read fewer, and
+    /// receivers see them all.
+    #[must_use]
+    pub fn among(self, fields: usize) -> Self {
+        if fields > 1 { Self::Fields(fields) } else { self }
+    }
+
     /// The domain, where there is one.
     pub fn domain(&self) -> Option<&str> {
         match self {
@@ -79,5 +86,7 @@ mod tests {
             let message = Message::parse(format!("{header}\r\nx\r\n").as_bytes(), &Bounds::default());
             assert_eq!(Author::of(&message), expected, "{header}");
         }
+        assert_eq!(one("example.com").among(1), one("example.com"));
+        assert_eq!(one("example.com").among(2), Author::Fields(2), "the second stood behind all that is read");
     }
 }

@@ -80,6 +80,17 @@ impl Finding {
         }
     }
 
+    /// What is said of a header that cannot be read to its end: a fault of the message, which no DNS excuses.
+    pub fn unreadable(why: &str, deeds: &Deeds) -> Self {
+        Self {
+            alignment: Alignment::PermError,
+            deed: Some(deeds.permerror),
+            name: "align-permerror",
+            sentence: format!("receivers cannot find it aligned: {why}"),
+            ..Self::unsure(why, 0, deeds)
+        }
+    }
+
     /// The lines of evidence, where there is something to say. One that holds or rejects has no points: it does not
     /// depend on them.
     pub fn reasons(&self) -> impl Iterator<Item = Reason> {

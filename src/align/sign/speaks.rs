@@ -63,7 +63,7 @@ impl SigningKey {
             Senders::Proven => speaker.source.is_proven() && speaker.account.domain().is_some_and(related),
             Senders::Plausible => match speaker.account.domain() {
                 None => true,
-                Some(domain) if speaker.own_names.iter().any(|name| name.eq_ignore_ascii_case(domain)) => true,
+                Some(domain) if speaker.own_names.iter().any(|name| is_named(domain, name)) => true,
                 Some(domain) => related(domain),
             },
         }
@@ -76,6 +76,13 @@ impl SigningKey {
             None => account.as_str().eq_ignore_ascii_case(listed),
         })
     }
+}
+
+/// Whether a domain is this machine by one of its names; one without a dot, as `uname` gives it, is the first label of
+/// the full one that an MTA writes.
+fn is_named(domain: &str, name: &str) -> bool {
+    let first = domain.split_once('.').map_or(domain, |(first, _)| first);
+    domain.eq_ignore_ascii_case(name) || !name.contains('.') && first.eq_ignore_ascii_case(name)
 }
 
 #[cfg(test)]
@@ -129,6 +136,13 @@ mod tests {
             let got = [permits(Senders::Plausible), permits(Senders::Proven)];
             assert_eq!(got, expected.map(granted), "{account} by {source}, {listed:?}");
             assert_eq!(permits(Senders::Any), Permission::Granted, "{account}");
+        }
+        let short = ["web1".to_owned()];
+        for (account, granted) in [("www-data@web1.hoster.example", true), ("www-data@web10.hoster.example", false)] {
+            let account = Account::named(account);
+            let speaker = Speaker { account: &account, source: ReversePath, own_names: &short };
+            let got = signer(Senders::Plausible, Covers::Subdomains, &[]).permits("example.com", speaker);
+            assert_eq!(got == Permission::Granted, granted, "{account:?} where the machine calls itself web1");
         }
         let account = Account::named("ann@shop.example.com");
         let speaker = Speaker { account: &account, source: Login, own_names: &[] };

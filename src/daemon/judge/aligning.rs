@@ -115,13 +115,13 @@ impl Aligning {
         if !self.is_on() {
             return Aligned::default();
         }
-        let author = Author::of(message);
         let Some(unsigned) = matter.unsigned(self.signer.body_forms()).await else {
             return Aligned {
-                finding: self.unsure("its header is too long, or it cannot be read"),
+                finding: self.unreadable("its header is too long, or it cannot be read"),
                 ..Aligned::default()
             };
         };
+        let author = Author::of(message).among(unsigned.count("From"));
         let from = author.domain().unwrap_or_default();
         let (signature, own) = self.signed(matter, message, &unsigned, from);
         let not_signed = not_signed(&own, from);
@@ -131,7 +131,7 @@ impl Aligning {
         }
         let Ok(leaving) = unsigned.under(&signature) else {
             return Aligned {
-                finding: self.unsure("its header is too long"),
+                finding: self.unreadable("its header is too long"),
                 fields,
                 not_signed,
                 ..Aligned::default()
@@ -172,6 +172,10 @@ impl Aligning {
 
     fn unsure(&self, why: &str) -> Option<Finding> {
         (self.settings.judge == Judge::All).then(|| Finding::unsure(why, 0, &self.settings.deeds))
+    }
+
+    fn unreadable(&self, why: &str) -> Option<Finding> {
+        (self.settings.judge == Judge::All).then(|| Finding::unreadable(why, &self.settings.deeds))
     }
 
     /// What a message says about being forwarded, and whether it is believed: an SRS address of an own domain or of a
