@@ -140,7 +140,7 @@ def outguard_rules(args, work, rows):
         kept.write_bytes(b"".join(lines))
     # A rule is soft by its own points, not by what its family leaves of them.
     written = (Path(__file__).parents[2] / "config/rules.toml").read_text()
-    light = {r["name"] for r in tomllib.loads(written)["rule"] if r["points"] <= SOFT_POINTS_MAX}
+    light = {r["name"] for r in tomllib.loads(written)["rule"] if r["points"] <= SOFT_POINTS_MAX and r.get("soft", True)}
     points, soft = {}, {}
     for line in kept.read_text().splitlines():
         judged = json.loads(line)

@@ -22,6 +22,8 @@ use crate::reason::Reason;
 
 /// Words that the model's reason names.
 const WORDS_SHOWN_MAX: usize = 5;
+/// Points from which it names any: with fewer nobody asks for them, and finding them costs half as much as the score.
+const WORDS_SHOWN_FROM_POINTS: i32 = 20;
 
 /// Rules, model and thresholds of one reading of the configuration.
 #[derive(Debug)]
@@ -62,11 +64,13 @@ impl Scorer {
         let mut reasons = self.rules.evaluate(submission);
         let features = Features::of(submission.message, Words::Kept);
         let mut text = self.model.score_features(&features, taught, submission.account.map(Account::as_str));
-        if text.points() > 0 {
+        if text.points() >= WORDS_SHOWN_FROM_POINTS {
             text.evidence = self.model.evidence(submission.message, &features);
         }
         let soft = reasons.iter().filter(|reason| self.rules.is_soft(reason)).map(|reason| reason.points);
-        reasons.extend(rules_in_their_text(soft.sum(), text.points(), text.logit));
+        // What was wanted here before has its points already; it does not take those of rules as well.
+        let log_odds = text.logit.max(text.untaught);
+        reasons.extend(rules_in_their_text(soft.sum(), text.points(), log_odds));
         reasons.extend(text_reason(&text));
         ContentScore { reasons, text, sketch: Sketch::of(&features) }
     }

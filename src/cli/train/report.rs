@@ -57,7 +57,16 @@ impl Measured<'_> {
         let said = across.kept.iter().zip(across.unseen).map(|(found, unseen)| {
             let logit = line.log_odds(unseen.sum, unseen.coverage);
             let probability = 1.0 / (1.0 + (-logit).exp());
-            Said { found, score: ModelScore { probability, logit, coverage: unseen.coverage, evidence: Vec::new() } }
+            Said {
+                found,
+                score: ModelScore {
+                    probability,
+                    logit,
+                    untaught: logit,
+                    coverage: unseen.coverage,
+                    evidence: Vec::new(),
+                },
+            }
         });
         said.collect()
     }

@@ -55,6 +55,8 @@ pub struct ModelScore {
     pub probability: f64,
     /// Its log-odds: `ln(p / (1 - p))`.
     pub logit: f64,
+    /// The log-odds without what was taught here.
+    pub untaught: f64,
     /// The share of the text's features that the model knows, 0 to 1.
     pub coverage: f64,
     /// What spoke most for spam, the heaviest first; empty where the model finds nothing to add.
@@ -137,8 +139,9 @@ impl Model {
         let Sum { sum, coverage } = self.weights.sum(features);
         // What was taught here needs no calibration across sources: it is this place's own mail.
         let taught = taught.map_or(0.0, |taught| taught.adds(features, account));
-        let logit = self.calibration.log_odds(sum, coverage) + taught;
-        ModelScore { probability: 1.0 / (1.0 + (-logit).exp()), logit, coverage, evidence: Vec::new() }
+        let untaught = self.calibration.log_odds(sum, coverage);
+        let logit = untaught + taught;
+        ModelScore { probability: 1.0 / (1.0 + (-logit).exp()), logit, untaught, coverage, evidence: Vec::new() }
     }
 }
 

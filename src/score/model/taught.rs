@@ -348,11 +348,10 @@ impl Taught {
 
     /// What the lessons add to the log-odds of a message of this account.
     pub fn adds(&self, features: &Features, account: Option<&str>) -> f64 {
-        // What an account has of its own, all have a part of.
-        if self.adds.is_empty() {
+        let own = account.and_then(|account| self.own.get(account));
+        if self.adds.is_empty() && own.is_none_or(Adds::is_empty) {
             return 0.0;
         }
-        let own = account.and_then(|account| self.own.get(account));
         // However often a word was in lessons, it moves a message by its share of the cap and no more: otherwise many
         // lessons on one text would move all that has a word in common with it.
         let share = Sketch::len_of(features).max(usize::try_from(SHARE_MIN).unwrap_or(1));

@@ -57,6 +57,10 @@ pub struct RuleEntry {
     pub family: String,
     /// What it adds to the score.
     pub points: i32,
+    /// Whether, with few points, an ordinary text takes them back. Not where it saw something done rather than said: a
+    /// file, a program, a form, a borrowed name come with any text.
+    #[serde(default = "yes")]
+    pub soft: bool,
     /// What the operator reads beside the points.
     pub sentence: String,
     /// What it sees in detail, why that matters, and when it is wrong.
@@ -129,6 +133,10 @@ pub struct Brand {
     /// Whether it is an ordinary word or a short one, of which only look-alikes are told.
     #[serde(default)]
     pub ordinary_word: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> usize {

@@ -137,7 +137,8 @@ impl Rules {
         let is_changed = |name: &String| {
             settings.points.contains_key(name) || settings.overrides.iter().any(|over| over.points.contains_key(name))
         };
-        let soft = data.rules.iter().filter(|entry| entry.points <= SOFT_POINTS_MAX && !is_changed(&entry.name));
+        let is_soft = |entry: &&RuleEntry| entry.soft && entry.points <= SOFT_POINTS_MAX && !is_changed(&entry.name);
+        let soft = data.rules.iter().filter(is_soft);
         Ok(Self {
             built_in,
             soft: soft.map(|entry| entry.name.clone()).collect(),
@@ -194,8 +195,8 @@ impl Rules {
         }
     }
 
-    /// Whether a reason is of a built-in rule that suggests and does not decide: at most [`SOFT_POINTS_MAX`], and not the
-    /// points of the operator, who means them.
+    /// Whether a reason is of a built-in rule that suggests and does not decide: at most [`SOFT_POINTS_MAX`], for what was
+    /// said and not done, and not the points of the operator, who means them.
     pub fn is_soft(&self, reason: &Reason) -> bool {
         reason.points > 0 && self.soft.contains(reason.name.as_ref())
     }

@@ -48,6 +48,8 @@ fn soft_is_what_suggests_and_nobody_set() {
     let cases = [
         ("subject-capitals", 15, true, "a light rule"),
         ("name-or-subject-disguised", 70, true, "the heaviest that is soft"),
+        ("attachment-archive-encrypted", 50, false, "a file comes with any text"),
+        ("link-borrows-brand", 50, false, "so does a borrowed name"),
         ("link-runs-script", 80, false, "this decides"),
         ("link-runs-script", 20, false, "even where its family leaves it little"),
         ("gtube", 1_000, false, "a test"),

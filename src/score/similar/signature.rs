@@ -135,35 +135,67 @@ const LINK: u64 = 1;
 const MAILBOX: u64 = 2;
 const NUMBER: u64 = 3;
 
+/// Kinds of bytes that a piece of text has, each a bit.
+const COLON: u8 = 1;
+const AT: u8 = 2;
+const DIGIT: u8 = 4;
+const LETTER: u8 = 8;
+const OTHER: u8 = 16;
+const BEYOND: u8 = 32; // ASCII
+const KINDS: [u8; 256] = {
+    let mut kinds = [OTHER; 256];
+    let mut byte = 0u8;
+    loop {
+        kinds[byte as usize] = match byte {
+            b':' => COLON,
+            b'@' => AT,
+            b'0'..=b'9' => DIGIT,
+            b'A'..=b'Z' | b'a'..=b'z' => LETTER,
+            0x80.. => BEYOND,
+            _ => OTHER,
+        };
+        if byte == u8::MAX {
+            break kinds;
+        }
+        byte += 1;
+    }
+};
+
+/// All kinds of its bytes, in one pass.
+fn kinds_of(text: &str) -> u8 {
+    text.bytes().fold(0, |kinds, byte| kinds | KINDS[usize::from(byte)])
+}
+
 impl Shingler {
     fn text(&mut self, text: &str) {
         for chunk in text.split_whitespace() {
             if self.words >= WORDS_MAX {
                 return;
             }
-            let has = |sign: u8| chunk.bytes().any(|byte| byte == sign);
-            if has(b':') && chunk.contains("://") || chunk.starts_with("www.") {
+            let bytes = kinds_of(chunk);
+            if bytes & COLON != 0 && chunk.contains("://") || chunk.starts_with("www.") {
                 self.word(LINK);
-            } else if has(b'@') {
+            } else if bytes & AT != 0 {
                 self.word(MAILBOX);
-            } else if chunk.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-                self.plain(chunk);
+            } else if bytes & !(DIGIT | LETTER) == 0 {
+                self.plain(chunk, bytes);
             } else {
                 for word in chunk.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-                    self.plain(word);
+                    self.plain(word, kinds_of(word));
                 }
             }
         }
     }
 
-    fn plain(&mut self, word: &str) {
-        if word.bytes().any(|byte| byte.is_ascii_digit()) {
+    /// A word of these [kinds](kinds_of) of bytes.
+    fn plain(&mut self, word: &str, bytes: u8) {
+        if bytes & DIGIT != 0 {
             self.word(NUMBER);
             return;
         }
         let mut lower = std::mem::take(&mut self.lower);
         lower.clear();
-        if word.is_ascii() {
+        if bytes & BEYOND == 0 {
             lower.push_str(word);
             lower.make_ascii_lowercase();
         } else {
