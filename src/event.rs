@@ -169,7 +169,7 @@ pub enum Event {
         /// To whom.
         to: String,
     },
-    /// A bounce that may not or cannot be sent was handed to the operator.
+    /// A report that its sender may not or cannot be sent went to the operator; or to nobody, as its reason then says.
     #[serde(rename = "dsn.to-operator")]
     DsnToOperator {
         /// The message reported on.

@@ -331,7 +331,7 @@ fn read_dsn(root: &mut TableReader<'_>, routes: &[Named]) -> DsnSettings {
             .example("\"mailer-daemon@example.com\""),
     );
     let operator = table.optional::<Address>(
-        key("operator", "Who gets what no sender can get: bounces of bounces. Absent: an event only.")
+        key("operator", "Who gets what no sender can get: bounces of bounces. Absent: those are held until age_max.")
             .example("\"postmaster@example.com\""),
     );
     let own_domains = table.or(

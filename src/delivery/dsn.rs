@@ -1,7 +1,7 @@
 //! Reports to senders: failure, delay and, where asked for, success (RFC 3461 6, RFC 3464, RFC 6533).
 //!
 //! Pure: ids, times and bytes are given, and a message to be stored comes out. A report is never answered with a report: it
-//! has the null reverse-path, and what came with it goes to the operator.
+//! has the null reverse-path, and what came with it goes to the operator, or waits for one.
 
 use std::fmt::Write as _;
 
@@ -85,9 +85,15 @@ pub enum Report {
     /// A message to the sender, or to the operator where the sender cannot be told; its event says which. To be stored in
     /// the transaction of the end.
     Message(Box<Acceptance>),
-    /// There is nobody to send it to: the event alone tells of it.
+    /// What failed is a report itself and can be sent to nobody: it is held for a person, for this reason.
+    Hold(&'static str),
+    /// It was held to its end and there is nobody to send it to: the event alone tells of it.
     EventOnly(Event),
 }
+
+/// Why a report that failed is held.
+const NO_OPERATOR: &str = "it is a report that could not be delivered, and [dsn] operator is not set";
+const NOT_TO_OPERATOR: &str = "it is a report that could not be delivered, not even to [dsn] operator";
 
 impl ReportKind {
     /// The action field, and the word in events.
@@ -161,12 +167,21 @@ pub fn report(
                     format!("it was held, and its sender is of no own domain: {}", wanted[0].words)
                 }
             };
-            let event = Event::DsnToOperator { of, account, reason };
             // What the operator cannot be sent must not be sent to the operator again.
             let is_copy = |operator: &Address| wanted.iter().any(|one| one.recipient.address == *operator);
-            match &basis.settings.operator {
-                Some(operator) if !is_copy(operator) => (operator, event),
-                _ => return Report::EventOnly(event),
+            let whom = match &basis.settings.operator {
+                Some(operator) if !is_copy(operator) => Ok(operator),
+                Some(_) => Err(NOT_TO_OPERATOR),
+                None => Err(NO_OPERATOR),
+            };
+            match (whom, kind) {
+                (Ok(operator), _) => (operator, Event::DsnToOperator { of, account, reason }),
+                (Err(_), ReportKind::Unreleased) => {
+                    let reason =
+                        format!("nobody was told, for [dsn] operator is not set or cannot be reached: {reason}");
+                    return Report::EventOnly(Event::DsnToOperator { of, account, reason });
+                }
+                (Err(why), _) => return Report::Hold(why),
             }
         }
     };

@@ -189,7 +189,7 @@ pub struct DsnSettings {
     pub account: Account,
     /// The address in their From field; `None` is `MAILER-DAEMON@` the host's name.
     pub from: Option<Address>,
-    /// Who gets what no sender can get: bounces of bounces. `None` leaves an event only.
+    /// Who gets what no sender can get: bounces of bounces. `None`: they are held for a person.
     pub operator: Option<Address>,
     /// Domains whose mail is ours, as in [`RouteMatch`]: held mail that ends unreleased is told to its sender there alone,
     /// else to the operator, for the sender of held mail may be anybody.

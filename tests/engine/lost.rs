@@ -1,14 +1,15 @@
-//! What is beyond us: content that is gone from the disk. It is held for a person and told, and nothing else waits for it.
+//! What is beyond us: content that is gone from the disk, a report that nobody takes. It is held for a person and told, and
+//! nothing else waits for it.
 
 use bytes::Bytes;
 use outguard::delivery::settings::DsnSettings;
 use outguard::event::Event;
-use outguard::mail::QueueId;
-use outguard::store::{DeliveryState, GateKind, Store as _};
+use outguard::mail::{Address, QueueId};
+use outguard::store::{DeliveryState, GateKind, Reads as _, Store as _};
 
-use crate::bed::{Bed, Plan, TestClock, folder, recipients};
+use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
 use crate::rig::process::wait_for;
-use crate::rig::sink::Sink;
+use crate::rig::sink::{Answer, Said, Sink};
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -106,5 +107,62 @@ fn what_cannot_be_read_ends_in_time_and_its_sender_is_told() {
             told.iter().any(|report| report.recipients == ["s@x.example"] && report.text().contains(&of)),
             "{mark}"
         );
+    }
+}
+
+fn three_days(written: &mut Written) {
+    written.dispatch.retry.age_ms_max = 3 * DAY_MS;
+}
+
+fn three_days_and_the_sender(written: &mut Written) {
+    three_days(written);
+    written.delivery.dsn.operator = Some(Address::parse(b"s@x.example").unwrap());
+}
+
+#[test]
+fn a_report_that_fails_is_held_where_nobody_can_be_sent_it() {
+    // Who is operator, and why the report is held.
+    type Case = (fn(&mut Written), &'static str);
+    let cases: [Case; 2] = [
+        (three_days, "it is a report that could not be delivered, and [dsn] operator is not set: "),
+        (three_days_and_the_sender, "it is a report that could not be delivered, not even to [dsn] operator: "),
+    ];
+    for (adjust, why) in cases {
+        let sink = Sink::scripted(|said| match said {
+            Said::Rcpt(_) => Answer::say("550 5.1.1 nobody here"),
+            _ => Answer::Usual,
+        });
+        let (folder, clock) = (folder(), TestClock::new());
+        let plan = Plan { adjust, ..Plan::to(&[&sink]) };
+        let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+        let id = bed.accept("s@x.example", &recipients("no", 1, "a.example"));
+        wait_for("the report to be held", || bed.run(bed.store.totals()).unwrap().held == 1);
+        assert_eq!(bed.states(id), [DeliveryState::Bounced]);
+        let report = bed.events().into_iter().find_map(|event| match event {
+            Event::DsnQueued { id: report, of, .. } if of == id.to_string() => Some(report),
+            _ => None,
+        });
+        let report: QueueId = report.expect("it is in the journal").parse().unwrap();
+        assert!(bed.why(report)[0].contains(why), "{:?}", bed.why(report));
+        assert!(bed.why(report)[0].contains("550 5.1.1 nobody here"), "{:?}", bed.why(report));
+        // A person lets it go, and it fails again: it is held again.
+        bed.run(bed.engine.release(report, "root".into(), None)).unwrap();
+        let attempts = || bed.run(bed.store.message(report)).unwrap().unwrap().1[0].attempts;
+        wait_for("the second attempt", || attempts() == 2);
+        assert_eq!(bed.states(report), [DeliveryState::Held]);
+        let nobody = |event: &Event| {
+            matches!(event, Event::DsnToOperator { of, reason, .. }
+                if *of == report.to_string() && reason.starts_with("nobody was told"))
+        };
+        assert!(!bed.events().iter().any(nobody));
+        for _ in 0..74 {
+            clock.advance(HOUR_MS);
+            bed.poke();
+            std::thread::sleep(std::time::Duration::from_millis(8));
+        }
+        wait_for("its end", || bed.states(report) == [DeliveryState::Bounced]);
+        assert_eq!((bed.unended(), bed.events().iter().filter(|event| nobody(event)).count()), (0, 1));
+        let reminds = |event: &Event| matches!(event, Event::HeldReminder { held: 1, .. });
+        assert!(bed.events().iter().any(reminds), "people were reminded");
     }
 }

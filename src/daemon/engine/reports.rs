@@ -29,6 +29,14 @@ pub(super) enum Why {
 /// A message that is to end; without its content where that cannot be read.
 type Ending = (MessageRow, Vec<DeliveryRow>, Option<Content>);
 
+/// What stands in the place of a report that is not sent.
+pub(super) enum Unsent {
+    /// These events; none, where nobody wants to be told.
+    Events(Vec<Event>),
+    /// What was to be reported failed as a report itself, and there is nobody else: it is held, for this reason.
+    Held(&'static str),
+}
+
 /// The status of mail that was held to its end: not authorised (RFC 3463 3.8).
 const HELD_STATUS: &str = "5.7.1";
 
@@ -94,18 +102,23 @@ impl Engine {
         let recipients = ending.into_iter().map(end_of).collect();
         let report = Report { action, remote_mta: None, recipients };
         let made = self.report(&row, content.as_ref(), &report, now);
-        let (reports, events) = match made {
-            Ok(acceptance) => (vec![acceptance], Vec::new()),
-            Err(events) => (Vec::new(), events),
+        let (reports, events, hold) = match made {
+            Ok(acceptance) => (vec![acceptance], Vec::new(), None),
+            Err(Unsent::Events(events)) => (Vec::new(), events, None),
+            Err(Unsent::Held(why)) => (Vec::new(), Vec::new(), Some(why)),
         };
         let dsn = reports.first().map(|report| report.id);
         let fresh: Vec<Loaded> = reports.iter().filter_map(Loaded::from_acceptance).collect();
-        let ended = report.recipients.len() as u64;
-        let ends = report.recipients.into_iter().map(|(_, end)| DeliveryEnd {
-            index: end.index,
-            outcome: DeliveryOutcome::Bounced { reply: end.words, dsn },
-        });
-        if let Err(error) = self.store.end_unattempted(id, now, ends.collect(), reports).await {
+        let end_of = |(delivery, end): (DeliveryRow, RecipientEnd)| {
+            let outcome = match hold.filter(|_| delivery.recipient.wants_failure()) {
+                Some(why) => DeliveryOutcome::Held { reason: format!("{why}: {}", end.words) },
+                None => DeliveryOutcome::Bounced { reply: end.words, dsn },
+            };
+            DeliveryEnd { index: end.index, outcome }
+        };
+        let ends: Vec<DeliveryEnd> = report.recipients.into_iter().map(end_of).collect();
+        let ended = ends.iter().filter(|end| matches!(end.outcome, DeliveryOutcome::Bounced { .. })).count() as u64;
+        if let Err(error) = self.store.end_unattempted(id, now, ends, reports).await {
             tracing::error!(%id, %error, advice = error.advice(), "a message that should end waits on");
             return false;
         }
@@ -185,14 +198,14 @@ impl Engine {
         }
     }
 
-    /// The report as a message of ours; or the events that stand in its place where none may be sent.
+    /// The report as a message of ours; or what stands in its place where none may be sent.
     pub(super) fn report(
         &self,
         row: &MessageRow,
         content: Option<&Content>,
         report: &Report,
         now: Now,
-    ) -> Result<Acceptance, Vec<Event>> {
+    ) -> Result<Acceptance, Unsent> {
         let delivery = self.delivery();
         let kind = match report.action {
             Action::Failed => ReportKind::Failed,
@@ -201,7 +214,7 @@ impl Engine {
             Action::Delayed => ReportKind::Delayed { until: self.given_up_at(report, now) },
         };
         if !report.recipients.iter().any(|(delivery, _)| kind.is_wanted(&delivery.recipient)) {
-            return Err(Vec::new());
+            return Err(Unsent::Events(Vec::new()));
         }
         // Of held mail nobody gets more than the header.
         let ret = row.ret.filter(|_| report.action != Action::Unreleased);
@@ -219,7 +232,8 @@ impl Engine {
                 // An end without its report would be mail lost in silence: the journal and the operator hear of it.
                 tracing::error!(id = %row.id, %error, advice = error.advice(), "no report could be made");
                 let (of, account) = (row.id.to_string(), row.account.clone());
-                return Err(vec![Event::DsnToOperator { of, account, reason: error.to_string() }]);
+                let reason = format!("nobody was told, for no report could be made: {error}");
+                return Err(Unsent::Events(vec![Event::DsnToOperator { of, account, reason }]));
             }
         };
         let router = self.core().router.clone();
@@ -245,8 +259,12 @@ impl Engine {
             .collect();
         match dsn::report(kind, row, &original, &reported, basis) {
             dsn::Report::Message(acceptance) => Ok(self.signed(*acceptance, now)),
-            dsn::Report::EventOnly(event) => Err(vec![event]),
-            dsn::Report::NotWanted => Err(Vec::new()),
+            dsn::Report::Hold(why) => {
+                tracing::warn!(id = %row.id, account = %row.account, why, "a report that failed is held");
+                Err(Unsent::Held(why))
+            }
+            dsn::Report::EventOnly(event) => Err(Unsent::Events(vec![event])),
+            dsn::Report::NotWanted => Err(Unsent::Events(Vec::new())),
         }
     }
 

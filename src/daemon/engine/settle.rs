@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::cache::Loaded;
 use super::in_hand::{InHand, OpenAttempt, Undecided, Unstored};
+use super::reports::Unsent;
 use crate::clock::{Now, WallMs};
 use crate::delivery::{AttemptEnd, ContentBegan, Fate, Plan, RecipientEnd, ReportDuty, Signal, SignalKind};
 use crate::dispatch::{DelayNotice, HopId, Life, NextTry};
@@ -147,7 +148,8 @@ impl Engine {
                     after.reports.extend(Loaded::from_acceptance(&acceptance));
                     reports.push(acceptance);
                 }
-                Err(event) => events.extend(event),
+                Err(Unsent::Events(told)) => events.extend(told),
+                Err(Unsent::Held(why)) => after.ended.1 -= hold_instead(&mut outcomes, &report, why),
             }
         }
         let egress = after.egress.to_string();
@@ -280,6 +282,20 @@ impl Engine {
 /// The name in `mx.example[192.0.2.1]:25`.
 fn host_of(next_hop: &str) -> &str {
     next_hop.split('[').next().unwrap_or(next_hop)
+}
+
+/// Holds what of a report could not be delivered. Gives how many deliveries have not ended therefore.
+fn hold_instead(outcomes: &mut [DeliveryEnd], report: &Report, why: &str) -> u64 {
+    let mut held = 0;
+    for end in outcomes {
+        if let DeliveryOutcome::Bounced { reply, .. } = &end.outcome
+            && report.recipients.iter().any(|(of, _)| of.index == end.index && of.recipient.wants_failure())
+        {
+            end.outcome = DeliveryOutcome::Held { reason: format!("{why}: {reply}") };
+            held += 1;
+        }
+    }
+    held
 }
 
 /// Writes the report's id into the outcomes that it stands for.

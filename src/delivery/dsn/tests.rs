@@ -160,13 +160,16 @@ fn who_is_told() {
         ("a@example.org", ReportKind::Relayed, &success, &without, "a@example.org"),
         ("", until, &plain, &with_operator, "nobody"),
         ("", ReportKind::Failed, &plain, &with_operator, "op@example.org"), // a bounce that cannot be delivered
-        ("", ReportKind::Failed, &plain, &without, "event"),
-        ("", ReportKind::Failed, &operator, &with_operator, "event"), // its copy could not be delivered either: no circle
+        ("", ReportKind::Failed, &plain, &without, "held"),
+        ("", ReportKind::Unreleased, &plain, &without, "event"), // and it was held to its end
+        ("", ReportKind::Unreleased, &plain, &with_operator, "op@example.org"),
+        ("", ReportKind::Failed, &operator, &with_operator, "held"), // its copy could not be delivered either: no circle
     ];
     for (from, kind, recipient, settings, expected) in cases {
         let told = match made(kind, &message(from), &Original::none(), &[failed(recipient, "550 no")], settings) {
             Report::NotWanted => "nobody".to_owned(),
             Report::Message(acceptance) => acceptance.envelope.recipients[0].address.to_string(),
+            Report::Hold(_) => "held".to_owned(),
             Report::EventOnly(Event::DsnToOperator { .. }) => "event".to_owned(),
             Report::EventOnly(event) => panic!("{event:?}"),
         };

@@ -50,7 +50,7 @@ pub(super) fn conclude(
         let event = Event::DsnToOperator {
             of: lease.message.to_string(),
             account: lease.account.clone(),
-            reason: "its report could not be stored".into(),
+            reason: "nobody was told, for its report could not be stored".into(),
         };
         part("an event", tx, |tx| Ok(tx.event(at, event)?))?;
     }
