@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::cache::Loaded;
-use super::core::Accepted;
+use super::core::{Accepted, Core};
 use crate::account::Account;
 use crate::clock::Now;
 use crate::delivery::Facts;
-use crate::dispatch::{self, Room, WaitingCap, room_for};
+use crate::dispatch::{self, Room, WaitingCap, all_leave_in_ms, room_for};
 use crate::event::Event;
 use crate::intake::Queue;
 use crate::limits::{Charged, KeyKind};
@@ -40,17 +40,20 @@ impl Queue for Engine {
         let room = room_for(&cap, core.load.of(account), core.load.all(), recipients.into());
         let reply = match room {
             Room::Yes => return Ok(()),
-            Room::Full => QUEUE_FULL,
+            Room::Full { excess } => match core.all_leave_in_ms(excess) {
+                None => QUEUE_FULL,
+                Some(ms) => QUEUE_FULL.with_text(&format!(
+                    "{} deliveries are waiting in all; there is room about {}",
+                    core.load.all(),
+                    self.told(ms)
+                )),
+            },
             Room::AccountFull { room_in_ms: None } => ACCOUNT_FULL,
-            Room::AccountFull { room_in_ms: Some(ms) } => {
-                let at = i64::try_from(self.clock.now().wall.0.saturating_add(ms)).unwrap_or(i64::MAX);
-                let at = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::MAX);
-                ACCOUNT_FULL.with_text(&format!(
-                    "{} deliveries of this account are waiting; there is room about {}",
-                    core.load.of(account),
-                    at.strftime("%Y-%m-%d %H:%M:%S UTC")
-                ))
-            }
+            Room::AccountFull { room_in_ms: Some(ms) } => ACCOUNT_FULL.with_text(&format!(
+                "{} deliveries of this account are waiting; there is room about {}",
+                core.load.of(account),
+                self.told(ms)
+            )),
         };
         Err(Refusal::new(reply).unwrap_or(Refusal::STORE_UNAVAILABLE))
     }
@@ -98,5 +101,29 @@ impl Queue for Engine {
                 tracing::error!(%error, event = name, advice = error.advice(), "the journal lacks an event");
             }
         });
+    }
+}
+
+impl Engine {
+    /// The time of day in so many milliseconds.
+    fn told(&self, in_ms: u64) -> String {
+        let at = i64::try_from(self.clock.now().wall.0.saturating_add(in_ms)).unwrap_or(i64::MAX);
+        let at = jiff::Timestamp::from_millisecond(at).unwrap_or(jiff::Timestamp::MAX);
+        at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+    }
+}
+
+impl Core {
+    /// When so many deliveries of all accounts can have left, as the limits of the egresses go.
+    fn all_leave_in_ms(&self, excess: u64) -> Option<u64> {
+        let mut counted: Vec<&str> = self.router.egresses().iter().map(|egress| &*egress.counted_as).collect();
+        counted.sort_unstable();
+        counted.dedup();
+        let book = self.slots.limits.book();
+        let rules = |egress| {
+            let to = Charged { account: "", egress, login: None, route: "" };
+            book.rules_for(&to).filter(|(kind, _)| *kind == KeyKind::Egress).map(|(_, rule)| rule)
+        };
+        all_leave_in_ms(excess, counted.into_iter().map(rules))
     }
 }
