@@ -25,10 +25,13 @@ pub(super) enum Remembered {
 
 /// Begins to read what is remembered; a short memory is there at once.
 pub(super) async fn begin(store: Arc<dyn Reads>, settings: AccountSettings, now: WallMs) -> Remembered {
+    let rotation = settings.rotation;
     let mut reading = tokio::spawn(async move { remembered(&*store, &settings, now).await });
     match tokio::time::timeout(PATIENCE, &mut reading).await {
-        Ok(Ok(rotation)) => Remembered::Now(rotation),
-        Ok(Err(_)) | Err(_) => Remembered::Later(reading),
+        Ok(Ok(remembered)) => Remembered::Now(remembered),
+        // A panic in it is a fault of ours, shown by the log: the rule begins anew, which makes it only report.
+        Ok(Err(_)) => Remembered::Now(Rotation::new(rotation, now)),
+        Err(_) => Remembered::Later(reading),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Mail that only some egresses may carry goes to the same server as other mail: what that lets in, says and leaves unanswered
-//! holds for all of it; and egresses that are gone strand nothing in silence.
+//! Mail that only some egresses may carry goes to the same server as other mail: what that lets in and how fast it asks for
+//! holds for all of it. What is one egress's trouble stays with its mail, and egresses that are gone strand nothing in silence.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use outguard::delivery::Router;
+use outguard::dispatch::RetrySettings;
 use outguard::event::Event;
 use outguard::mail::QueueId;
-use outguard::store::{DeliveryState, Filter};
+use outguard::store::{DeliveryState, Filter, Reads as _};
 
 use crate::bed::{Bed, Plan, TestClock, folder, recipients};
 use crate::rig::loopback::own_address;
@@ -132,7 +133,79 @@ fn a_server_that_asks_for_patience_is_left_alone_by_all_mail_for_it() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_is_asked_once_for_all_mail_for_it() {
+fn an_egress_that_cannot_connect_takes_nothing_from_the_mail_of_others() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    // The one place at the server is wanted by both. The second address (RFC 5737) is none of this machine's.
+    let own = Plan {
+        adjust: |written| {
+            written.delivery.routes[0].concurrency = 1;
+            written.dispatch.retry = RetrySettings::default(); // after 5, 10 and 20 minutes
+        },
+        ..Plan::to(&[&sink])
+    };
+    let plan = Plan { egresses: vec![own.egresses[0], "192.0.2.7".parse().unwrap()], ..own };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let spent_ms = |id| bed.run(bed.store.message(id)).unwrap().unwrap().1[0].spent_ms;
+    let mut broken = Vec::new();
+    for n in 0..30 {
+        broken.push(accept_via(&bed, &format!("broken{n}"), &plan.egresses[1..]));
+        let sound = accept_via(&bed, &format!("sound{n}"), &plan.egresses[..1]);
+        wait_for("the mail of the egress that works", || bed.states(sound) == [DeliveryState::Delivered]);
+        assert_eq!(spent_ms(sound), 0, "{n} was put off");
+        if n == 0 {
+            wait_for("the other's to be put off", || spent_ms(broken[0]) > 0);
+            let why = &bed.why(broken[0])[0];
+            assert!(why.contains("cannot be used"), "{why}");
+        }
+        clock.advance(60_000);
+        bed.poke();
+    }
+    // Each try of the broken one may cost a place; between the tries nothing is closed for it.
+    assert!(sink.connections() < 10, "{} connections for thirty messages", sink.connections());
+    let told = bed.events();
+    let told = told.iter().filter_map(|event| match event {
+        Event::NextHopTrouble { destination, .. } => Some(destination),
+        _ => None,
+    });
+    assert!(told.clone().count() > 0);
+    for destination in told {
+        assert!(destination.contains("192.0.2.7"), "{destination}");
+    }
+}
+
+#[test]
+fn an_egress_that_is_refused_leaves_the_mail_of_others_alone() {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let sink = {
+        let refuses = refuses.clone();
+        Sink::scripted(move |said| match said {
+            Said::Rcpt(to) if to.starts_with("refused") && refuses.load(Ordering::SeqCst) => {
+                Answer::say("550 5.7.606 Access denied, banned sending IP")
+            }
+            _ => Answer::Usual,
+        })
+    };
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = two_egresses(Plan::to(&[&sink]));
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    accept_via(&bed, "refused", &plan.egresses[1..]);
+    wait_for("the refusal", || bed.engine.troubles().iter().any(|trouble| trouble.contains("banned sending IP")));
+    for n in 0..9 {
+        accept_via(&bed, &format!("sound{n}"), &plan.egresses[..1]);
+    }
+    sink.wait_accepted(9); // the clock stood still
+    let behind = accept_via(&bed, "behind", &plan.egresses[1..]);
+    assert!(bed.why(behind)[0].contains("is left alone until"), "{:?}", bed.why(behind));
+    assert!(bed.engine.troubles()[0].contains("banned sending IP"), "the others' connections do not end it");
+    refuses.store(false, Ordering::SeqCst);
+    clock.advance(5 * 60_000);
+    bed.until_empty(400);
+    assert_eq!(sink.accepted().len(), 11);
+}
+
+#[test]
+fn a_server_that_does_not_answer_puts_off_all_mail_for_it() {
     let address = SocketAddr::from((own_address(), 2525));
     let nobody = Sink::start(); // to be routed to in its place
     let (folder, clock) = (folder(), TestClock::new());
@@ -149,8 +222,7 @@ fn a_server_that_does_not_answer_is_asked_once_for_all_mail_for_it() {
         ids.iter().all(|id| put_off(*id))
     });
     let told = || bed.events().iter().filter(|event| matches!(event, Event::NextHopTrouble { .. })).count();
-    wait_for("it to be told", || told() > 0);
-    assert_eq!(told(), 1);
+    wait_for("it to be told for each choice of egresses", || told() == 3);
     let sink = Sink::start_at(address, None, |_| Answer::Usual);
     bed.run(bed.engine.flush(Filter::default())).unwrap();
     sink.wait_accepted(3); // the clock stood still

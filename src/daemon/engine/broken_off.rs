@@ -36,19 +36,20 @@ impl Engine {
         };
         let ended = conclusion.outcomes.iter().filter(|end| is_end(&end.outcome)).count() as u64;
         let account = conclusion.lease.account().clone();
-        let reports: Vec<_> = conclusion.reports.iter().map(|report| report.account.clone()).collect();
+        let reports: Vec<_> = conclusion.reports.iter().map(|report| (report.id, report.account.clone())).collect();
         let due = conclusion.outcomes.iter().filter_map(|end| match end.outcome {
             DeliveryOutcome::Deferred { due, .. } => Some(due),
             DeliveryOutcome::Delivered { .. } | DeliveryOutcome::Bounced { .. } | DeliveryOutcome::Held { .. } => None,
         });
         let due = due.min();
         match self.store.conclude(conclusion, None).await {
-            Ok(_) => {
+            Ok(concluded) => {
+                let lost = concluded.into_inner().reports_lost;
                 let mut core = self.core();
                 core.slots.limits.recorded(RecordId(attempt.0));
                 core.load.remove(&account, ended);
-                for account in reports {
-                    core.load.add(&account, 1);
+                for (_, account) in reports.iter().filter(|(id, _)| !lost.contains(id)) {
+                    core.load.add(account, 1);
                 }
             }
             Err(error) => {

@@ -116,6 +116,7 @@ impl Core {
         if !self.dispatch.knows_hop(hop) || is_new {
             self.dispatch.set_hop_limit(hop, 1);
             self.share_connections(hop);
+            self.park_while_left_alone(hop);
         }
         if !self.dispatch.knows_account(account_id) {
             if let Some(weight) = self.weight_of(account) {
@@ -191,7 +192,7 @@ impl Core {
         if !state.plan.as_ref().is_ok_and(|present| Arc::ptr_eq(present, plan)) {
             return None;
         }
-        let paused_until = self.server(hop).map_or(Moment::BEGINNING, |server| server.paused_until);
+        let paused_until = self.paused_until(hop);
         if paused_until > moment {
             self.dispatch.park_hop(hop, paused_until);
             return None;

@@ -162,7 +162,7 @@ impl Core {
     }
 
     fn hop_trouble(&self, hop: HopId) -> Option<&str> {
-        self.server(hop)?.trouble.as_deref()
+        self.hop(hop)?.trouble.as_deref().or_else(|| self.server(hop)?.trouble.as_deref())
     }
 }
 

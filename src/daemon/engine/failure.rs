@@ -25,23 +25,23 @@ enum Whole {
 
 impl Engine {
     pub(super) fn connected(&self, hop: HopId) {
-        self.core().reached_server(hop);
+        self.core().reached_hop(hop);
     }
 
-    /// A connection came to nothing. Where others to the server work, it only has as many as it may have; where none does,
-    /// all mail for it is put off, whatever egresses it may leave by.
+    /// A connection came to nothing. Where others of the hop work, it only has as many as it may have; where none does, all
+    /// its mail is put off. Mail for the same server that may leave by other egresses goes on.
     pub(super) async fn not_connected(&self, hop: HopId, plan: &Plan, error: &DeliveryError) {
         let now = self.clock.now();
-        let (wait_ms, first, destinations) = {
+        let (wait_ms, first) = {
             let mut core = self.core();
-            let open = core.server(hop).map_or(0, |server| server.open);
+            let (open, ..) = core.dispatch.hop_load(hop);
             if open > 0 {
-                core.fewer_connections(hop, Moment::from(now).plus_ms(FEWER_CONNECTIONS_MS));
+                core.fewer_connections(hop, open, Moment::from(now).plus_ms(FEWER_CONNECTIONS_MS));
                 tracing::info!(destination = %plan.destination, %error, open, "no further connection; those open go on");
                 return;
             }
             let retry = core.settings.retry;
-            let Some(state) = core.server_mut(hop) else { return };
+            let Some(state) = core.hops.get_mut(&hop) else { return };
             state.failures = state.failures.saturating_add(1);
             state.trouble = Some(error.to_string());
             let failures = state.failures;
@@ -52,24 +52,22 @@ impl Engine {
                 (_, NextTry::Expired | NextTry::TooOld) => retry.wait_ms_max,
             };
             let until = Moment::from(now).plus_ms(wait_ms);
-            let destinations = core.missed_server(hop, until, until.plus_ms(FAILURES_KEPT_MS));
-            (wait_ms, failures == 1, destinations)
+            core.missed_hop(hop, until, until.plus_ms(FAILURES_KEPT_MS));
+            (wait_ms, failures == 1)
         };
         // Read anew: what stood in line until a moment ago is to be put off too.
         let now = self.clock.now();
         if let ConnectFate::Bounce { status, words } = error.fate() {
-            self.bounce_server(hop, &destinations, status, &words).await;
+            self.bounce_destination(hop, &plan.destination, status, &words).await;
             return;
         }
         let due = WallMs(now.wall.0 + wait_ms);
-        for destination in destinations {
-            match self.store.defer_destination(destination.clone(), now, due, error.to_string()).await {
-                Ok(deferred) => tracing::debug!(%destination, deferred, "put off"),
-                Err(error) => {
-                    tracing::error!(%error, advice = error.advice(), "mail was not put off on record; it waits");
-                    // Its heads are gone here, and no timer of the store knows of it.
-                    self.signals.lines.notify_one();
-                }
+        match self.store.defer_destination(plan.destination.clone(), now, due, error.to_string()).await {
+            Ok(deferred) => tracing::debug!(destination = %plan.destination, deferred, "put off"),
+            Err(error) => {
+                tracing::error!(%error, advice = error.advice(), "mail was not put off on record; it waits");
+                // Its heads are gone here, and no timer of the store knows of it.
+                self.signals.lines.notify_one();
             }
         }
         if first && let Err(error) = self.store.note(error.event(&plan.destination, due), now).await {
@@ -80,19 +78,17 @@ impl Engine {
 
     /// The domain takes no mail, or does not exist: everything that waits for it goes back to its sender. What is held
     /// stays held.
-    async fn bounce_server(&self, hop: HopId, destinations: &[Destination], status: &'static str, words: &str) {
-        for destination in destinations {
-            if self.bounced_destination(destination, status, words).await == Whole::No {
-                // Their heads are gone here, and no timer of the store knows of them.
-                self.signals.lines.notify_one();
-                return;
-            }
+    async fn bounce_destination(&self, hop: HopId, destination: &Destination, status: &'static str, words: &str) {
+        if self.bounced_destination(destination, status, words).await == Whole::No {
+            // Their heads are gone here, and no timer of the store knows of them.
+            self.signals.lines.notify_one();
+            return;
         }
         let mut core = self.core();
-        let trouble = core.server_mut(hop).and_then(|server| server.trouble.take());
-        core.reached_server(hop);
-        if let Some(server) = core.server_mut(hop) {
-            server.trouble = trouble;
+        let trouble = core.hops.get_mut(&hop).and_then(|state| state.trouble.take());
+        core.reached_hop(hop);
+        if let Some(state) = core.hops.get_mut(&hop) {
+            state.trouble = trouble;
         }
     }
 

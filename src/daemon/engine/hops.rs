@@ -25,6 +25,18 @@ pub(super) struct Hop {
     pub(super) turns: Arc<Notify>,
     /// The server that it leads to, by its name ([`Router::server`]).
     pub(super) server: Arc<str>,
+    /// Failed connects in a row.
+    pub(super) failures: u32,
+    /// Until when those are remembered though nothing waits.
+    failures_kept_until: Moment,
+    /// Not to be connected to before then: it could not be.
+    unreachable_until: Moment,
+    /// Left alone until then, because its egresses were refused; limits' parks neither end nor shorten this.
+    paused_until: Moment,
+    /// The last words of a failed connect, or of a pause.
+    pub(super) trouble: Option<String>,
+    /// The number of connections that its egresses are let in with, and until when that is believed.
+    fewer: Option<(u32, Moment)>,
     /// The next egress of the pool, in turn.
     next_egress: usize,
     /// The egress that the mail whose turn it is has to leave by: those of the other connections keep their last slots for
@@ -34,7 +46,29 @@ pub(super) struct Hop {
 
 impl Hop {
     pub(super) fn new(plan: Result<Arc<Plan>, NoPlan>, server: Arc<str>) -> Self {
-        Self { plan, turns: Arc::new(Notify::new()), server, next_egress: 0, wants_egress: None }
+        Self {
+            plan,
+            turns: Arc::new(Notify::new()),
+            server,
+            failures: 0,
+            failures_kept_until: Moment::BEGINNING,
+            unreachable_until: Moment::BEGINNING,
+            paused_until: Moment::BEGINNING,
+            trouble: None,
+            fewer: None,
+            next_egress: 0,
+            wants_egress: None,
+        }
+    }
+
+    /// Whether there is something to know of it beside its mail and connections.
+    pub(super) fn is_remembered(&self, now: Moment) -> bool {
+        (self.failures > 0 && self.failures_kept_until > now) || self.paused_until > now
+    }
+
+    /// How many connections it may have of those that its server lets in.
+    pub(super) fn connections_max(&self, of_server: u32) -> u32 {
+        self.fewer.map_or(of_server, |(max, _)| max.min(of_server))
     }
 }
 
@@ -105,7 +139,7 @@ impl Core {
                 self.dispatch.park_hop(hop, Moment::END);
                 continue;
             };
-            let left_alone_until = self.server(hop).map_or(Moment::BEGINNING, Server::left_alone_until);
+            let left_alone_until = self.left_alone_until(hop);
             if left_alone_until > moment {
                 self.dispatch.park_hop(hop, left_alone_until);
                 continue;
@@ -169,8 +203,111 @@ impl Core {
 
     /// Whether nothing but slots keeps the hop from going on.
     pub(super) fn waits_for_slots_alone(&self, hop: HopId) -> bool {
-        self.server(hop).is_some_and(|server| server.failures == 0)
-            && self.hops.get(&hop).is_some_and(|state| state.plan.is_ok())
+        self.hops.get(&hop).is_some_and(|state| state.failures == 0 && state.plan.is_ok())
+    }
+
+    /// Until when nothing is sent by the hop, though there may be connections: it, or its server, is left alone.
+    pub(super) fn paused_until(&self, hop: HopId) -> Moment {
+        let own = self.hops.get(&hop).map_or(Moment::BEGINNING, |state| state.paused_until);
+        self.server(hop).map_or(own, |server| server.paused_until.max(own))
+    }
+
+    /// No connection is begun for the hop before then.
+    pub(super) fn left_alone_until(&self, hop: HopId) -> Moment {
+        let unreachable_until = self.hops.get(&hop).map_or(Moment::BEGINNING, |state| state.unreachable_until);
+        self.paused_until(hop).max(unreachable_until)
+    }
+
+    /// A hop that dispatch just came to know is parked as it was: what it did is remembered here.
+    pub(super) fn park_while_left_alone(&mut self, hop: HopId) {
+        let until = self.left_alone_until(hop);
+        if until > self.slots.limits.now() && self.hops.get(&hop).is_some_and(|state| state.plan.is_ok()) {
+            self.dispatch.park_hop(hop, until);
+        }
+    }
+
+    /// This hop of its server is left alone for a while: its egresses were refused, and others may not be.
+    pub(super) fn pause_hop(&mut self, hop: HopId, until: Moment, why: String) {
+        if let Some(state) = self.hops.get_mut(&hop) {
+            state.paused_until = state.paused_until.max(until);
+            state.trouble = Some(why);
+            self.dispatch.park_hop(hop, state.paused_until);
+        }
+    }
+
+    /// The hop's server answers one of its egresses.
+    pub(super) fn reached_hop(&mut self, hop: HopId) {
+        let Some(state) = self.hops.get_mut(&hop) else { return };
+        state.trouble = None;
+        if std::mem::take(&mut state.failures) > 0 {
+            state.unreachable_until = Moment::BEGINNING;
+            self.dispatch.unpark_hop(hop);
+        }
+        if let Some(server) = self.server_mut(hop) {
+            server.trouble = None;
+        }
+    }
+
+    /// The hop could not be reached once more: it is not connected to before `until`, and what stands in line for it here is
+    /// forgotten.
+    pub(super) fn missed_hop(&mut self, hop: HopId, until: Moment, kept_until: Moment) {
+        if let Some(state) = self.hops.get_mut(&hop) {
+            (state.unreachable_until, state.failures_kept_until) = (until, kept_until);
+        }
+        // Parked before its heads go: what comes meanwhile stands in line and finds the park.
+        self.dispatch.park_hop(hop, until);
+        let _ = self.dispatch.take_hop(hop);
+    }
+
+    /// The hop's egresses are let in with no more connections than those open now; more are tried after `until`.
+    pub(super) fn fewer_connections(&mut self, hop: HopId, open: u32, until: Moment) {
+        if let Some(state) = self.hops.get_mut(&hop) {
+            state.fewer = Some((open.max(1), until));
+            self.fewer_until = self.fewer_until.min(until);
+            self.share_connections(hop);
+        }
+    }
+
+    /// More connections are tried where the time has come.
+    fn more_connections(&mut self, moment: Moment) {
+        self.fewer_until = Moment::END;
+        let mut free = Vec::new();
+        for (hop, state) in &mut self.hops {
+            match state.fewer {
+                Some((_, until)) if until > moment => self.fewer_until = self.fewer_until.min(until),
+                Some(_) => {
+                    state.fewer = None;
+                    free.push(*hop);
+                }
+                None => {}
+            }
+        }
+        for hop in free {
+            self.share_connections(hop);
+        }
+    }
+
+    /// An operator wants it tried now: what next hops did before is forgotten, what limits say is not.
+    pub(super) fn forgive_troubles(&mut self) {
+        let mut paused = Vec::new();
+        for server in self.servers.values_mut().filter(|server| server.paused_until > Moment::BEGINNING) {
+            server.trouble = None;
+            server.paused_until = Moment::BEGINNING;
+            paused.extend_from_slice(&server.hops);
+        }
+        for (hop, state) in &mut self.hops {
+            if state.failures > 0 || state.paused_until > Moment::BEGINNING {
+                state.failures = 0;
+                state.trouble = None;
+                (state.paused_until, state.unreachable_until) = (Moment::BEGINNING, Moment::BEGINNING);
+                paused.push(*hop);
+            }
+        }
+        for hop in paused {
+            if self.hops.get(&hop).is_some_and(|state| state.plan.is_ok()) {
+                self.dispatch.unpark_hop(hop);
+            }
+        }
     }
 
     /// Ends the parks whose time has come, and has more connections tried again. Connections that wait are told, for
@@ -196,12 +333,14 @@ impl Core {
     /// Next hops that cannot be used now, and destinations without a way, one sentence each.
     pub(super) fn troubles(&self) -> Vec<String> {
         let no_plan = |hop: &Hop| hop.plan.as_ref().err().map(ToString::to_string);
-        let trouble = |server: &Server| {
+        let of_hop = |hop: &Hop| Some(format!("{}: {}", hop.plan.as_ref().ok()?.target, hop.trouble.as_ref()?));
+        let of_server = |server: &Server| {
             let trouble = server.trouble.as_ref()?;
             let plan = server.hops.iter().find_map(|hop| self.hops.get(hop)?.plan.as_ref().ok())?;
             Some(format!("{}: {trouble}", plan.target))
         };
-        let all = self.hops.values().filter_map(no_plan).chain(self.servers.values().filter_map(trouble));
+        let hops = self.hops.values().filter_map(|hop| no_plan(hop).or_else(|| of_hop(hop)));
+        let all = hops.chain(self.servers.values().filter_map(of_server));
         all.take(TROUBLES_MAX).collect()
     }
 

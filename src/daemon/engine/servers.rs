@@ -1,11 +1,11 @@
 //! Next hops as they are known whatever egresses mail may leave by: destinations that differ in those alone are one server,
-//! and what it lets in, how fast, and whether it answers, holds for all of them.
+//! and how many connections it may have, and that it asks for patience, holds for all of them. Whether it answers is each
+//! hop's own: nothing tells a server that is down from an egress that it lets in nowhere.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::core::Core;
-use super::hops::Hop;
 use crate::clock::Now;
 use crate::delivery::Router;
 use crate::dispatch::HopId;
@@ -22,45 +22,22 @@ pub(super) struct Server {
     pub(super) hops: Vec<HopId>,
     /// Connections open or being opened, over all its hops.
     pub(super) open: u32,
-    /// Failed connects in a row.
-    pub(super) failures: u32,
-    /// Until when those are remembered though nothing waits.
-    pub(super) failures_kept_until: Moment,
-    /// Not to be connected to before then: it could not be.
-    pub(super) unreachable_until: Moment,
-    /// The last words of a failed connect, or of a pause.
+    /// The words of the last pause.
     pub(super) trouble: Option<String>,
     /// Left alone until then, because it said so; limits' parks neither end nor shorten this.
     pub(super) paused_until: Moment,
-    /// The number of connections that it lets in, and until when that is believed.
-    fewer: Option<(u32, Moment)>,
     /// What the operator was told of it, by the row of the reply table, and when.
     told: HashMap<String, Moment>,
 }
 
 impl Server {
     fn new() -> Self {
-        Self {
-            hops: Vec::new(),
-            open: 0,
-            failures: 0,
-            failures_kept_until: Moment::BEGINNING,
-            unreachable_until: Moment::BEGINNING,
-            trouble: None,
-            paused_until: Moment::BEGINNING,
-            fewer: None,
-            told: HashMap::new(),
-        }
+        Self { hops: Vec::new(), open: 0, trouble: None, paused_until: Moment::BEGINNING, told: HashMap::new() }
     }
 
     /// Whether there is something to know of it beside its mail and connections.
     fn is_remembered(&self, now: Moment) -> bool {
-        self.open > 0 || (self.failures > 0 && self.failures_kept_until > now) || self.paused_until > now
-    }
-
-    /// Nothing is begun with it before then.
-    pub(super) fn left_alone_until(&self) -> Moment {
-        self.paused_until.max(self.unreachable_until)
+        self.open > 0 || self.paused_until > now
     }
 }
 
@@ -72,10 +49,6 @@ impl Core {
         let name = known.unwrap_or_else(|| name.into());
         let server = self.servers.entry(Arc::clone(&name)).or_insert_with(Server::new);
         server.hops.push(hop);
-        let until = server.left_alone_until();
-        if until > self.slots.limits.now() {
-            self.dispatch.park_hop(hop, until);
-        }
         name
     }
 
@@ -94,7 +67,7 @@ impl Core {
 
     /// Forgets hops that dispatch has forgotten, and servers without hops of which nothing is to be remembered.
     pub(super) fn sweep_hops(&mut self, now: Moment) {
-        self.hops.retain(|hop, _| self.dispatch.knows_hop(*hop));
+        self.hops.retain(|hop, state| self.dispatch.knows_hop(*hop) || state.is_remembered(now));
         let hops = &self.hops;
         self.servers.retain(|_, server| {
             server.hops.retain(|hop| hops.contains_key(hop));
@@ -128,15 +101,14 @@ impl Core {
             known.map(|other| (self.dispatch.hop_load(*other).0, *other == hop, *other)).collect();
         hops.sort_unstable_by_key(|(own, is_same, _)| (*own, *is_same));
         for (own, _, hop) in hops {
-            self.dispatch.set_hop_limit(hop, own + left);
+            let most = self.hops.get(&hop).map_or(max, |state| state.connections_max(max));
+            self.dispatch.set_hop_limit(hop, most.min(own + left));
         }
     }
 
-    /// How many connections the hop's server may have now.
+    /// How many connections the hop's server may have.
     fn connections_max(&self, hop: HopId) -> Option<u32> {
-        let plan = self.hops.get(&hop)?.plan.as_ref().ok()?;
-        let fewer = self.server(hop)?.fewer;
-        Some(fewer.map_or(plan.concurrency, |(max, _)| max.min(plan.concurrency)))
+        self.hops.get(&hop)?.plan.as_ref().ok().map(|plan| plan.concurrency)
     }
 
     /// Whether a connection of the hop should end for another hop of its server, which has mail and none.
@@ -149,11 +121,16 @@ impl Core {
         self.dispatch.hop_load(hop).0 > 0 && self.siblings_without(hop) >= self.connections_left(hop).max(1)
     }
 
-    /// How many other hops of its server have mail free to leave, an egress for it, and no connection.
+    /// How many other hops of its server have mail free to leave, an egress for it, and no connection. Those that could not be
+    /// reached are none until they are tried anew.
     fn siblings_without(&self, hop: HopId) -> u32 {
         let Some(server) = self.server(hop).filter(|server| server.hops.len() > 1) else { return 0 };
+        let now = self.slots.limits.now();
         let without = |other: &&HopId| {
-            **other != hop && self.dispatch.waits_for_connection(**other) && self.has_free_egress(**other)
+            **other != hop
+                && self.dispatch.waits_for_connection(**other)
+                && self.left_alone_until(**other) <= now
+                && self.has_free_egress(**other)
         };
         u32::try_from(server.hops.iter().filter(without).count()).unwrap_or(u32::MAX)
     }
@@ -170,62 +147,9 @@ impl Core {
         server.trouble = Some(why);
         let until = server.paused_until;
         for hop in self.hops_of_server(hop) {
-            self.dispatch.park_hop(hop, until);
-        }
-    }
-
-    /// The server answers.
-    pub(super) fn reached_server(&mut self, hop: HopId) {
-        let Some(server) = self.server_mut(hop) else { return };
-        server.trouble = None;
-        if std::mem::take(&mut server.failures) > 0 {
-            server.unreachable_until = Moment::BEGINNING;
-            for hop in self.hops_of_server(hop) {
-                self.dispatch.unpark_hop(hop);
+            if self.dispatch.knows_hop(hop) {
+                self.dispatch.park_hop(hop, until);
             }
-        }
-    }
-
-    /// The server could not be reached once more: it is not connected to before `until`, and what stands in line for it here
-    /// is forgotten. Returns the destinations that this holds for.
-    pub(super) fn missed_server(&mut self, hop: HopId, until: Moment, kept_until: Moment) -> Vec<Destination> {
-        if let Some(server) = self.server_mut(hop) {
-            (server.unreachable_until, server.failures_kept_until) = (until, kept_until);
-        }
-        let hops = self.hops_of_server(hop);
-        for hop in &hops {
-            // Parked before its heads go: what comes meanwhile stands in line and finds the park.
-            self.dispatch.park_hop(*hop, until);
-            let _ = self.dispatch.take_hop(*hop);
-        }
-        hops.iter().filter_map(|hop| self.destinations.name(hop.0).cloned()).collect()
-    }
-
-    /// The server lets in no more than those open now; more are tried after `until`.
-    pub(super) fn fewer_connections(&mut self, hop: HopId, until: Moment) {
-        if let Some(server) = self.server_mut(hop) {
-            server.fewer = Some((server.open.max(1), until));
-            self.fewer_until = self.fewer_until.min(until);
-            self.share_connections(hop);
-        }
-    }
-
-    /// More connections are tried where the time has come.
-    pub(super) fn more_connections(&mut self, moment: Moment) {
-        self.fewer_until = Moment::END;
-        let mut free = Vec::new();
-        for server in self.servers.values_mut() {
-            match server.fewer {
-                Some((_, until)) if until > moment => self.fewer_until = self.fewer_until.min(until),
-                Some(_) => {
-                    server.fewer = None;
-                    free.extend(server.hops.first());
-                }
-                None => {}
-            }
-        }
-        for hop in free {
-            self.share_connections(hop);
         }
     }
 
@@ -240,20 +164,5 @@ impl Core {
         }
         server.told.insert(row.to_owned(), moment);
         true
-    }
-
-    /// An operator wants it tried now: what next hops did before is forgotten, what limits say is not.
-    pub(super) fn forgive_troubles(&mut self) {
-        let is_planned = |hop: &HopId| self.hops.get(hop).is_some_and(|state: &Hop| state.plan.is_ok());
-        for server in self.servers.values_mut() {
-            if server.failures > 0 || server.paused_until > Moment::BEGINNING {
-                server.failures = 0;
-                server.trouble = None;
-                (server.paused_until, server.unreachable_until) = (Moment::BEGINNING, Moment::BEGINNING);
-                for hop in server.hops.iter().filter(|hop| is_planned(hop)) {
-                    self.dispatch.unpark_hop(*hop);
-                }
-            }
-        }
     }
 }

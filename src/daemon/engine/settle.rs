@@ -345,13 +345,22 @@ impl Engine {
         }
         let until = Moment::from(now).plus_ms(pause_ms);
         let plan = core.hop(hop).and_then(|hop| hop.plan.as_ref().ok()).cloned();
+        let has_login = plan.as_ref().is_some_and(|plan| plan.login.is_some());
         if let Some(plan) = plan.filter(|_| signal.kind == SignalKind::LimitFull)
             && let Some(egress) = plan.egresses.iter().find(|of_pool| of_pool.name == *egress)
             && let Some(filled) = core.slots.fill(egress, &plan, HOUR_MS, now.into())
         {
             return Some(filled); // its mail waits for slots; other egresses and logins go on
         }
-        core.pause_server(hop, until, format!("{}: {}", signal.sentence, signal.reply));
+        let why = format!("{}: {}", signal.sentence, signal.reply);
+        match signal.kind {
+            SignalKind::SlowDestination | SignalKind::LoginRefused => core.pause_server(hop, until, why),
+            SignalKind::LimitFull if has_login => core.pause_server(hop, until, why),
+            // What was refused is an address: mail that leaves by others goes on.
+            SignalKind::EgressRefused | SignalKind::LimitFull | SignalKind::AskOperator => {
+                core.pause_hop(hop, until, why);
+            }
+        }
         None
     }
 }
