@@ -226,9 +226,28 @@ fn stderr_is_journal() -> bool {
 /// The event as its journal row has it.
 fn fields(event: &Event) -> Map<String, Value> {
     match serde_json::to_value(event) {
-        Ok(Value::Object(fields)) => fields,
+        Ok(Value::Object(mut fields)) => {
+            // Whatever an event calls them: who looks for a message or an account finds all of it.
+            if let Some(id) = event.message().filter(|_| !fields.contains_key("id")) {
+                fields.insert("id".to_owned(), id.into());
+            }
+            if let Some(account) = concerned(event).filter(|_| !fields.contains_key("account")) {
+                fields.insert("account".to_owned(), account.into());
+            }
+            fields
+        }
         // An event is a struct with a tag, so this is an error of a release, not of a message.
         Ok(_) | Err(_) => Map::from_iter([("event".to_owned(), event.name().into())]),
+    }
+}
+
+/// The account that an event is about, where its field has another name.
+fn concerned(event: &Event) -> Option<&str> {
+    match event {
+        Event::LimitNearlyReached { key, source: Some(_), .. } => Some(key),
+        Event::GateClosed { kind, key, .. } | Event::GateOpened { kind, key, .. } if kind == "account" => Some(key),
+        Event::AccountMerged { into, .. } => Some(into.as_str()),
+        _ => None,
     }
 }
 
@@ -444,6 +463,22 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn who_looks_for_an_account_or_a_message_finds_all_of_it() {
+        let gate = |kind: &str| Event::GateClosed {
+            kind: kind.to_owned(),
+            key: "ann@x.example".to_owned(),
+            by: "root".to_owned(),
+            reason: "hijacked".to_owned(),
+            under_way: 0,
+        };
+        assert_eq!(fields(&gate("account"))["account"], "ann@x.example");
+        assert!(!fields(&gate("egress")).contains_key("account"));
+        let of = "7".to_owned();
+        let told = Event::DsnToOperator { of, account: Account::named("a"), reason: String::new() };
+        assert_eq!(fields(&told)["id"], "7");
     }
 
     /// What is written while `deed` runs.
