@@ -47,8 +47,11 @@ use crate::review::{self, PageError, PageListener};
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Reads as _, Store};
 
-/// How long sessions and attempts may take to end at a stop.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long sessions may take to end at a stop.
+const SESSIONS_PATIENCE: Duration = Duration::from_secs(30);
+/// How long attempts may: longer than `delivery.timeouts.envelope`, so that one that a next hop keeps waiting before its
+/// content ends by itself, and its lease goes back; shorter than `TimeoutStopSec` of the unit.
+const ATTEMPTS_PATIENCE: Duration = Duration::from_secs(75);
 
 /// Why the daemon does not run. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -274,7 +277,7 @@ impl Daemon {
 
     /// Ends in order: no new mail, no new attempts, everything on record.
     pub async fn shutdown(&self) {
-        tokio::join!(self.intake.drain(DRAIN_PATIENCE), self.engine.drain(DRAIN_PATIENCE));
+        tokio::join!(self.intake.drain(SESSIONS_PATIENCE), self.engine.drain(ATTEMPTS_PATIENCE));
         if let Err(error) = self.judging.write(self.store.as_ref(), self.clock.as_ref()).await {
             tracing::warn!(%error, "what was learned in the last seconds is lost");
         }
