@@ -27,6 +27,7 @@ pub(crate) fn message(number: u64, account: &str, to: &[&str], delivered: usize)
     let row = MessageRow {
         id: QueueId::new(number).unwrap(),
         received: THEN,
+        received_by: crate::limits::WallClock::Synchronised,
         client: "127.0.0.1".into(),
         account: Account::named(account),
         source: AccountSource::Received,

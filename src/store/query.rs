@@ -8,6 +8,7 @@ use crate::account::{Account, AccountSource};
 use crate::clock::WallMs;
 use crate::event::Event;
 use crate::guard::Verdict;
+use crate::limits::WallClock;
 use crate::mail::{BodyType, QueueId, Recipient, Ret, ReversePath};
 
 /// One message of the queue or of history.
@@ -17,6 +18,8 @@ pub struct MessageRow {
     pub id: QueueId,
     /// When its content ended.
     pub received: WallMs,
+    /// What clock that was read from: of one that nobody called right, it says nothing of the message's age.
+    pub received_by: WallClock,
     /// The client's address or socket.
     pub client: String,
     /// Whom it counts against.
@@ -100,6 +103,8 @@ pub struct DueDelivery {
     pub spent_ms: u64,
     /// When the message came.
     pub received: WallMs,
+    /// As in [`MessageRow::received_by`].
+    pub received_by: WallClock,
 }
 
 /// How much waits in a line.

@@ -6,11 +6,11 @@ use outguard::delivery::settings::RouteKind;
 use outguard::event::Event;
 use outguard::guard::{Decision, Verdict};
 use outguard::mail::{Address, QueueId, Ret};
-use outguard::store::{DeliveryState, GateKind};
+use outguard::store::{DeliveryState, GateKind, Reads as _};
 
 use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
 use crate::rig::process::wait_for;
-use crate::rig::sink::Sink;
+use crate::rig::sink::{Answer, Said, Sink};
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -72,6 +72,58 @@ fn what_nobody_releases_ends_and_only_its_own_senders_are_told() {
             if *of == foreign.to_string() && reason.contains("its sender is of no own domain"))),
         "{events:?}"
     );
+}
+
+#[test]
+fn what_came_before_the_clock_was_set_has_no_age() {
+    let reports = Sink::scripted(|said| match said {
+        Said::Rcpt(to) if to.contains("waits-") => Answer::say("451 4.3.0 later"),
+        _ => Answer::Usual,
+    });
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan::to(&[&reports]);
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    // Booted in 1970, and filled before a time server answered.
+    clock.step_wall(-(50 * 365 * i64::try_from(DAY_MS).unwrap()));
+    clock.synchronise(false);
+    let kept = held(&bed, "s@x.example", "kept");
+    bed.close(GateKind::All, "");
+    let waits = bed.accept("s@x.example", &recipients("waits", 1, "a.example"));
+    clock.step_wall(50 * 365 * i64::try_from(DAY_MS).unwrap());
+    clock.synchronise(true);
+    let dated = held(&bed, "s@x.example", "dated");
+    // Restarted, so that nothing is known but what is stored; its first attempt fails.
+    drop(bed);
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    hours(&bed, 48);
+    assert_eq!((bed.states(kept), bed.states(waits)), (vec![DeliveryState::Held], vec![DeliveryState::Waiting]));
+    bed.open(GateKind::All, "");
+    let attempts = || bed.run(bed.store.message(waits)).unwrap().expect("the journal keeps it").1[0].attempts;
+    wait_for("its first attempt", || attempts() > 0);
+    assert_eq!(bed.states(waits), [DeliveryState::Waiting], "a failure is not its end");
+    clock.advance(31 * DAY_MS);
+    hours(&bed, 26);
+    wait_for("the dated one ends", || bed.states(dated) == [DeliveryState::Bounced]);
+    assert_eq!(bed.states(kept), [DeliveryState::Held], "it has no age");
+    assert_eq!(bed.states(waits), [DeliveryState::Waiting], "it has what its retries last");
+}
+
+#[test]
+fn a_wall_clock_set_far_ahead_ends_nothing_for_a_day() {
+    let reports = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let bed = Bed::start(&Plan::to(&[&reports]), &folder.path().join("q"), &clock);
+    let id = held(&bed, "s@x.example", "kept");
+    hours(&bed, 1);
+    clock.step_wall(i64::try_from(31 * DAY_MS).unwrap());
+    hours(&bed, 23);
+    assert_eq!(bed.states(id), [DeliveryState::Held]);
+    clock.step_wall(-i64::try_from(31 * DAY_MS).unwrap());
+    hours(&bed, 26);
+    assert_eq!(bed.states(id), [DeliveryState::Held], "the clock was set right in time");
+    clock.step_wall(i64::try_from(31 * DAY_MS).unwrap());
+    hours(&bed, 27);
+    wait_for("its end", || bed.states(id) == [DeliveryState::Bounced]);
 }
 
 fn waits_for_slots(written: &mut Written) {
@@ -186,7 +238,6 @@ fn the_file_says_how_old_mail_may_become_and_who_is_told() {
     let mut told: Vec<_> = reports.wait_accepted(2).iter().map(|report| report.recipients.clone()).collect();
     told.sort_unstable();
     assert_eq!(told, [["s@shop.own.example"], ["w@own.example"]], "and of the foreign one only the journal tells");
-    assert!(
-        bed.events().iter().any(|event| matches!(event, Event::DsnToOperator { of, .. } if *of == foreign.to_string()))
-    );
+    let tells = |event: &Event| matches!(event, Event::DsnToOperator { of, .. } if *of == foreign.to_string());
+    wait_for("its event", || bed.events().iter().any(tells));
 }

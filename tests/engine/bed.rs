@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -38,17 +38,28 @@ pub(crate) struct TestClock {
     ahead_ms: AtomicU64,
     /// Added to the wall clock alone.
     stepped_ms: AtomicI64,
+    free_running: AtomicBool,
 }
 
 const WALL_START_MS: i64 = 1_900_000_000_000;
 
 impl TestClock {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { start: Instant::now(), ahead_ms: AtomicU64::new(0), stepped_ms: AtomicI64::new(0) })
+        Arc::new(Self {
+            start: Instant::now(),
+            ahead_ms: AtomicU64::new(0),
+            stepped_ms: AtomicI64::new(0),
+            free_running: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn advance(&self, ms: u64) {
         self.ahead_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Whether the kernel calls the wall clock synchronised from now on.
+    pub(crate) fn synchronise(&self, is: bool) {
+        self.free_running.store(!is, Ordering::SeqCst);
     }
 
     pub(crate) fn step_wall(&self, ms: i64) {
@@ -68,7 +79,7 @@ impl Clock for TestClock {
     }
 
     fn synchronised(&self) -> bool {
-        true
+        !self.free_running.load(Ordering::SeqCst)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Time that mail is held, behind a gate or waiting for slots does not count towards its expiry; this bound does, whatever
 //! it waits for and whoever holds it, so that nothing stays for ever. It never lets anything go.
 
+use std::sync::PoisonError;
+
 use bytes::Bytes;
 
 use super::Engine;
@@ -11,6 +13,7 @@ use super::reports::Why as Ending;
 use crate::clock::{BootMs, Now, WallMs};
 use crate::dispatch::Why;
 use crate::event::Event;
+use crate::limits::WallClock;
 use crate::store::{
     DeliveryRow, DeliveryState, Filter, Gate, GateKind, Index, Memory, MemoryKind, MessageRow, Page, StoreError,
 };
@@ -26,6 +29,33 @@ const GATES_MAX: usize = 20;
 /// What the last reminder is remembered under.
 const REMINDED: &[u8] = b"held";
 
+/// How far the wall clock may run ahead of the boot clock between two looks, in milliseconds, for mail to end by its age.
+const AHEAD_MS_MAX: u64 = 3_600_000;
+/// How long nothing ends by its age after that, in milliseconds: time to set the clock right.
+const BRAKE_MS: u64 = 24 * 3_600_000;
+
+/// Whether the wall clock may tell how old mail is.
+#[derive(Debug, Default)]
+pub(super) struct Dates {
+    seen: Option<Now>,
+    /// Not before then.
+    from: BootMs,
+}
+
+impl Dates {
+    fn count(&mut self, now: Now) -> bool {
+        if let Some(seen) = self.seen.replace(now) {
+            let passed_ms = now.boot.0.saturating_sub(seen.boot.0);
+            let ahead_ms = now.wall.0.saturating_sub(seen.wall.0.saturating_add(passed_ms));
+            if ahead_ms > AHEAD_MS_MAX {
+                tracing::warn!(ahead_ms, "the wall clock was stepped forward: for a day no mail ends by its age");
+                self.from = BootMs(now.boot.0.saturating_add(BRAKE_MS));
+            }
+        }
+        now.boot >= self.from
+    }
+}
+
 /// What is known from the looks before.
 #[derive(Debug, Default)]
 pub(super) struct Looks {
@@ -36,12 +66,12 @@ pub(super) struct Looks {
 impl Engine {
     /// Once an hour: ends what is too old, and once a day tells what is held.
     pub(super) async fn look_at_the_old(&self, looks: &mut Looks, now: Now) {
+        let dates_count = self.dates_count(now);
         if looks.last.is_some_and(|last| now.boot.0.saturating_sub(last.0) < LOOK_MS) {
             return;
         }
         looks.last = Some(now.boot);
-        // A clock that nobody calls right ends nothing.
-        if self.clock.synchronised() {
+        if dates_count {
             self.end_aged(DeliveryState::Waiting, Ending::TooOld, now).await;
             self.end_aged(DeliveryState::Held, Ending::Unreleased, now).await;
         }
@@ -66,7 +96,13 @@ impl Engine {
             after = Some(last.id);
             for (row, deliveries) in &oldest {
                 // Ids are given in the order of acceptance.
-                if now.wall.0.saturating_sub(row.received.0) < age_ms_max || self.draining.is_cancelled() {
+                if self.draining.is_cancelled() {
+                    return;
+                }
+                if row.received_by == WallClock::Unsynchronised {
+                    continue;
+                }
+                if now.wall.0.saturating_sub(row.received.0) < age_ms_max {
                     return;
                 }
                 let all: Vec<Index> = deliveries.iter().map(|delivery| delivery.index).collect();
@@ -158,9 +194,16 @@ impl Core {
 }
 
 impl Engine {
-    /// How long ago a message came, in milliseconds; no time, while nobody calls the clock right.
-    pub(super) fn age_ms(&self, received: WallMs, now: Now) -> u64 {
-        if self.clock.synchronised() { now.wall.0.saturating_sub(received.0) } else { 0 }
+    /// How long ago a message came, in milliseconds; no time, if nobody called the clock right then or does now.
+    pub(super) fn age_ms(&self, (received, by): (WallMs, WallClock), now: Now) -> u64 {
+        let counts = self.dates_count(now) && by == WallClock::Synchronised;
+        if counts { now.wall.0.saturating_sub(received.0) } else { 0 }
+    }
+
+    /// A clock that nobody calls right, or that was just set far ahead, makes nothing old.
+    fn dates_count(&self, now: Now) -> bool {
+        let count = self.dates.lock().unwrap_or_else(PoisonError::into_inner).count(now);
+        count && self.clock.synchronised()
     }
 }
 

@@ -112,7 +112,7 @@ impl Engine {
     ) -> DeliveryOutcome {
         let delivery = found.and_then(|(_, deliveries)| deliveries.iter().find(|delivery| delivery.index == index));
         let life = Life {
-            age_ms: found.map_or(0, |(row, _)| self.age_ms(row.received, now)),
+            age_ms: found.map_or(0, |(row, _)| self.age_ms((row.received, row.received_by), now)),
             spent_ms: delivery.map_or(0, |delivery| delivery.spent_ms),
             failed_attempts: delivery.map_or(0, |delivery| delivery.attempts).saturating_add(1),
             delay: DelayNotice::Told,

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::limits::WallClock;
 use crate::mail::QueueId;
 use crate::store::query::ContentBody;
 use crate::store::{Acceptance, Body, Content, DeliveryRow, DeliveryState, Index, MessageRow};
@@ -105,6 +106,8 @@ impl Loaded {
             row: MessageRow {
                 id: acceptance.id,
                 received: due,
+                // The store knows; the first attempt, which this is for, is no question of age.
+                received_by: WallClock::Unsynchronised,
                 client: acceptance.client.clone(),
                 account: acceptance.account.clone(),
                 source: acceptance.source,

@@ -166,7 +166,7 @@ impl Engine {
 
     async fn due_again(&self, due: &DueDelivery, now: Now) {
         let life = crate::dispatch::Life {
-            age_ms: self.age_ms(due.received, now),
+            age_ms: self.age_ms((due.received, due.received_by), now),
             spent_ms: due.spent_ms,
             failed_attempts: 1,
             delay: crate::dispatch::DelayNotice::Untold,

@@ -56,6 +56,7 @@ pub struct Engine {
     /// The name of this host in reports.
     host_name: String,
     signals: Signals,
+    dates: Mutex<aged::Dates>,
     connections: TaskTracker,
     /// Where ends go whose task is gone.
     broken: UnboundedSender<BrokenOff>,

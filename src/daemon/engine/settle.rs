@@ -236,7 +236,7 @@ impl Engine {
             Fate::Again => return None,
             Fate::Deferred => {
                 let life = Life {
-                    age_ms: self.age_ms(row.received, now),
+                    age_ms: self.age_ms((row.received, row.received_by), now),
                     spent_ms: delivery.spent_ms,
                     failed_attempts: delivery.attempts.saturating_add(1),
                     delay: if delivery.delay_reported { DelayNotice::Told } else { DelayNotice::Untold },

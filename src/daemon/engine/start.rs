@@ -98,6 +98,7 @@ impl Engine {
             delivery: Mutex::new(Arc::new(settings.delivery)),
             host_name: settings.host_name,
             signals: Signals::default(),
+            dates: Mutex::default(),
             connections: TaskTracker::new(),
             broken,
             draining: CancellationToken::new(),

@@ -18,6 +18,7 @@ fn message(from: &str) -> MessageRow {
     MessageRow {
         id: QueueId::new(5).unwrap(),
         received: WallMs(1_789_990_000_000),
+        received_by: crate::limits::WallClock::Synchronised,
         client: "c".to_owned(),
         account: Account::named("web"),
         source: AccountSource::Login,

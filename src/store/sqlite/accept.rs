@@ -58,6 +58,7 @@ fn insert_message(acceptance: &Acceptance, account: i64, tx: &Tx<'_>) -> Result<
     set(flag::RET_FULL, envelope.ret == Some(Ret::Full));
     set(flag::RET_HEADERS, envelope.ret == Some(Ret::Headers));
     set(flag::SPOOLED, matches!(acceptance.body, Body::Spooled(_)));
+    set(flag::UNDATED, !tx.is_dated(acceptance.received));
     let verdict = (!rows::is_plain(&acceptance.verdict))
         .then(|| serde_json::to_string(&acceptance.verdict).expect("a verdict is plain fields and texts"));
     tx.run(

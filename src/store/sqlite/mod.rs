@@ -217,7 +217,7 @@ fn recover(db: &Connection, memory: &mut Known, clock: &dyn Clock) -> rusqlite::
     memory.batch += 1;
     memory.ids_reserved += IDS_BLOCK.cast_signed();
     let mut after = After::default();
-    let mut tx = Tx { db, memory, after: &mut after, leases: true, care: Care::Whole };
+    let mut tx = Tx { db, clock, memory, after: &mut after, leases: true, care: Care::Whole };
     let boot = clock.boot_id();
     let unknown_attempts = attempt::recover(&boot, clock.now(), &mut tx).map_err(|failure| match failure {
         failure::Failure::Statement(error) | failure::Failure::Store(error) => error,

@@ -46,6 +46,7 @@ impl Reader {
         Ok(MessageRow {
             id,
             received: time(row.get(1)?),
+            received_by: rows::dated(flags),
             client: row.get(9)?,
             account: self.account(row.get(2)?)?,
             source: rows::source(&row.get::<_, String>(7)?).ok_or_else(|| bad("source"))?,

@@ -98,7 +98,8 @@ impl Reader {
     /// A moment is never split between two calls: all that is due at the last one comes with it.
     pub(super) fn due(&self, after: WallMs, until: WallMs, limit: usize) -> Read<Vec<DueDelivery>> {
         let mut statement = self.sql(
-            "SELECT d.due, d.message, d.place, d.account, d.class, d.destination, d.spent_ms, m.received \
+            "SELECT d.due, d.message, d.place, d.account, d.class, d.destination, d.spent_ms, m.received, \
+             m.flags \
              FROM delivery d INDEXED BY delivery_again JOIN message m ON m.id = d.message \
              WHERE d.state = 0 AND d.again = 1 AND d.due > ? AND d.due <= ? ORDER BY d.due, d.message, d.place",
         )?;
@@ -132,6 +133,7 @@ impl Reader {
                 message: WaitingMessage { id: queue_id(message)?, deliveries: vec![index], due: time(due) },
                 spent_ms,
                 received: time(row.get(7)?),
+                received_by: super::rows::dated(row.get(8)?),
             });
         }
         Ok(groups)

@@ -2,6 +2,7 @@
 
 use crate::account::AccountSource;
 use crate::guard::{Decision, Verdict};
+use crate::limits::WallClock;
 use crate::store::{DeliveryState, GateKind};
 
 /// The bits of `message.flags`.
@@ -12,6 +13,8 @@ pub(super) mod flag {
     pub(in super::super) const RET_FULL: i64 = 8;
     pub(in super::super) const RET_HEADERS: i64 = 16;
     pub(in super::super) const SPOOLED: i64 = 32;
+    /// It came while nobody called the wall clock right.
+    pub(in super::super) const UNDATED: i64 = 64;
 }
 
 /// `delivery.state`. The partial indexes and all statements rest on these: waiting, held and under way are up to 2.
@@ -45,6 +48,11 @@ pub(super) mod attempt {
     pub(in super::super) const USED: i64 = 1;
     pub(in super::super) const RETURNED: i64 = 2;
     pub(in super::super) const UNKNOWN: i64 = 3;
+}
+
+/// What `received` was read from.
+pub(super) const fn dated(flags: i64) -> WallClock {
+    if flags & flag::UNDATED == 0 { WallClock::Synchronised } else { WallClock::Unsynchronised }
 }
 
 /// The kind of a gate by its word.

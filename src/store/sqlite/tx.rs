@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
 use super::counts::Counts;
 use super::failure::{Failure, of_statement};
-use crate::clock::WallMs;
+use crate::clock::{Clock, Now, WallMs};
 use crate::event::Event;
 use crate::mail::QueueId;
 use crate::store::{EventRow, GateKind, StoreError};
@@ -93,6 +93,7 @@ pub(super) struct After {
 /// The transaction of a batch.
 pub(super) struct Tx<'c> {
     pub(super) db: &'c Connection,
+    pub(super) clock: &'c dyn Clock,
     pub(super) memory: &'c mut Known,
     pub(super) after: &'c mut After,
     /// Whether leases may be made now: not while the disk is nearly full.
@@ -110,7 +111,17 @@ pub(super) enum Care {
     Parts,
 }
 
+/// How far the wall clock may have been stepped since mail came, in milliseconds, to have been right then.
+const STEP_MS_MAX: u64 = 3_600_000;
+
 impl Tx<'_> {
+    /// Whether a reading of the clocks made just now is a date.
+    pub(super) fn is_dated(&self, read: Now) -> bool {
+        let now = self.clock.now();
+        let expected = read.wall.0.saturating_add(now.boot.0.saturating_sub(read.boot.0));
+        self.clock.synchronised() && now.wall.0.abs_diff(expected) <= STEP_MS_MAX
+    }
+
     /// A statement, compiled once.
     pub(super) fn sql(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
         self.db.prepare_cached(sql)

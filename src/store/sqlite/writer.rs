@@ -154,7 +154,8 @@ impl Writer {
         };
         let mut after = After::default();
         let leases = !matches!(self.room, Room::OutcomesOnly { .. });
-        let mut tx = Tx { db, memory: &mut self.memory, after: &mut after, leases, care: Care::Whole };
+        let clock = &*self.clock;
+        let mut tx = Tx { db, clock, memory: &mut self.memory, after: &mut after, leases, care: Care::Whole };
         let faults = run_batch(batch, &mut tx).map_err(|e| of_write(&e))?;
         let fault = self.faults.commit();
         if fault == CommitFault::Lost {
