@@ -31,7 +31,7 @@ const WORDS_BYTES_MAX: usize = 500;
 pub enum ReportKind {
     /// It failed for good.
     Failed,
-    /// It was held until it was as old as mail may become. Only who is surely ours is told: the sender of a domain in
+    /// It was held, or behind a gate, until it was as old as mail may become. Only who is surely ours is told: the sender of a domain in
     /// [`DsnSettings::own_domains`], or else the operator, and of the header alone.
     Unreleased,
     /// It waits, and is tried until then.

@@ -143,8 +143,9 @@ fn as_it_is(_: &mut Written) {}
 fn whatever_it_waits_for_it_ends_and_the_sender_hears_for_what() {
     // What is written otherwise, the gate before it, how many leave before it waits, and what is told of it.
     type Case = (fn(&mut Written), Option<GateKind>, usize, &'static str);
-    let cases: [Case; 4] = [
+    let cases: [Case; 5] = [
         (as_it_is, Some(GateKind::Account), 0, "it was held by the operator of this relay"),
+        (as_it_is, Some(GateKind::Egress), 0, "it was held by the operator of this relay"),
         (as_it_is, Some(GateKind::All), 0, "it was held by the operator of this relay"),
         (waits_for_slots, None, 1, "it waited for its turn under the limits of this relay"),
         (without_login, None, 0, "this relay has no way to deliver it"),
@@ -155,9 +156,12 @@ fn whatever_it_waits_for_it_ends_and_the_sender_hears_for_what() {
         let plan = Plan { adjust, ..Plan::to(&[&sink]) };
         let place = folder.path().join("q");
         let bed = Bed::start(&plan, &place, &clock);
-        let key = if gate == Some(GateKind::Account) { "s@x.example" } else { "" };
-        if let Some(kind) = gate {
-            bed.close(kind, key);
+        let egress = plan.egresses[0].to_string();
+        match gate {
+            Some(GateKind::Account) => bed.close(GateKind::Account, "s@x.example"),
+            Some(GateKind::Egress) => bed.close(GateKind::Egress, &egress),
+            Some(GateKind::All) => bed.close(GateKind::All, ""),
+            None => {}
         }
         for n in 0..leave {
             bed.accept("s@x.example", &recipients(&format!("leaves{n}"), 1, "a.example"));
@@ -180,7 +184,12 @@ fn whatever_it_waits_for_it_ends_and_the_sender_hears_for_what() {
         });
         let (reply, dsn) = bounced.expect("it is in the journal");
         assert_eq!(reply, format!("not delivered within the age that mail may reach: {told}"));
-        assert!(dsn.is_some(), "a report stands in its place");
+        // What was held is told to own domains alone, and this sender is of none.
+        assert_eq!(dsn.is_some(), gate.is_none(), "{told}");
+        let in_its_place = |event: &Event| matches!(event, Event::DsnToOperator { of, .. } if *of == id.to_string());
+        if gate.is_some() {
+            wait_for("its event", || bed.events().iter().any(in_its_place));
+        }
     }
 }
 
@@ -230,14 +239,22 @@ fn the_file_says_how_old_mail_may_become_and_who_is_told() {
     let (own, foreign) = (held(&bed, "s@shop.own.example", "own"), held(&bed, "s@own.example", "foreign"));
     bed.close(GateKind::Account, "w@own.example");
     let waits = bed.accept("w@own.example", &recipients("waits", 1, "a.example"));
+    bed.close(GateKind::Account, "w@shop.own.example");
+    let own_waits = bed.accept("w@shop.own.example", &recipients("waits-too", 1, "a.example"));
     clock.advance(6 * DAY_MS - HOUR_MS);
     hours(&bed, 2);
-    for id in [own, foreign, waits] {
+    for id in [own, foreign, waits, own_waits] {
         wait_for("its end", || bed.states(id) == [DeliveryState::Bounced]);
     }
     let mut told: Vec<_> = reports.wait_accepted(2).iter().map(|report| report.recipients.clone()).collect();
     told.sort_unstable();
-    assert_eq!(told, [["s@shop.own.example"], ["w@own.example"]], "and of the foreign one only the journal tells");
-    let tells = |event: &Event| matches!(event, Event::DsnToOperator { of, .. } if *of == foreign.to_string());
-    wait_for("its event", || bed.events().iter().any(tells));
+    assert_eq!(
+        told,
+        [["s@shop.own.example"], ["w@shop.own.example"]],
+        "and of the foreign ones only the journal tells"
+    );
+    for id in [foreign, waits] {
+        let tells = |event: &Event| matches!(event, Event::DsnToOperator { of, .. } if *of == id.to_string());
+        wait_for("its event", || bed.events().iter().any(tells));
+    }
 }

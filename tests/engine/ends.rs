@@ -116,7 +116,11 @@ fn nothing_waits_longer_than_the_age_that_mail_may_reach() {
     let refuses = Arc::new(AtomicBool::new(true));
     let sink = refusing(&refuses, "450 4.2.1 later");
     let (folder, clock) = (folder(), TestClock::new());
-    let plan = Plan { adjust: |written| written.dispatch.retry.wait_ms_max = 40 * DAY_MS, ..Plan::to(&[&sink]) };
+    let adjust = |written: &mut Written| {
+        written.dispatch.retry.wait_ms_max = 40 * DAY_MS;
+        written.delivery.dsn.own_domains = vec!["x.example".into()];
+    };
+    let plan = Plan { adjust, ..Plan::to(&[&sink]) };
     let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
     let id = bed.accept("s@x.example", &recipients("r", 1, "a.example"));
     wait_for("the first attempt", || attempts(&bed, id) == 1);
@@ -132,7 +136,8 @@ fn nothing_waits_longer_than_the_age_that_mail_may_reach() {
 fn what_was_never_tried_ends_at_that_age_too() {
     let sink = Sink::start();
     let (folder, clock) = (folder(), TestClock::new());
-    let bed = Bed::start(&Plan::to(&[&sink]), &folder.path().join("q"), &clock);
+    let adjust = |written: &mut Written| written.delivery.dsn.own_domains = vec!["x.example".into()];
+    let bed = Bed::start(&Plan { adjust, ..Plan::to(&[&sink]) }, &folder.path().join("q"), &clock);
     bed.close(GateKind::Account, "s@x.example");
     let old = bed.accept("s@x.example", &recipients("old", 2, "a.example"));
     clock.advance(20 * DAY_MS);
@@ -142,7 +147,7 @@ fn what_was_never_tried_ends_at_that_age_too() {
     wait_for("its end", || bed.states(old) == [DeliveryState::Bounced; 2]);
     let text = sink.wait_accepted(1)[0].text();
     assert!(
-        text.contains("not delivered within the age that mail may reach") && text.contains("Status: 4.4.7"),
+        text.contains("not delivered within the age that mail may reach") && text.contains("Status: 5.7.1"),
         "{text}"
     );
     assert_eq!(bed.states(young), [DeliveryState::Waiting]);

@@ -105,8 +105,12 @@ impl Engine {
                 if now.wall.0.saturating_sub(row.received.0) < age_ms_max {
                     return;
                 }
-                let all: Vec<Index> = deliveries.iter().map(|delivery| delivery.index).collect();
-                self.bounce_unattempted(row.id, &all, ending, words(ending), now).await;
+                let (gated, others) = self.core().gated_apart(row, deliveries, now);
+                for (indices, ending) in [(others, ending), (gated, Ending::Gated)] {
+                    if !indices.is_empty() {
+                        self.bounce_unattempted(row.id, &indices, ending, words(ending), now).await;
+                    }
+                }
             }
         }
     }
@@ -178,6 +182,14 @@ impl Core {
         accounts.map(|gate| self.load.of(&crate::account::Account::named(&gate.key))).sum()
     }
 
+    /// Deliveries that wait behind a gate, and all others.
+    fn gated_apart(&self, row: &MessageRow, deliveries: &[DeliveryRow], now: Now) -> (Vec<Index>, Vec<Index>) {
+        let is_gated = |delivery: &&DeliveryRow| matches!(self.why(row, delivery, now), Some((Why::Held(_), _)));
+        let (gated, others): (Vec<_>, Vec<_>) = deliveries.iter().partition(is_gated);
+        let indices = |of: Vec<&DeliveryRow>| of.into_iter().map(|delivery| delivery.index).collect();
+        (indices(gated), indices(others))
+    }
+
     /// What kept a delivery until now, in words for its sender; `None` where its last attempt says it.
     pub(super) fn waited_for(&self, row: &MessageRow, delivery: &DeliveryRow, now: Now) -> Option<&'static str> {
         match self.why(row, delivery, now)?.0 {
@@ -213,7 +225,7 @@ pub(super) fn words(ending: Ending) -> &'static str {
         Ending::Unreleased => {
             "held for review by this relay, and released by nobody within the age that mail may reach"
         }
-        Ending::TooOld | Ending::Refused(_) => "not delivered within the age that mail may reach",
+        Ending::TooOld | Ending::Gated | Ending::Refused(_) => "not delivered within the age that mail may reach",
     }
 }
 

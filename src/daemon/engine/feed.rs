@@ -173,14 +173,15 @@ impl Engine {
         };
         let retry = self.core().settings.retry;
         match retry.end_of_life(&life) {
-            Some(NextTry::TooOld) => {
+            // What is behind a gate ends as held mail does, at the hourly look.
+            Some(NextTry::TooOld) if !self.is_behind_gate(due) => {
                 self.end_too_old(due.message.id, &due.message.deliveries, NextTry::TooOld, now).await;
             }
             // Its last wait ended with its life: one attempt is made now, which ends it if it fails.
             Some(NextTry::Expired) if due.spent_ms > retry.expiry_ms && !self.is_behind_gate(due) => {
                 self.end_too_old(due.message.id, &due.message.deliveries, NextTry::Expired, now).await;
             }
-            Some(NextTry::Expired | NextTry::After { .. }) | None => {
+            Some(NextTry::TooOld | NextTry::Expired | NextTry::After { .. }) | None => {
                 if retry.tells_delay(&life) {
                     self.tell_delay(due, now).await;
                 }
@@ -190,7 +191,7 @@ impl Engine {
         }
     }
 
-    /// Held mail does not bounce for its age, unless it is as old as mail may become.
+    /// Held mail does not bounce here: only [`look_at_the_old`](Self::look_at_the_old) ends it.
     fn is_behind_gate(&self, due: &DueDelivery) -> bool {
         let core = self.core();
         let closed = |plan: crate::delivery::Plan| {

@@ -22,6 +22,8 @@ pub(super) enum Why {
     TooOld,
     /// Nobody released it for as long as mail may be kept.
     Unreleased,
+    /// As old as mail may become, behind a gate that nobody opened.
+    Gated,
     /// The domain takes no mail: the status that says so.
     Refused(&'static str),
 }
@@ -70,6 +72,7 @@ impl Engine {
         };
         let (state, action) = match why {
             Why::TooOld | Why::Refused(_) => (DeliveryState::Waiting, Action::Failed),
+            Why::Gated => (DeliveryState::Waiting, Action::Unreleased),
             Why::Unreleased => (DeliveryState::Held, Action::Unreleased),
         };
         let ends = |delivery: &&DeliveryRow| indices.contains(&delivery.index) && delivery.state == state;
@@ -80,7 +83,9 @@ impl Engine {
         let end_of = |delivery: DeliveryRow| {
             let mut words = words.to_owned();
             let waited_for = self.core().waited_for(&row, &delivery, now);
-            words.extend(waited_for.iter().filter(|_| why == Why::TooOld).flat_map(|what| [": ", what]));
+            words.extend(
+                waited_for.iter().filter(|_| matches!(why, Why::TooOld | Why::Gated)).flat_map(|what| [": ", what]),
+            );
             match (&delivery.last_reply, why) {
                 (Some(reason), Why::Unreleased) => words.extend(["; it was held for: ", reason]),
                 (Some(last), _) => words.extend(["; the last attempt: ", last]),
@@ -92,7 +97,7 @@ impl Engine {
                 words,
                 status: match why {
                     Why::Refused(status) => status.to_owned(),
-                    Why::Unreleased => HELD_STATUS.to_owned(),
+                    Why::Unreleased | Why::Gated => HELD_STATUS.to_owned(),
                     Why::TooOld => RecipientEnd::status_of_late(delivery.last_reply.as_deref()),
                 },
                 diagnostic: delivery.last_reply.as_deref().and_then(RecipientEnd::reply_in).map(str::to_owned),
