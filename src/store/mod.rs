@@ -74,13 +74,16 @@ pub trait Store: Reads {
     -> StoreFuture<'_, u64>;
 
     /// Ends deliveries without an attempt: expiry, bounce by configuration. Outcomes as in [`Store::conclude`].
+    /// All of them, or nothing and `false` where one is not in the state `from` any more (leased, released or ended
+    /// meanwhile): a report must not tell of an end that did not come.
     fn end_unattempted(
         &self,
         message: QueueId,
         now: Now,
+        from: DeliveryState,
         ends: Vec<DeliveryEnd>,
         reports: Vec<Acceptance>,
-    ) -> StoreFuture<'_, Stored<()>>;
+    ) -> StoreFuture<'_, Stored<bool>>;
 
     /// Marks that the delay report of these deliveries was made, and stores it, in one transaction.
     fn report_delay(&self, message: QueueId, deliveries: Vec<Index>, report: Acceptance)

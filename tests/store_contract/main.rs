@@ -33,6 +33,7 @@ async fn contract(make: impl Fn() -> Arc<dyn Store>) {
     held_removed_released(&*make()).await;
     a_fault_of_one_request_spoils_no_other(&make()).await;
     an_outcome_holds_though_its_report_does_not(&*make()).await;
+    nobody_is_told_of_an_end_that_did_not_come(&*make()).await;
     many_changes_at_once(&make()).await;
     large_bodies_live_as_long_as_their_message(&*make()).await;
     lists_and_searches(&*make()).await;
@@ -256,7 +257,8 @@ async fn a_deferral_is_found_when_due(store: &dyn Store) {
         to: "a@example.org".into(),
     };
     report.report_on = Some((a, queued));
-    store.end_unattempted(a, at(600), vec![bounce], vec![report]).await.unwrap().into_inner();
+    let ended = store.end_unattempted(a, at(600), DeliveryState::Waiting, vec![bounce], vec![report]).await;
+    assert!(ended.unwrap().into_inner());
     assert_eq!(states(store, a).await, [DeliveryState::Bounced]);
     assert_eq!(states(store, report_id).await, [DeliveryState::Waiting]);
     assert_eq!(store.message(report_id).await.unwrap().unwrap().0.report_on, Some(a));
@@ -388,8 +390,37 @@ async fn an_outcome_holds_though_its_report_does_not(store: &dyn Store) {
     let mut report = message(store, at(3), &["a@example.org"]);
     report.destinations.clear();
     let end = DeliveryEnd { index: Index(0), outcome: DeliveryOutcome::Bounced { reply: "old".into(), dsn: None } };
-    store.end_unattempted(taken_id, at(3), vec![end], vec![report]).await.unwrap_err();
+    store.end_unattempted(taken_id, at(3), DeliveryState::Waiting, vec![end], vec![report]).await.unwrap_err();
     assert_eq!(states(store, taken_id).await, [DeliveryState::Waiting], "it waits on");
+}
+
+/// Between a look at a message and its end somebody else may take it.
+async fn nobody_is_told_of_an_end_that_did_not_come(store: &dyn Store) {
+    let m = message(store, at(0), &["b@example.net", "c@example.net"]);
+    let id = m.id;
+    store.accept(m).await.unwrap().into_inner();
+    let end = |index| DeliveryEnd {
+        index: Index(index),
+        outcome: DeliveryOutcome::Bounced { reply: "too old".into(), dsn: None },
+    };
+    let try_end = async |from, ends: Vec<DeliveryEnd>| {
+        let report = message(store, at(2), &["a@example.org"]);
+        let report_id = report.id;
+        let ended = store.end_unattempted(id, at(2), from, ends, vec![report]).await.unwrap().into_inner();
+        assert_eq!(store.message(report_id).await.unwrap().is_some(), ended, "a report stands for an end");
+        ended
+    };
+    // The first goes under way between the look and the end.
+    let lease = store.lease(request(id, &[0], at(1))).await.unwrap().into_inner();
+    assert!(!try_end(DeliveryState::Waiting, vec![end(1), end(0)]).await);
+    assert_eq!(states(store, id).await, [DeliveryState::UnderWay, DeliveryState::Waiting], "neither ends");
+    // What was held is released.
+    assert!(!try_end(DeliveryState::Held, vec![end(1)]).await);
+    assert_eq!(states(store, id).await, [DeliveryState::UnderWay, DeliveryState::Waiting]);
+    store.conclude(conclusion(lease, at(3), vec![delivered(0)]), None).await.unwrap().into_inner();
+    assert!(!try_end(DeliveryState::Waiting, vec![end(0)]).await, "it has its end");
+    assert!(try_end(DeliveryState::Waiting, vec![end(1)]).await);
+    assert_eq!(states(store, id).await, [DeliveryState::Delivered, DeliveryState::Bounced]);
 }
 
 async fn many_changes_at_once(store: &Arc<dyn Store>) {

@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::mail::QueueId;
 use crate::store::{
     Acceptance, Body, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, DueDelivery, Index,
-    MessageRow, StoreError,
+    MessageRow, StoreError, Stored,
 };
 
 /// Why a delivery ends without a further attempt.
@@ -49,11 +49,14 @@ impl Engine {
             NextTry::Expired => "not delivered in the time that mail is tried for",
             NextTry::TooOld | NextTry::After { .. } => "not delivered within the age that mail may reach",
         };
-        self.bounce_unattempted(id, deliveries, Why::TooOld, words, now).await;
+        if !self.bounce_unattempted(id, deliveries, Why::TooOld, words, now).await {
+            // What of it waits on is in no line here, and no timer of the store knows of it.
+            self.signals.lines.notify_one();
+        }
     }
 
     /// Ends waiting deliveries, or held ones that nobody released, without an attempt, and reports it; `false` if it could
-    /// not be stored.
+    /// not be stored, or some of it does not stand there any more.
     pub(super) async fn bounce_unattempted(
         &self,
         id: QueueId,
@@ -123,9 +126,13 @@ impl Engine {
         };
         let ends: Vec<DeliveryEnd> = report.recipients.into_iter().map(end_of).collect();
         let ended = ends.iter().filter(|end| matches!(end.outcome, DeliveryOutcome::Bounced { .. })).count() as u64;
-        if let Err(error) = self.store.end_unattempted(id, now, ends, reports).await {
-            tracing::error!(%id, %error, advice = error.advice(), "a message that should end waits on");
-            return false;
+        match self.store.end_unattempted(id, now, state, ends, reports).await.map(Stored::into_inner) {
+            Ok(true) => {}
+            Ok(false) => return false, // it was leased or released meanwhile
+            Err(error) => {
+                tracing::error!(%id, %error, advice = error.advice(), "a message that should end waits on");
+                return false;
+            }
         }
         {
             let mut core = self.core();

@@ -4,7 +4,7 @@
 use super::Engine;
 use super::cache::Loaded;
 use crate::mail::QueueId;
-use crate::store::{DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, StoreError};
+use crate::store::{DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, StoreError, Stored};
 
 impl Engine {
     /// What an attempt needs of a message. `None`: it is gone, or its last delivery ended between the reads, and its body
@@ -51,9 +51,19 @@ impl Engine {
         if ends.is_empty() {
             return true; // held by another line of it, or with a next hop that reads it still
         }
-        if let Err(error) = self.store.end_unattempted(id, self.clock.now(), ends, Vec::new()).await {
-            tracing::error!(%id, %error, advice = error.advice(), "a message that cannot be read is not held");
-            return false;
+        let now = self.clock.now();
+        match self
+            .store
+            .end_unattempted(id, now, DeliveryState::Waiting, ends, Vec::new())
+            .await
+            .map(Stored::into_inner)
+        {
+            Ok(true) => {}
+            Ok(false) => return false, // another line of it has it in hand
+            Err(error) => {
+                tracing::error!(%id, %error, advice = error.advice(), "a message that cannot be read is not held");
+                return false;
+            }
         }
         tracing::error!(%id, account = %row.account, reason, "a message is held");
         true

@@ -173,8 +173,8 @@ pub(super) struct Words<'a> {
 pub(super) enum From {
     /// With this attempt.
     UnderWay(AttemptId),
-    /// Waiting or held.
-    Queue,
+    /// In this one, with no attempt.
+    Queue(DeliveryState),
 }
 
 /// The outcome of one delivery, with its event. Gives how many deliveries ended: 1 or 0.
@@ -192,12 +192,9 @@ pub(super) fn end_delivery(
         DeliveryOutcome::Bounced { reply, .. } => (Bounced, None, 0, reply),
         DeliveryOutcome::Held { reason } => (Held, None, 0, reason),
     };
-    let (attempt, tried, sql, before) = match from {
-        From::UnderWay(attempt) => (attempt.0, 1, end_sql!("state = 2 AND attempt = ?8"), UnderWay),
-        From::Queue => {
-            let Some(before) = state_of(message, end.index, tx)? else { return Ok(0) };
-            (0, 0, end_sql!("state <= 1 AND ?8 = 0"), before)
-        }
+    let (stands, tried, sql, before) = match from {
+        From::UnderWay(attempt) => (count(attempt.0), 1, end_sql!("state = 2 AND attempt = ?8"), UnderWay),
+        From::Queue(before) => (state_number(before), 0, end_sql!("state = ?8"), before),
     };
     let to: Option<String> = tx
         .sql(sql)?
@@ -210,7 +207,7 @@ pub(super) fn end_delivery(
                 reply,
                 number(message),
                 end.index.0,
-                count(attempt),
+                stands,
             ],
             |row| row.get(0),
         )
@@ -292,28 +289,35 @@ pub(super) fn account_of(message: QueueId, tx: &Tx<'_>) -> Result<Option<Account
     Ok(name.as_deref().map(Account::named))
 }
 
-/// Ends without an attempt, with the reports that stand in their place.
-pub(super) fn end_unattempted(ends: &UnattemptedEnds, tx: &mut Tx<'_>) -> Result<(), Failure> {
+/// Ends without an attempt, with the reports that stand in their place: all, or `false` and none.
+pub(super) fn end_unattempted(ends: &UnattemptedEnds, tx: &mut Tx<'_>) -> Result<bool, Failure> {
     check(&ends.reports)?;
     let Some(account) = account_of(ends.message, tx)? else {
         return Err(Failure::Refused(StoreError::NoSuchMessage(ends.message)));
     };
+    // Before anything is written: what was leased or released meanwhile did not end, and nobody is told that it did.
+    for end in &ends.ends {
+        if state_of(ends.message, end.index, tx)? != Some(ends.from) {
+            return Ok(false);
+        }
+    }
     let words = Words { account: &account, egress: "", next_hop: "" };
     let mut ended = 0;
     for end in &ends.ends {
-        ended += end_delivery(ends.message, end, From::Queue, &words, ends.at, tx)?;
+        ended += end_delivery(ends.message, end, From::Queue(ends.from), &words, ends.at, tx)?;
     }
     end_message(ends.message, ended, ends.at, tx)?;
     for report in &ends.reports {
         accept(report, tx)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The input of [`end_unattempted`].
 pub(super) struct UnattemptedEnds {
     pub(super) message: QueueId,
     pub(super) at: WallMs,
+    pub(super) from: DeliveryState,
     pub(super) ends: Vec<DeliveryEnd>,
     pub(super) reports: Vec<Acceptance>,
 }

@@ -21,9 +21,9 @@ use crate::clock::{Now, WallMs};
 use crate::event::Event;
 use crate::mail::QueueId;
 use crate::store::{
-    Acceptance, Body, Concluded, Conclusion, DeliveryEnd, Destination, Filter, Gate, GateKind, Index, KeepAttempts,
-    Lease, LeaseError, LeaseFuture, LeaseRequest, Memory, MemoryKind, Renewed, Reroute, SpoolWriter, Store, StoreError,
-    StoreFuture, Stored,
+    Acceptance, Body, Concluded, Conclusion, DeliveryEnd, DeliveryState, Destination, Filter, Gate, GateKind, Index,
+    KeepAttempts, Lease, LeaseError, LeaseFuture, LeaseRequest, Memory, MemoryKind, Renewed, Reroute, SpoolWriter,
+    Store, StoreError, StoreFuture, Stored,
 };
 
 type Run<I, T> = fn(&I, &mut Tx<'_>) -> Result<T, Failure>;
@@ -201,16 +201,19 @@ impl Store for SqliteStore {
         &self,
         message: QueueId,
         now: Now,
+        from: DeliveryState,
         ends: Vec<DeliveryEnd>,
         reports: Vec<Acceptance>,
-    ) -> StoreFuture<'_, Stored<()>> {
-        let input = UnattemptedEnds { message, at: now.wall, ends, reports };
-        let finish = |input: UnattemptedEnds, done: Result<(), StoreError>| {
-            done?;
-            keep_bodies(&input.reports);
-            Ok(Stored::after_sync(()))
+    ) -> StoreFuture<'_, Stored<bool>> {
+        let input = UnattemptedEnds { message, at: now.wall, from, ends, reports };
+        let finish = |input: UnattemptedEnds, done: Result<bool, StoreError>| {
+            let all = done?;
+            if all {
+                keep_bodies(&input.reports);
+            }
+            Ok(Stored::after_sync(all))
         };
-        Box::pin(self.ask(Kind::Outcome, input, attempt::end_unattempted, |_, ()| None, finish))
+        Box::pin(self.ask(Kind::Outcome, input, attempt::end_unattempted, |_, _| None, finish))
     }
 
     fn report_delay(
