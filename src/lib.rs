@@ -24,4 +24,5 @@ pub mod review;
 pub mod score;
 pub mod secret;
 pub mod smtp;
+pub mod sockets;
 pub mod store;

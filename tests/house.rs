@@ -8,9 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the top down: an arrow may only point to a room further down (docs/architecture.md).
-const ROOMS: [&str; 23] = [
+const ROOMS: [&str; 24] = [
     "cli", "daemon", "config", "api", "review", "ovh", "intake", "delivery", "store", "event", "dispatch", "guard",
-    "score", "align", "breaker", "limits", "account", "message", "smtp", "mail", "reason", "clock", "secret",
+    "score", "align", "breaker", "limits", "account", "message", "smtp", "mail", "reason", "sockets", "clock",
+    "secret",
 ];
 /// Rooms that hold decisions alone: no socket, file, clock, random or async inside.
 const PURE: [&str; 10] =

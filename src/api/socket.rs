@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Extension, Router};
@@ -12,20 +11,15 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::caller::Caller;
 use super::routes::Api;
 use super::settings::{ApiSettings, Role};
+use crate::sockets::let_in;
 
 /// How long a client may take for the head of a request, and so how long an idle connection lives.
 const REQUEST_HEAD_TIME_MAX: Duration = Duration::from_secs(30);
-/// How long connections may finish what they ask after the stop.
-const STOP_TIME_MAX: Duration = Duration::from_secs(5);
-/// The wait after accept failed for want of file descriptors, so that the loop does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// The socket, bound and listening. Dropped, its file is removed.
 #[derive(Debug)]
@@ -101,33 +95,16 @@ impl ControlSocket {
     /// Serves until told to stop; what was asked before is answered.
     pub async fn serve(self, api: Api, stop: CancellationToken) {
         let routes = api.routes();
-        let places = Arc::new(Semaphore::new(self.connections_max));
-        let tasks = TaskTracker::new();
         let own_uid = rustix::process::geteuid().as_raw();
-        loop {
-            let place = tokio::select! {
-                () = stop.cancelled() => break,
-                place = places.clone().acquire_owned() => place,
-            };
-            let Ok(place) = place else { break }; // only a closed semaphore refuses, and nobody closes it
-            let stream = tokio::select! {
-                () = stop.cancelled() => break,
-                accepted = self.listener.accept() => accepted,
-            };
-            let Ok((stream, _)) = stream else {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            };
+        let_in(&self.listener, self.connections_max, &stop, |stream| {
             let (routes, others, stop) = (routes.clone(), self.others, stop.clone());
-            tasks.spawn(async move {
+            async move {
                 if let Some(caller) = caller_of(&stream, own_uid, others).await {
                     converse(stream, routes, caller, stop).await;
                 }
-                drop(place);
-            });
-        }
-        tasks.close();
-        let _ = tokio::time::timeout(STOP_TIME_MAX, tasks.wait()).await; // the rest is cut with the runtime
+            }
+        })
+        .await;
     }
 }
 

@@ -5,8 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use socket2::{Domain as Family, Protocol, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::dns::DnsError;
@@ -20,6 +19,7 @@ use super::wire::{Wire, WireError};
 use crate::mail::Domain;
 use crate::smtp::client::handshake::OwnName;
 use crate::smtp::client::{Extensions, Handshake, HandshakeFault, Next, Stage, TlsWish};
+use crate::sockets;
 
 /// How many addresses are tried in one attempt to connect.
 const ADDRESSES_MAX: usize = 8;
@@ -198,22 +198,13 @@ async fn encrypt(
 async fn open(server: &Server, peer: &Peer, egress: &Egress, edges: &Edges) -> Result<TcpStream, DeliveryError> {
     let unusable =
         |source| DeliveryError::Egress { egress: egress.name.to_string(), next_hop: peer.to_string(), source };
-    let socket = socket(server.address, egress.address).map_err(unusable)?;
+    let socket = sockets::leaving_from(egress.address, server.address).map_err(unusable)?;
     let begun = Instant::now();
     let failed = |source| DeliveryError::Connect { next_hop: peer.to_string(), waited: begun.elapsed(), source };
     let connected = tokio::time::timeout(edges.timeouts.connect, socket.connect(server.address)).await;
     let tcp = connected.map_err(|_| failed(io::Error::new(io::ErrorKind::TimedOut, "timed out")))?.map_err(failed)?;
     tcp.set_nodelay(true).map_err(failed)?;
     Ok(tcp)
-}
-
-fn socket(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpSocket> {
-    let socket = Socket::new(Family::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    if let Some(from) = from {
-        socket.bind(&SocketAddr::new(from, 0).into())?;
-    }
-    Ok(TcpSocket::from_std_stream(socket.into()))
 }
 
 fn lost(peer: &Peer, stage: Stage, waited: std::time::Duration, error: WireError) -> DeliveryError {

@@ -13,9 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::Overview;
 use super::door::{Door, enter, with_headers};
@@ -23,6 +21,7 @@ use super::pages::{pages, sorry};
 use super::settings::ReviewSettings;
 use crate::intake::passwords::{PasswordFileError, Passwords};
 use crate::intake::settings::AuthSettings;
+use crate::sockets::let_in;
 
 /// How long a browser may take for the head of a request, and so how long an idle connection lives.
 const REQUEST_HEAD_TIME_MAX: Duration = Duration::from_secs(15);
@@ -30,10 +29,6 @@ const REQUEST_HEAD_TIME_MAX: Duration = Duration::from_secs(15);
 const REQUEST_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How long a connection lives, whatever it does.
 const CONNECTION_TIME_MAX: Duration = Duration::from_mins(2);
-/// How long connections may finish what they ask after the stop.
-const STOP_TIME_MAX: Duration = Duration::from_secs(5);
-/// The wait after accept failed for want of file descriptors, so that the loop does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Why there are no pages.
 #[derive(Debug)]
@@ -94,30 +89,13 @@ impl PageListener {
     /// Serves until told to stop; what was asked before is answered.
     pub async fn serve(self, overview: Arc<dyn Overview>, stop: CancellationToken) {
         let routes = guarded(overview, &self.door);
-        let places = Arc::new(Semaphore::new(self.connections_max));
-        let tasks = TaskTracker::new();
-        loop {
-            let place = tokio::select! {
-                () = stop.cancelled() => break,
-                place = places.clone().acquire_owned() => place,
-            };
-            let Ok(place) = place else { break }; // only a closed semaphore refuses, and nobody closes it
-            let stream = tokio::select! {
-                () = stop.cancelled() => break,
-                accepted = self.listener.accept() => accepted,
-            };
-            let Ok((stream, _)) = stream else {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            };
+        let_in(&self.listener, self.connections_max, &stop, |stream| {
             let (routes, stop) = (routes.clone(), stop.clone());
-            tasks.spawn(async move {
+            async move {
                 let _ = tokio::time::timeout(CONNECTION_TIME_MAX, converse(stream, routes, stop)).await; // cut then
-                drop(place);
-            });
-        }
-        tasks.close();
-        let _ = tokio::time::timeout(STOP_TIME_MAX, tasks.wait()).await; // the rest is cut with the runtime
+            }
+        })
+        .await;
     }
 }
 

@@ -5,12 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
-use socket2::{Domain as Family, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::align::dns::{Data, Kind, Lookup};
 use crate::smtp::client::{PeerReply, ReplyReader};
+use crate::sockets;
 
 const READ_BYTES: usize = 4 * 1024;
 
@@ -40,22 +40,13 @@ pub(super) async fn connect(
     from: Option<IpAddr>,
     time_limit: Duration,
 ) -> Result<TcpStream, NotReached> {
-    let socket = socket(to, from).map_err(|error| NotReached::Unusable(error.to_string()))?;
+    let socket = sockets::leaving_from(from, to).map_err(|error| NotReached::Unusable(error.to_string()))?;
     match tokio::time::timeout(time_limit, socket.connect(to)).await {
         Err(_) => Err(NotReached::TimedOut),
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Err(NotReached::TimedOut),
         Ok(Err(error)) => Err(NotReached::Refused(error.to_string())),
     }
-}
-
-fn socket(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpSocket> {
-    let socket = Socket::new(Family::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    if let Some(from) = from {
-        socket.bind(&SocketAddr::new(from, 0).into())?;
-    }
-    Ok(TcpSocket::from_std_stream(socket.into()))
 }
 
 /// A connection to an SMTP server. Each reply has the time limit, and the bounds of [`ReplyReader`].
