@@ -12,6 +12,8 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod disk;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -10,6 +10,7 @@
 
 pub(crate) mod client;
 pub(crate) mod dns;
+pub(crate) mod faults;
 pub(crate) mod loopback;
 pub(crate) mod postfix;
 pub(crate) mod process;

@@ -97,9 +97,14 @@ impl Site {
 
     /// Starts the relay and waits until it says that it is ready.
     pub(crate) fn start(self: &Arc<Self>) -> Relay {
+        self.start_with(&[])
+    }
+
+    /// The same, with variables added to its environment.
+    pub(crate) fn start_with(self: &Arc<Self>, variables: &[(&str, &str)]) -> Relay {
         let starts = || self.log().matches("outguard: ready").count();
         let before = starts();
-        let mut relay = self.launch();
+        let mut relay = self.launch_with(variables);
         wait_for("the relay to be ready", || {
             assert!(relay.running.ended().is_none(), "the relay ended at its start:\n{}", self.log());
             starts() > before
@@ -109,9 +114,14 @@ impl Site {
 
     /// Starts it and does not wait.
     pub(crate) fn launch(self: &Arc<Self>) -> Relay {
+        self.launch_with(&[])
+    }
+
+    /// The same, with variables added to its environment.
+    pub(crate) fn launch_with(self: &Arc<Self>, variables: &[(&str, &str)]) -> Relay {
         let config = self.config().display().to_string();
         let log = self.folder.path().join("log");
-        let running = Running::start("outguard", &binary(), &["run", "--config", &config], &log);
+        let running = Running::start_with("outguard", &binary(), &["run", "--config", &config], &log, variables);
         Relay { site: Arc::clone(self), running }
     }
 

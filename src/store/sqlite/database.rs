@@ -1,5 +1,6 @@
 //! Opening the database file: pragmas, version, migrations.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,7 +9,9 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, FileControl, OpenFlags, ffi};
 
+use super::failure::of_write;
 use super::open::OpenError;
+use crate::store::StoreError;
 
 /// One script a version, in order. A script that was released is never changed: stores of that version exist.
 const MIGRATIONS: [&str; 3] = [include_str!("v1.sql"), include_str!("v2.sql"), include_str!("v3.sql")];
@@ -28,8 +31,10 @@ pub(super) struct WriterConnection {
 impl WriterConnection {
     /// Opens the database for writing, creating or migrating it as needed.
     pub(super) fn open(file: &Path) -> Result<Self, OpenError> {
-        let wrong = |source| OpenError::Database { file: file.to_path_buf(), source };
-        let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).map_err(wrong)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let unopened = |source| OpenError::Database { file: file.to_path_buf(), source, system: None };
+        let db = connect(file, flags).map_err(unopened)?;
+        let wrong = |source| OpenError::Database { file: file.to_path_buf(), source, system: system_error(&db) };
         let version = version(&db).map_err(wrong)?;
         if version > MIGRATIONS.len() {
             return Err(OpenError::Newer { file: file.to_path_buf(), found: version, known: MIGRATIONS.len() });
@@ -41,6 +46,11 @@ impl WriterConnection {
         let writer = Self { db, log_frames: Arc::default() };
         writer.watch_log();
         Ok(writer)
+    }
+
+    /// What a failed write means for all that waited for it.
+    pub(super) fn wrong(&self, error: &rusqlite::Error) -> StoreError {
+        of_write(error, system_error(&self.db).as_ref())
     }
 
     /// The length of the write-ahead log, as far as it is in use.
@@ -68,6 +78,15 @@ impl WriterConnection {
     }
 }
 
+/// What the system said to the last thing that failed of a connection, where it said something: SQLite's own words are
+/// "disk I/O error" for most of it.
+#[expect(unsafe_code, reason = "rusqlite has no safe way to it")]
+pub(super) fn system_error(db: &Connection) -> Option<io::Error> {
+    // SAFETY: the handle is open as long as `db` is, and only read here.
+    let code = unsafe { ffi::sqlite3_system_errno(db.handle()) };
+    (code != 0).then(|| io::Error::from_raw_os_error(code))
+}
+
 /// A connection that only reads.
 pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
     let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -92,6 +111,9 @@ pub(super) fn version(db: &Connection) -> rusqlite::Result<usize> {
 pub(super) const fn known_version() -> usize {
     MIGRATIONS.len()
 }
+
+/// The name of its write-ahead log.
+pub(super) const LOG: &str = "queue.db-wal";
 
 /// Where the database is.
 pub(super) fn file_in(folder: &Path) -> PathBuf {

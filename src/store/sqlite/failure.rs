@@ -1,6 +1,9 @@
 //! What SQLite's errors mean for the request at hand and for the whole store.
 
+use std::io;
+
 use rusqlite::ErrorCode;
+use rustix::io::Errno;
 
 use crate::store::StoreError;
 
@@ -48,17 +51,21 @@ pub(super) fn of_statement(error: &rusqlite::Error) -> StoreError {
     StoreError::Corrupt { object: "the request".into(), detail: error.to_string() }
 }
 
-/// The error of everything that waited for a failed write, commit or sync.
-pub(super) fn of_write(error: &rusqlite::Error) -> StoreError {
+/// The error of everything that waited for a failed write, commit or sync. `system`: what the system said to it.
+pub(super) fn of_write(error: &rusqlite::Error, system: Option<&io::Error>) -> StoreError {
+    let detail = system.map_or_else(|| error.to_string(), |system| format!("{error}: {system}"));
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full { free_bytes: None },
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            StoreError::ReadOnly { detail: error.to_string() }
-        }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            StoreError::Corrupt { object: "the database".into(), detail: error.to_string() }
+            StoreError::Corrupt { object: "the database".into(), detail }
         }
-        _ => StoreError::Unknown { detail: error.to_string() },
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StoreError::ReadOnly { detail },
+        code => match system.and_then(Errno::from_io_error) {
+            Some(Errno::ROFS | Errno::ACCESS | Errno::PERM) => StoreError::ReadOnly { detail },
+            Some(Errno::NOSPC | Errno::DQUOT) => StoreError::Full { free_bytes: None },
+            _ if code == Some(ErrorCode::CannotOpen) => StoreError::ReadOnly { detail },
+            _ => StoreError::Unknown { detail },
+        },
     }
 }
 

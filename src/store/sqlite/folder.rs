@@ -18,7 +18,7 @@ pub(super) struct Folder {
     _lock: File,
 }
 
-const DATABASE_FILES: [&str; 3] = ["queue.db", "queue.db-wal", "queue.db-shm"];
+const DATABASE_FILES: [&str; 3] = ["queue.db", super::database::LOG, "queue.db-shm"];
 /// For files: ours alone.
 pub(super) const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 

@@ -108,7 +108,7 @@ impl SqliteStore {
         let spool = Arc::new(Spool::new(folder.inner("spool")?));
         let file = database::file_in(&folder.path);
         let db = WriterConnection::open(&file)?;
-        let wrong = |source| OpenError::Database { file: file.clone(), source };
+        let wrong = |source| OpenError::Database { file: file.clone(), source, system: database::system_error(&db.db) };
         check(&db.db, &file)?;
         let mut memory = Known::default();
         memory.load(&db.db).map_err(wrong)?;
@@ -127,6 +127,7 @@ impl SqliteStore {
         let writer = Writer {
             requests: receiver,
             db: Some(db),
+            confirmed: memory.batch,
             memory,
             shared: Arc::clone(&shared),
             looked: clock.now().boot,
@@ -193,7 +194,7 @@ fn start(writer: Writer, shared: &Arc<Shared>, stop: &Arc<checkpoint::Stop>) -> 
 
 /// A bounded look for damage.
 fn check(db: &Connection, file: &std::path::Path) -> Result<(), OpenError> {
-    let wrong = |source| OpenError::Database { file: file.to_path_buf(), source };
+    let wrong = |source| OpenError::Database { file: file.to_path_buf(), source, system: database::system_error(db) };
     let bytes: i64 = db.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map_err(wrong)? * 4_096;
     let checks: &[&str] = if bytes <= CHECK_BYTES_MAX {
         &["PRAGMA quick_check(3)"]

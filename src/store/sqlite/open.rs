@@ -65,6 +65,8 @@ pub enum OpenError {
         file: PathBuf,
         /// Its words.
         source: rusqlite::Error,
+        /// The system's, where it had any.
+        system: Option<io::Error>,
     },
     /// The check at start found damage.
     Damaged {
@@ -74,6 +76,12 @@ pub enum OpenError {
         findings: String,
     },
 }
+
+/// What to do where the kernel refuses every write.
+const READ_ONLY: &str =
+    "its file system is read-only: see the kernel log for why, mount it for writing, and start again";
+/// What to do where there is no room even to open.
+const FULL: &str = "free space on its disk, and start again";
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,7 +98,10 @@ impl fmt::Display for OpenError {
             Self::Newer { file, found, known } => {
                 write!(f, "store {}: version {found}, this outguard knows {known}", file.display())?;
             }
-            Self::Database { file, source } => write!(f, "store {}: {source}", file.display())?,
+            Self::Database { file, source, system: None } => write!(f, "store {}: {source}", file.display())?,
+            Self::Database { file, source, system: Some(system) } => {
+                write!(f, "store {}: {source}: {system}", file.display())?;
+            }
             Self::Damaged { file, findings } => write!(f, "store {}: damaged: {findings}", file.display())?,
         }
         write!(f, "; {}", self.advice())
@@ -115,6 +126,12 @@ impl OpenError {
     /// What the operator can do.
     pub fn advice(&self) -> &'static str {
         match self {
+            Self::Folder { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => READ_ONLY,
+            Self::Folder { source, .. } if source.kind() == io::ErrorKind::StorageFull => FULL,
+            Self::Database { system: Some(system), .. } if system.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                READ_ONLY
+            }
+            Self::Database { system: Some(system), .. } if system.kind() == io::ErrorKind::StorageFull => FULL,
             Self::Folder { .. } => "make the folder and let the service user own it: mkdir -m 0700, chown",
             Self::Unsafe { .. } => "mail is private: chown it to the service user and chmod 0700 it",
             Self::Network { .. } => "set store.path to a folder on a local disk",

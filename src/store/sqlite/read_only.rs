@@ -34,7 +34,7 @@ impl ReadOnlyStore {
     pub(super) fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         folder::open_folder(path)?;
         let file = database::file_in(path);
-        let wrong = |source| OpenError::Database { file: file.clone(), source };
+        let wrong = |source| OpenError::Database { file: file.clone(), source, system: None };
         let found = database::version(&database::open_reader(&file).map_err(wrong)?).map_err(wrong)?;
         let known = database::known_version();
         if found > known {

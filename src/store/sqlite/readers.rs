@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{CachedStatement, Connection, InterruptHandle, OptionalExtension as _, params};
@@ -25,6 +26,8 @@ pub(super) struct Reader {
     pub(super) db: Connection,
     pub(super) spool: Arc<Spool>,
     names: std::cell::RefCell<HashMap<i64, Arc<str>, foldhash::fast::RandomState>>,
+    /// How often the connections had been forgotten when this one was opened.
+    resets: u64,
 }
 
 /// Why a read failed.
@@ -51,8 +54,13 @@ impl From<StoreError> for ReadFailure {
 pub(super) type Read<T> = Result<T, ReadFailure>;
 
 impl Reader {
-    fn open(file: &Path, spool: Arc<Spool>) -> rusqlite::Result<Self> {
-        Ok(Self { db: database::open_reader(file)?, spool, names: std::cell::RefCell::default() })
+    fn open(file: &Path, spool: Arc<Spool>, resets: u64) -> rusqlite::Result<Self> {
+        Ok(Self { db: database::open_reader(file)?, spool, names: std::cell::RefCell::default(), resets })
+    }
+
+    /// The number of the last batch that is seen here.
+    fn batch(&self) -> rusqlite::Result<i64> {
+        self.db.query_row("SELECT batch FROM progress", [], |row| row.get(0))
     }
 
     /// A statement, compiled once.
@@ -96,7 +104,13 @@ pub(super) struct Readers {
     free: Mutex<Vec<Reader>>,
     places: Semaphore,
     running: Mutex<Running>,
+    resets: AtomicU64,
+    /// The last batch that is known to be on disk, while others may be seen; [`SURE`] otherwise.
+    confirmed: AtomicI64,
 }
+
+/// All that can be read is on disk.
+const SURE: i64 = i64::MAX;
 
 #[derive(Default)]
 struct Running {
@@ -113,6 +127,8 @@ impl Readers {
             free: Mutex::default(),
             places: Semaphore::new(READERS_MAX),
             running: Mutex::default(),
+            resets: AtomicU64::new(0),
+            confirmed: AtomicI64::new(SURE),
         }
     }
 
@@ -128,24 +144,36 @@ impl Readers {
 
     fn read_here<T>(&self, read: impl FnOnce(&Reader) -> Read<T>) -> Result<T, StoreError> {
         let free = lock(&self.free).pop();
+        let resets = self.resets.load(Ordering::Acquire);
         let reader = match free {
             Some(reader) => reader,
-            None => Reader::open(&self.file, Arc::clone(&self.spool)).map_err(|e| of_read(&e))?,
+            None => Reader::open(&self.file, Arc::clone(&self.spool), resets).map_err(|e| of_read(&e))?,
         };
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        if confirmed != SURE && reader.batch().map_err(|e| of_read(&e))? > confirmed {
+            return Err(StoreError::Unavailable { detail: "a write is not known to be on disk".into() });
+        }
         let ticket = self.begin(&reader);
         let result = read(&reader);
         lock(&self.running).reads.remove(&ticket);
         match result {
             Ok(value) => {
-                lock(&self.free).push(reader);
+                self.keep(reader);
                 Ok(value)
             }
             Err(ReadFailure::Store(error)) => {
-                lock(&self.free).push(reader);
+                self.keep(reader);
                 Err(error)
             }
             // The connection goes with its error: the next read begins with a new one.
             Err(ReadFailure::Database(error)) => Err(of_read(&error)),
+        }
+    }
+
+    fn keep(&self, reader: Reader) {
+        let mut free = lock(&self.free);
+        if reader.resets == self.resets.load(Ordering::Acquire) {
+            free.push(reader);
         }
     }
 
@@ -168,8 +196,20 @@ impl Readers {
         }
     }
 
+    /// From now on nothing is told that a batch after this one wrote: its commit failed, and may be taken back though it
+    /// can be read.
+    pub(super) fn doubt(&self, confirmed: i64) {
+        self.confirmed.store(confirmed, Ordering::Release);
+    }
+
+    /// What can be read is on disk.
+    pub(super) fn sure(&self) {
+        self.confirmed.store(SURE, Ordering::Release);
+    }
+
     /// Stops every read and forgets the connections: after a failed commit the file is recovered without them.
     pub(super) fn reset(&self) {
+        self.resets.fetch_add(1, Ordering::AcqRel);
         for (_, handle) in lock(&self.running).reads.values() {
             handle.interrupt();
         }

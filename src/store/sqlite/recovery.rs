@@ -2,12 +2,17 @@
 //! in it is found out, what must not be there is taken back, what was promised is written until it holds.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 
 use rusqlite::{Connection, params};
+use rustix::fs::OFlags;
 
 use super::counts::Counts;
 use super::database::{self, WriterConnection};
 use super::failure::of_write;
+use super::folder::{FILE_MODE, Folder};
 use super::open::OpenError;
 use super::request::{Kind, Request, Undo};
 use super::rows;
@@ -21,6 +26,8 @@ use crate::store::{DeliveryState, StoreError};
 const FAILURES_MAX: u32 = 3;
 /// How long is waited between tries, in milliseconds, once there were that many.
 const PROBE_EVERY_MS: u64 = 1_000;
+/// How much of the log is written anew at once.
+const LOG_PIECE_BYTES: usize = 1 << 20;
 /// How often lasting trouble is told, in milliseconds.
 const TELL_EVERY_MS: u64 = 60_000;
 
@@ -98,6 +105,8 @@ impl Writer {
     /// Ends a batch whose write failed, and the connection with it.
     pub(super) fn failed(&mut self, batch: Vec<Box<dyn Request>>, error: &StoreError) {
         let number = self.memory.batch;
+        // First of all: a reader that opens the file anew would see a commit that may be taken back.
+        self.shared.readers.doubt(self.confirmed);
         self.db = None;
         self.shared.readers.reset();
         if matches!(error, StoreError::Full { .. }) && self.space.drop_ballast() {
@@ -123,7 +132,8 @@ impl Writer {
             if trouble.failures < FAILURES_MAX { now } else { BootMs(now.0.saturating_add(PROBE_EVERY_MS)) };
         if trouble.told.is_none_or(|told| now.0.saturating_sub(told.0) >= TELL_EVERY_MS) {
             trouble.told = Some(now);
-            tracing::error!(%error, failures = trouble.failures, advice = error.advice(), "the store cannot write");
+            let (store, failures) = (self.shared.folder.path.display(), trouble.failures);
+            tracing::error!(%error, %store, failures, advice = error.advice(), "the store cannot write");
         }
         trouble.error = Some(error);
     }
@@ -133,8 +143,12 @@ impl Writer {
         if self.clock.now().boot < self.trouble.next_try {
             return;
         }
+        // Connections of the time when it was read-only keep SQLite's shared memory so.
+        self.shared.readers.reset();
         match self.reopen() {
             Ok(db) => {
+                self.confirmed = self.memory.batch;
+                self.shared.readers.sure();
                 self.db = Some(db);
                 self.log_frames_done = 0;
                 tracing::warn!("the store was opened again after a failed write");
@@ -147,8 +161,9 @@ impl Writer {
         if !self.faults.reopen() {
             return Err(StoreError::Unknown { detail: "injected: the file does not open".into() });
         }
+        write_log_anew(&self.shared.folder).map_err(|e| of_system(&e))?;
         let db = WriterConnection::open(&database::file_in(&self.shared.folder.path)).map_err(of_open)?;
-        self.memory.load(&db.db).map_err(|e| of_write(&e))?;
+        self.memory.load(&db.db).map_err(|e| db.wrong(&e))?;
         let stored = self.memory.batch;
         // Settled before anything is written: the number grows with the next transaction.
         for (promise, _) in &mut self.trouble.promised {
@@ -156,14 +171,13 @@ impl Writer {
                 *promise = if batch <= stored { Promise::Stored } else { Promise::Open };
             }
         }
-        // The failed sync may have left frames in memory that are not on disk. Emptying the log writes each page anew.
         let busy: i64 =
-            db.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(|e| of_write(&e))?;
+            db.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(|e| db.wrong(&e))?;
         if busy != 0 {
             return Err(StoreError::Unknown { detail: "a reader holds the log".into() });
         }
-        let unlink = take_back(&db, &self.trouble.undo, stored + 1).map_err(|e| of_write(&e))?;
-        self.memory.load(&db.db).map_err(|e| of_write(&e))?;
+        let unlink = take_back(&db, &self.trouble.undo, stored + 1).map_err(|e| db.wrong(&e))?;
+        self.memory.load(&db.db).map_err(|e| db.wrong(&e))?;
         self.trouble.undo.clear();
         for id in unlink {
             self.shared.spool.remove(id);
@@ -181,8 +195,41 @@ impl Writer {
 
 fn of_open(error: OpenError) -> StoreError {
     match error {
-        OpenError::Database { source, .. } => of_write(&source),
+        OpenError::Database { source, system, .. } => of_write(&source, system.as_ref()),
         other => StoreError::ReadOnly { detail: other.to_string() },
+    }
+}
+
+fn of_system(error: &io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { free_bytes: None },
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            StoreError::ReadOnly { detail: error.to_string() }
+        }
+        _ => StoreError::Unknown { detail: error.to_string() },
+    }
+}
+
+/// Writes the write-ahead log over itself, byte for byte, and syncs it. A sync that failed leaves pages in memory that the
+/// kernel calls clean and that are not on disk: no later sync writes them, each one succeeds, and a checkpoint would copy
+/// half a transaction out of them into the database. Written again they are dirty again; what was dropped from memory
+/// meanwhile has no valid checksum and is no part of the log. No lock of SQLite's is on this file, so it may be opened here.
+fn write_log_anew(folder: &Folder) -> io::Result<()> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let log = match rustix::fs::openat(&folder.handle, database::LOG, flags, FILE_MODE) {
+        Ok(log) => File::from(log),
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut piece = vec![0; LOG_PIECE_BYTES];
+    let mut at = 0;
+    loop {
+        let length = log.read_at(&mut piece, at)?;
+        if length == 0 {
+            return log.sync_all();
+        }
+        log.write_all_at(&piece[..length], at)?;
+        at += length as u64;
     }
 }
 

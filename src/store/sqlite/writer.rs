@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use super::database::WriterConnection;
-use super::failure::{Failure, of_write};
+use super::failure::Failure;
 use super::faults::{CommitFault, Faults};
 use super::recovery::Trouble;
 use super::request::{Kind, Request};
@@ -44,6 +44,8 @@ pub(super) struct Writer {
     /// `None` after a failed write, until the file is opened again.
     pub(super) db: Option<WriterConnection>,
     pub(super) memory: Known,
+    /// The last batch that is known to be on disk.
+    pub(super) confirmed: i64,
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) faults: Arc<dyn Faults>,
@@ -149,19 +151,20 @@ impl Writer {
 
     /// Everything in one transaction. `Ok` gives what each request's own fault was, and what follows.
     fn commit(&mut self, batch: &mut [Box<dyn Request>]) -> Result<(Vec<Option<StoreError>>, After), StoreError> {
-        let Some(WriterConnection { db, .. }) = &self.db else {
+        let Some(writer) = &self.db else {
             return Err(StoreError::Unavailable { detail: "the database is not open".into() });
         };
+        let db = &writer.db;
         let mut after = After::default();
         let leases = !matches!(self.room, Room::OutcomesOnly { .. });
         let clock = &*self.clock;
         let mut tx = Tx { db, clock, memory: &mut self.memory, after: &mut after, leases, care: Care::Whole };
-        let faults = run_batch(batch, &mut tx).map_err(|e| of_write(&e))?;
+        let faults = run_batch(batch, &mut tx).map_err(|e| writer.wrong(&e))?;
         let fault = self.faults.commit();
         if fault == CommitFault::Lost {
             return Err(StoreError::Unknown { detail: "injected: the commit was lost".into() });
         }
-        db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(|e| of_write(&e))?;
+        db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(|e| writer.wrong(&e))?;
         if fault == CommitFault::StoredAllTheSame {
             return Err(StoreError::Unknown { detail: "injected: the commit's answer was lost".into() });
         }
@@ -170,6 +173,7 @@ impl Writer {
 
     fn committed(&mut self, batch: Vec<Box<dyn Request>>, faults: Vec<Option<StoreError>>, after: After) {
         self.trouble.well();
+        self.confirmed = self.memory.batch;
         for (request, fault) in batch.into_iter().zip(faults) {
             request.answer(fault.map_or(Ok(()), Err));
         }
@@ -199,7 +203,7 @@ impl Writer {
             match checkpoint(db) {
                 Ok(()) => self.log_frames_done = frames,
                 Err(error) => {
-                    let error = of_write(&error);
+                    let error = db.wrong(&error);
                     self.failed(Vec::new(), &error);
                 }
             }
@@ -251,17 +255,17 @@ impl Writer {
     }
 
     fn give_pages_back(&mut self) {
-        let Some(WriterConnection { db, .. }) = &self.db else { return };
-        let free = db.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0)).unwrap_or(0);
+        let Some(db) = &self.db else { return };
+        let free = db.db.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0)).unwrap_or(0);
         // On a full disk every page counts; otherwise some stay for the mail to come.
         let (kept, sql) = match self.room {
             Room::Enough => (FREE_PAGES_KEPT, "PRAGMA incremental_vacuum(512)"),
             Room::NoMail { .. } | Room::OutcomesOnly { .. } => (0, "PRAGMA incremental_vacuum(4096)"),
         };
         if free > kept
-            && let Err(error) = vacuum(db, sql)
+            && let Err(error) = vacuum(&db.db, sql)
         {
-            let error = of_write(&error);
+            let error = db.wrong(&error);
             self.failed(Vec::new(), &error);
         }
     }

@@ -1,0 +1,204 @@
+/* A disk that fails on demand, for one process: preloaded, it stands between the program and libc.
+ *
+ * It acts on files below $FAULTS_STORE alone (sockets, logs and the configuration are untouched), and only while the file
+ * $FAULTS_CONTROL names a fault:
+ *   read-only     what writes, makes, shortens or removes gives EROFS
+ *   full          what writes gives ENOSPC
+ *   no-sync       fsync and fdatasync give EIO
+ *   damaged N     what is read of queue.db from byte N on is not what was written
+ *
+ * After a failed sync the kernel calls the pages clean: the next sync of that file succeeds without having written them.
+ * So what a failed sync covered counts here as lost until it is written again, and each sync that succeeds while something
+ * of its file is lost adds a line to $FAULTS_BELIEVED. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Whether this fault is on. Asked anew each time: the test turns faults on and off in the running process. */
+static int is(const char *fault, long *from) {
+    const char *control = getenv("FAULTS_CONTROL");
+    char text[64] = "", word[32] = "";
+    int fd = control ? syscall(SYS_openat, AT_FDCWD, control, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0) return 0;
+    if (syscall(SYS_read, fd, text, sizeof text - 1) < 0) text[0] = 0;
+    syscall(SYS_close, fd);
+    long number = 0;
+    sscanf(text, "%31s %ld", word, &number);
+    if (from) *from = number;
+    return !strcmp(word, fault);
+}
+
+static int below_store(const char *path) {
+    const char *store = getenv("FAULTS_STORE");
+    return store && path && !strncmp(path, store, strlen(store));
+}
+
+static int is_ours(int fd, char path[4096]) {
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, 4095);
+    if (length < 0) return 0;
+    path[length] = 0;
+    return below_store(path);
+}
+
+static int failed(int error) {
+    errno = error;
+    return -1;
+}
+
+/* Bytes of a file that were written since its last good sync. */
+static struct range { ino_t file; off_t from, to; int lost; struct range *next; } *ranges;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void add(ino_t file, off_t from, off_t to, int lost) {
+    struct range *range = malloc(sizeof *range);
+    *range = (struct range){file, from, to, lost, ranges};
+    ranges = range;
+}
+
+/* These bytes are new, and to be synced; or (with `stays` 0) cut off and not missed. */
+static void written(int fd, off_t from, off_t to, int stays) {
+    struct stat stat;
+    if (fstat(fd, &stat)) return;
+    pthread_mutex_lock(&lock);
+    struct range *old = ranges, *next;
+    ranges = NULL;
+    for (; old; old = next) {
+        next = old->next;
+        int apart = old->file != stat.st_ino || old->to <= from || old->from >= to;
+        if (apart) add(old->file, old->from, old->to, old->lost);
+        if (!apart && old->from < from) add(old->file, old->from, from, old->lost);
+        if (!apart && old->to > to) add(old->file, to, old->to, old->lost);
+        free(old);
+    }
+    if (stays) add(stat.st_ino, from, to, 0);
+    pthread_mutex_unlock(&lock);
+}
+
+static void synced(int fd, const char *path, int good) {
+    struct stat stat;
+    if (fstat(fd, &stat)) return;
+    int believed = 0;
+    pthread_mutex_lock(&lock);
+    struct range *old = ranges, *next;
+    ranges = NULL;
+    for (; old; old = next) {
+        next = old->next;
+        if (old->file != stat.st_ino) {
+            add(old->file, old->from, old->to, old->lost);
+        } else if (!good || old->lost) {
+            add(old->file, old->from, old->to, 1);
+            believed |= good;
+        }
+        free(old);
+    }
+    pthread_mutex_unlock(&lock);
+    if (believed) {
+        FILE *told = fopen(getenv("FAULTS_BELIEVED"), "a");
+        if (told) fprintf(told, "%s\n", path), fclose(told);
+    }
+}
+
+static int opened(int folder, const char *path, int flags, mode_t mode) {
+    int writes = (flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC);
+    if (writes && below_store(path) && is("read-only", NULL)) return failed(EROFS);
+    return syscall(SYS_openat, folder, path, flags, mode);
+}
+
+#define OPEN(name, folder, ...)                                  \
+    int name(__VA_ARGS__, int flags, ...) {                      \
+        va_list rest;                                            \
+        va_start(rest, flags);                                   \
+        mode_t mode = flags & O_CREAT ? va_arg(rest, mode_t) : 0; \
+        va_end(rest);                                            \
+        return opened(folder, path, flags, mode);                \
+    }
+OPEN(open, AT_FDCWD, const char *path)
+OPEN(open64, AT_FDCWD, const char *path)
+OPEN(openat, folder, int folder, const char *path)
+OPEN(openat64, folder, int folder, const char *path)
+
+static int refused(int fd) {
+    char path[4096];
+    if (!is_ours(fd, path)) return 0;
+    if (is("read-only", NULL)) return EROFS;
+    return is("full", NULL) ? ENOSPC : 0;
+}
+
+ssize_t write(int fd, const void *bytes, size_t size) {
+    char path[4096];
+    int error = refused(fd);
+    if (error) return failed(error);
+    ssize_t done = syscall(SYS_write, fd, bytes, size);
+    if (done > 0 && is_ours(fd, path)) {
+        off_t to = lseek(fd, 0, SEEK_CUR);
+        written(fd, to - done, to, 1);
+    }
+    return done;
+}
+
+static ssize_t written_at(int fd, const void *bytes, size_t size, off_t at) {
+    char path[4096];
+    int error = refused(fd);
+    if (error) return failed(error);
+    ssize_t done = syscall(SYS_pwrite64, fd, bytes, size, at);
+    if (done > 0 && is_ours(fd, path)) written(fd, at, at + done, 1);
+    return done;
+}
+ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at) { return written_at(fd, bytes, size, at); }
+ssize_t pwrite64(int fd, const void *bytes, size_t size, off_t at) { return written_at(fd, bytes, size, at); }
+
+static void damage(int fd, char *bytes, ssize_t size, off_t at) {
+    char path[4096];
+    long from;
+    if (size <= 0 || !is_ours(fd, path) || !is("damaged", &from)) return;
+    size_t length = strlen(path);
+    if (length < 9 || strcmp(path + length - 9, "/queue.db")) return;
+    for (ssize_t i = 0; i < size; i++)
+        if (at + i >= from) bytes[i] ^= 0xa5;
+}
+
+ssize_t read(int fd, void *bytes, size_t size) {
+    ssize_t done = syscall(SYS_read, fd, bytes, size);
+    if (done > 0) damage(fd, bytes, done, lseek(fd, 0, SEEK_CUR) - done);
+    return done;
+}
+
+static ssize_t read_at(int fd, void *bytes, size_t size, off_t at) {
+    ssize_t done = syscall(SYS_pread64, fd, bytes, size, at);
+    damage(fd, bytes, done, at);
+    return done;
+}
+ssize_t pread(int fd, void *bytes, size_t size, off_t at) { return read_at(fd, bytes, size, at); }
+ssize_t pread64(int fd, void *bytes, size_t size, off_t at) { return read_at(fd, bytes, size, at); }
+
+static int shortened(int fd, off_t size) {
+    char path[4096];
+    if (is_ours(fd, path) && is("read-only", NULL)) return failed(EROFS);
+    int done = syscall(SYS_ftruncate, fd, size);
+    if (!done && is_ours(fd, path)) written(fd, size, (off_t)1 << 62, 0);
+    return done;
+}
+int ftruncate(int fd, off_t size) { return shortened(fd, size); }
+int ftruncate64(int fd, off_t size) { return shortened(fd, size); }
+
+static int sync_of(int fd, long call) {
+    char path[4096];
+    if (!is_ours(fd, path)) return syscall(call, fd);
+    int error = is("no-sync", NULL) ? failed(EIO) : (int)syscall(call, fd);
+    int kept = errno;
+    synced(fd, path, !error);
+    errno = kept;
+    return error;
+}
+int fsync(int fd) { return sync_of(fd, SYS_fsync); }
+int fdatasync(int fd) { return sync_of(fd, SYS_fdatasync); }
