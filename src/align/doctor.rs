@@ -2,13 +2,15 @@
 //!
 //! [`gather`] asks DNS and servers; [`examine`] is pure and makes [`Finding`]s of what was gathered: what was found, why
 //! it matters, the record or command that mends it. Read [`examine`] first, then `egress` and `domain`, which hold the
-//! sentences; `port25` and `mailbox` visit servers. No mail is ever sent.
+//! sentences; `gather` says what is asked and how long, `port25` and `mailbox` visit servers. No mail is ever sent.
 
+mod counted;
 mod domain;
 mod egress;
 mod gather;
 mod mailbox;
 mod port25;
+mod questions;
 mod standing;
 mod visit;
 
@@ -20,10 +22,10 @@ use serde::{Deserialize, Serialize};
 use super::dkim::{Failure, KeyRecord};
 use super::dmarc::View;
 use super::dns::{Assurance, NoAnswer};
-use super::spf::Spf;
+use super::spf::{Spf, SpfResult};
 use crate::clock::WallMs;
 
-pub use gather::{Asked, KeyWanted, Patient, Reach, Sender, gather};
+pub use gather::{Asked, KeyWanted, Patience, Patient, Reach, Sender, Way, gather};
 pub use mailbox::Deliverable;
 pub use port25::{Port25, Probe};
 pub use standing::{Change, FindingKey, Standing, Turn};
@@ -37,17 +39,39 @@ pub struct Facts {
     pub domains: Vec<DomainFacts>,
     /// Whether the kernel calls the clock right.
     pub clock_synchronised: bool,
+    /// Whether there is any DNS.
+    pub dns: Answered,
 }
 
-/// What DNS says of an egress, and what it reaches.
+/// How many questions DNS answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Answered {
+    /// Questions that were asked.
+    pub asked: usize,
+    /// Those that had an answer, be it that there is nothing.
+    pub answered: usize,
+}
+
+/// What is known of an egress.
 #[derive(Debug, Clone)]
 pub struct EgressFacts {
     /// Its name.
     pub name: String,
-    /// What the world sees.
-    pub address: Option<IpAddr>,
+    /// Where its connections start; `None`: the system's choice.
+    pub local: Option<IpAddr>,
     /// Its EHLO name.
     pub ehlo: String,
+    /// How the world may see it.
+    pub ways: Vec<WayFacts>,
+}
+
+/// What DNS says of an egress as the world may see it, and what it reaches.
+#[derive(Debug, Clone)]
+pub struct WayFacts {
+    /// `IPv4` or `IPv6` where the system chooses; empty where an address is written.
+    pub about: &'static str,
+    /// What the world sees.
+    pub address: Option<IpAddr>,
     /// Whether it reaches port 25 of others.
     pub port25: Port25,
     /// The names of its address (PTR), each with whether it has the address.
@@ -74,8 +98,8 @@ pub enum Listed {
 pub struct DomainFacts {
     /// The domain.
     pub domain: String,
-    /// SPF from each egress that may carry its mail and whose address is known.
-    pub spf: Vec<(String, IpAddr, Spf)>,
+    /// SPF from each address of each egress that may carry its mail, as far as it is known.
+    pub spf: Vec<SpfFacts>,
     /// Smarthosts that its mail goes through: receivers see theirs, not our addresses.
     pub smarthosts: Vec<String>,
     /// Its DMARC record.
@@ -88,6 +112,29 @@ pub struct DomainFacts {
     pub assurance: Option<Result<Assurance, NoAnswer>>,
     /// Mailboxes that it should have, by local part.
     pub mailboxes: Vec<(String, Deliverable)>,
+}
+
+/// SPF from one address.
+#[derive(Debug, Clone)]
+pub struct SpfFacts {
+    /// The egress, and which way of it where it has several: what the finding is about.
+    pub about: String,
+    /// The egress.
+    pub egress: String,
+    /// What the world sees.
+    pub address: IpAddr,
+    /// What receivers find.
+    pub spf: Spf,
+}
+
+impl SpfFacts {
+    /// Before anybody was asked.
+    fn not_known(egress: &Patient, way: &str, address: IpAddr, domain: &str, why: &str) -> Self {
+        let about = if way.is_empty() { egress.name.clone() } else { format!("{}, {way}", egress.name) };
+        let (domain, detail) = (domain.into(), why.into());
+        let spf = Spf { result: SpfResult::TempError, domain, lookups: 0, voids: 0, detail };
+        Self { about, egress: egress.name.clone(), address, spf }
+    }
 }
 
 /// A key that signs.
@@ -186,6 +233,7 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
             "timedatectl set-ntp true",
         );
     }
+    counted::tell(facts.dns, Subject { name: "this machine", findings: &mut findings }.check("dns", ""));
     findings
 }
 

@@ -1,6 +1,6 @@
 //! `outguard doctor`: what receivers hold against this server and its domains, and what mends it.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::json_line;
 use super::moment::{local, local_or_dash};
 use super::source::Place;
 use crate::align::dns::{Cached, Hickory, Lookup};
-use crate::align::doctor::{Finding, Grade};
+use crate::align::doctor::{Finding, Grade, Patience};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::daemon::{asked_by, look};
@@ -42,20 +42,15 @@ pub(super) fn run(arguments: &Arguments, asked: &DoctorArguments, out: &mut dyn 
 
 const LOOK_YOURSELF: &str = "the daemon keeps what it found; without --last the doctor looks here and now";
 
-/// For all questions together: a doctor who waits for servers that are down helps nobody.
-const TIME_LIMIT: Duration = Duration::from_mins(2);
-const NO_ANSWER: &str = "DNS and mail servers did not answer all questions within two minutes; see whether the servers of the DNS ([align.dns] servers, \
-                         else [dns] servers, else /etc/resolv.conf) answer at all, and name fewer domains";
+/// Who calls the doctor waits for the answer: it comes within a minute, whoever is silent.
+const PATIENCE: Patience = Patience { part: Duration::from_secs(20), whole: Duration::from_secs(45) };
 
 async fn examined(config: &Config, asked: &DoctorArguments) -> Result<Vec<Finding>, Failed> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new()?);
-    let asked = asked_by(config, &domains(&asked.domains)?, clock.as_ref()).map_err(Failed::Config)?;
+    let asked = asked_by(config, &domains(&asked.domains)?, clock.as_ref(), PATIENCE).map_err(Failed::Config)?;
     let resolver = Hickory::new(&config.align.dns).map_err(|why| Failed::Config(why.to_string()))?;
     let dns: Arc<dyn Lookup> = Arc::new(Cached::new(resolver, &config.align.dns, Arc::clone(&clock)));
-    match tokio::time::timeout(TIME_LIMIT, look(config, &dns, &asked, clock.as_ref())).await {
-        Ok(findings) => Ok(findings),
-        Err(_) => Err(Failed::Io(io::Error::new(io::ErrorKind::TimedOut, NO_ANSWER))),
-    }
+    Ok(look(config, &dns, &asked, clock.as_ref()).await)
 }
 
 /// The domains as they are compared.

@@ -1,15 +1,13 @@
 //! What is said of a sending domain.
 
-use std::net::IpAddr;
-
-use super::{DomainFacts, Finding, Grade, KeyFacts, Subject, mailbox};
+use super::{DomainFacts, Finding, Grade, KeyFacts, SpfFacts, Subject, mailbox};
 use crate::align::dkim::key::PublicKey;
 use crate::align::dkim::{KeyRecord, RSA_BITS_MIN, RSA_BITS_WEAK};
 use crate::align::dmarc::{Policy, View};
 use crate::align::dns::{Assurance, NoAnswer};
 use crate::align::facts::Demands;
 use crate::align::sign::key::zone_strings;
-use crate::align::spf::{LOOKUPS_MAX, Spf, SpfResult, VOIDS_MAX};
+use crate::align::spf::{LOOKUPS_MAX, SpfResult, VOIDS_MAX};
 use crate::mail::Visible;
 
 const WHY_SPF: &str = "receivers refuse mail from an address that the domain does not name";
@@ -35,8 +33,8 @@ pub(super) fn examine(domain: &DomainFacts, findings: &mut Vec<Finding>) {
         of_key(name, key, &mut of_keys);
     }
     let signed = domain.keys.iter().any(carries);
-    for (egress, address, spf) in &domain.spf {
-        of_spf(name, egress, *address, spf, signed, findings);
+    for spf in &domain.spf {
+        of_spf(name, spf, signed, findings);
     }
     of_limits(name, domain, findings);
     for host in &domain.smarthosts {
@@ -110,8 +108,9 @@ fn carries(key: &KeyFacts) -> bool {
 }
 
 /// `signed`: a signature carries the mail where SPF does not, unless SPF forbids the address outright.
-fn of_spf(name: &str, egress: &str, address: IpAddr, spf: &Spf, signed: bool, findings: &mut Vec<Finding>) {
-    let check = Subject { name, findings }.check("spf", egress);
+fn of_spf(name: &str, facts: &SpfFacts, signed: bool, findings: &mut Vec<Finding>) {
+    let SpfFacts { about, egress, address, spf } = facts;
+    let check = Subject { name, findings }.check("spf", about);
     let (result, detail) = (spf.result.as_str(), Visible(&spf.detail));
     let told = format!("SPF from egress {} ({address}) is {result}: {detail}", Visible(egress));
     let term = if address.is_ipv4() { format!("ip4:{address}") } else { format!("ip6:{address}") };
@@ -131,13 +130,17 @@ fn of_spf(name: &str, egress: &str, address: IpAddr, spf: &Spf, signed: bool, fi
 }
 
 fn of_limits(name: &str, domain: &DomainFacts, findings: &mut Vec<Finding>) {
-    if domain.spf.iter().all(|(_, _, spf)| spf.result == SpfResult::None || spf.result == SpfResult::TempError) {
+    if domain.spf.iter().all(|facts| facts.spf.result == SpfResult::None) {
         return;
     }
-    let most = |(l, v): (usize, usize), (_, _, spf): &(_, _, Spf)| (l.max(spf.lookups), v.max(spf.voids));
-    let (lookups, voids) = domain.spf.iter().fold((0, 0), most);
-    let found = format!("SPF needs {lookups} of {LOOKUPS_MAX} look-ups, {voids} of {VOIDS_MAX} of them in vain");
     let check = Subject { name, findings }.check("spf-limits", "");
+    let mut known =
+        domain.spf.iter().map(|facts| &facts.spf).filter(|spf| spf.result != SpfResult::TempError).peekable();
+    if known.peek().is_none() {
+        return check.unknown("no SPF record could be read to its end");
+    }
+    let (lookups, voids) = known.fold((0, 0), |(l, v), spf| (l.max(spf.lookups), v.max(spf.voids)));
+    let found = format!("SPF needs {lookups} of {LOOKUPS_MAX} look-ups, {voids} of {VOIDS_MAX} of them in vain");
     if lookups + 2 > LOOKUPS_MAX || voids >= VOIDS_MAX {
         let mend = format!("write addresses in place of include, a and mx into the SPF record of {name}");
         check.tell(Grade::Warning, found, WHY_LOOKUPS, mend);

@@ -2,28 +2,55 @@
 
 use std::net::IpAddr;
 
-use super::{EgressFacts, Finding, Grade, Listed, Subject, port25};
+use super::port25::{self, Other, Port25};
+use super::{EgressFacts, Finding, Grade, Listed, Subject, WayFacts};
 use crate::align::dns::NoAnswer;
 use crate::mail::Visible;
 
+const WHY_ADDRESS: &str = "nothing can be told about an address that is not known";
 const WHY_REVERSE: &str = "most receivers refuse an address without a name that points back to it";
 const WHY_EHLO: &str = "receivers compare the name in EHLO with the address";
 const WHY_LISTED: &str = "receivers that ask this list refuse the address";
 
 pub(super) fn examine(egress: &EgressFacts, findings: &mut Vec<Finding>) {
     let label = format!("egress {}", Visible(&egress.name));
-    port25::tell(&egress.port25, Subject { name: &label, findings }.check("port25", ""));
-    let Some(address) = egress.address else {
-        let found = "its public address is not known";
-        let why = "nothing can be told about an address that is not known";
-        let mend = format!("public_address = \"…\" in the [[egress]] named {}", Visible(&egress.name));
-        Subject { name: &label, findings }.check("address", "").tell(Grade::Warning, found, why, mend);
-        return;
+    let has_way_out = egress.ways.iter().any(|way| matches!(way.port25, Port25::Open { .. }));
+    for way in &egress.ways {
+        let check = Subject { name: &label, findings }.check("port25", way.about);
+        port25::tell(&way.port25, if has_way_out { Other::Open } else { Other::None }, check);
+        match way.address {
+            Some(address) => seen(&label, egress, way, address, findings),
+            None => not_known(&label, egress, way.about, findings),
+        }
+    }
+    if egress.ways.is_empty() {
+        not_known(&label, egress, "", findings);
+    }
+}
+
+fn not_known(label: &str, egress: &EgressFacts, about: &str, findings: &mut Vec<Finding>) {
+    let name = Visible(&egress.name);
+    let mend = match egress.local {
+        Some(_) => {
+            format!("write into the [[egress]] named {name}: public_address = \"…\", as your provider's panel names it")
+        }
+        None => format!(
+            "write an [[egress]] with name = \"{name}\", the address of this machine (ip address show scope global) as \
+             address = \"…\", and what your provider's panel names as public_address = \"…\""
+        ),
     };
-    reverse(&label, egress, address, findings);
-    let greeting = Subject { name: &label, findings }.check("ehlo", "");
+    let check = Subject { name: label, findings }.check("address", about);
+    check.tell(Grade::Warning, "its public address is not known", WHY_ADDRESS, mend);
+}
+
+/// What is said of an address that is known.
+fn seen(label: &str, egress: &EgressFacts, way: &WayFacts, address: IpAddr, findings: &mut Vec<Finding>) {
+    let known = Subject { name: label, findings }.check("address", way.about);
+    known.right(format!("receivers see {address}"));
+    reverse(label, egress, way, address, findings);
+    let greeting = Subject { name: label, findings }.check("ehlo", way.about);
     let ehlo = Visible(&egress.ehlo);
-    match &egress.ehlo_addresses {
+    match &way.ehlo_addresses {
         Err(NoAnswer::Failed(why)) => greeting.unknown(format!("no answer about {ehlo}: {}", Visible(why))),
         Ok(addresses) if addresses.contains(&address) => greeting.right(format!("{ehlo} has {address}")),
         Ok(_) | Err(NoAnswer::NoSuchName | NoAnswer::NoRecords) => {
@@ -31,8 +58,9 @@ pub(super) fn examine(egress: &EgressFacts, findings: &mut Vec<Finding>) {
             greeting.tell(Grade::Warning, format!("{ehlo} does not have {address}"), WHY_EHLO, mend);
         }
     }
-    for (zone, listed) in &egress.lists {
-        let list = Subject { name: &label, findings }.check("listed", zone);
+    for (zone, listed) in &way.lists {
+        let about = if way.about.is_empty() { zone.clone() } else { format!("{zone}, {}", way.about) };
+        let list = Subject { name: label, findings }.check("listed", &about);
         match listed {
             Listed::No => list.right(format!("{address} is not on {zone}")),
             Listed::Unknown(why) => list.unknown(format!("{zone} does not say: {}", Visible(why))),
@@ -46,9 +74,9 @@ pub(super) fn examine(egress: &EgressFacts, findings: &mut Vec<Finding>) {
     }
 }
 
-fn reverse(label: &str, egress: &EgressFacts, address: IpAddr, findings: &mut Vec<Finding>) {
-    let reverse = Subject { name: label, findings }.check("reverse-dns", "");
-    match &egress.names {
+fn reverse(label: &str, egress: &EgressFacts, way: &WayFacts, address: IpAddr, findings: &mut Vec<Finding>) {
+    let reverse = Subject { name: label, findings }.check("reverse-dns", way.about);
+    match &way.names {
         Err(NoAnswer::Failed(why)) => reverse.unknown(format!("no answer about {address}: {}", Visible(why))),
         Err(NoAnswer::NoSuchName | NoAnswer::NoRecords) => {
             let ehlo = Visible(&egress.ehlo);

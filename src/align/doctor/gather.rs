@@ -1,19 +1,25 @@
-//! Asking DNS, and a few servers, what the doctor wants to know.
+//! Asking DNS, and a few servers, what the doctor wants to know: all of it side by side, in bounded width and time.
+//!
+//! What is asked about one thing is a *part*, with a time limit of its own; all parts together have another. A part that
+//! does not come in time stays what it was before anybody asked: not known. Nothing else waits for it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::counted::Counted;
 use super::mailbox::{self, Deliverable};
 use super::port25::{self, Port25, Probe};
-use super::{DomainFacts, EgressFacts, Facts, KeyFacts, Listed};
+use super::questions::{exchanges, listed, names, spf};
+use super::{DomainFacts, EgressFacts, Facts, KeyFacts, Listed, SpfFacts, WayFacts};
+use crate::align::dkim::Failure;
 use crate::align::dkim::verify::key_record;
 use crate::align::dmarc::{Method, discover};
-use crate::align::dns::{Data, Kind, Lookup, NoAnswer, reverse_name};
+use crate::align::dns::{Lookup, NoAnswer};
 use crate::align::settings::Dnssec;
-use crate::align::spf::{Identity, check_host};
 
 /// An egress that is to be examined.
 #[derive(Debug, Clone)]
@@ -22,12 +28,24 @@ pub struct Patient {
     pub name: String,
     /// Where its connections start; `None`: the system's choice.
     pub local: Option<IpAddr>,
-    /// What the world sees.
-    pub address: Option<IpAddr>,
+    /// How the world may see it: one way where an address is written, else one for each family that has a way out. Empty:
+    /// nothing leaves this machine.
+    pub ways: Vec<Way>,
     /// Its EHLO name.
     pub ehlo: String,
     /// Whose servers it connects to.
     pub reach: Reach,
+}
+
+/// How the world may see an egress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// `IPv4` or `IPv6` where the system chooses; empty where an address is written.
+    pub about: &'static str,
+    /// An address of the family that it connects by.
+    pub like: IpAddr,
+    /// What the world sees; `None`: not known.
+    pub address: Option<IpAddr>,
 }
 
 /// Whose servers an egress connects to.
@@ -61,6 +79,15 @@ pub struct KeyWanted {
     pub record: String,
 }
 
+/// How long is waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For one part, once its turn has come: a record, a list, a server.
+    pub part: Duration,
+    /// For all of them.
+    pub whole: Duration,
+}
+
 /// What the doctor is asked to look at.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -80,45 +107,206 @@ pub struct Asked {
     pub dnssec: Dnssec,
     /// Whether the kernel calls the clock right.
     pub clock_synchronised: bool,
+    /// How long is waited.
+    pub patience: Patience,
 }
 
-/// Names of one address that are looked at.
-const NAMES_MAX: usize = 10;
-
-/// Egresses and domains whose servers are visited at once.
+/// Parts that ask DNS alone, at once.
+const QUESTIONS_MAX: usize = 32;
+/// Parts that visit servers, at once.
 const VISITS_MAX: usize = 8;
 
 /// Asks everything. Dropped, it leaves every server.
 pub async fn gather(dns: &Arc<dyn Lookup>, asked: &Asked) -> Facts {
-    let turns = Arc::new(Semaphore::new(VISITS_MAX));
-    let (mut ports, mut mailboxes) = (JoinSet::new(), JoinSet::new());
-    for (at, egress) in asked.egresses.iter().enumerate().filter(|(_, egress)| egress.reach == Reach::Anybodys) {
-        let probing = port25::probe(Arc::clone(dns), Arc::new(asked.probe.clone()), egress.local, egress.address);
-        ports.spawn(in_turn(Arc::clone(&turns), at, probing));
+    let counted = Arc::new(Counted::new(Arc::clone(dns)));
+    let dns: Arc<dyn Lookup> = counted.clone();
+    let mut facts = nothing_known(asked);
+    let mut parts = Parts::new(asked.patience.part);
+    for (at, egress) in asked.egresses.iter().enumerate() {
+        of_egress(&mut parts, &dns, asked, egress, at);
     }
-    for (at, sender) in asked.senders.iter().enumerate().filter(|_| !asked.mailboxes.is_empty()) {
-        let Some(question) = mailbox_question(asked, sender) else { continue };
-        mailboxes.spawn(in_turn(Arc::clone(&turns), at, mailbox::ask(Arc::clone(dns), question)));
+    for (at, sender) in asked.senders.iter().enumerate() {
+        of_sender(&mut parts, &dns, asked, sender, at);
     }
-    let mut facts = Facts { egresses: Vec::new(), domains: Vec::new(), clock_synchronised: asked.clock_synchronised };
-    for egress in &asked.egresses {
-        facts.egresses.push(of_egress(&**dns, egress, &asked.lists).await);
-    }
-    for sender in &asked.senders {
-        facts.domains.push(of_sender(&**dns, sender, asked).await);
-    }
-    for (at, port25) in ports.join_all().await {
-        facts.egresses[at].port25 = port25;
-    }
-    for (at, deliverable) in mailboxes.join_all().await {
-        facts.domains[at].mailboxes = deliverable;
-    }
+    let all = async {
+        while let Some(part) = parts.running.join_next().await {
+            if let Ok(Some(told)) = part {
+                told(&mut facts);
+            }
+        }
+    };
+    let _ = tokio::time::timeout(asked.patience.whole, all).await; // the rest stays unknown
+    facts.dns = counted.answered();
     facts
 }
 
-async fn in_turn<T>(turns: Arc<Semaphore>, at: usize, visit: impl Future<Output = T>) -> (usize, T) {
-    let _turn = turns.acquire().await; // nobody closes it
-    (at, visit.await)
+/// Takes what a part found to its place.
+type Told = Box<dyn FnOnce(&mut Facts) + Send>;
+
+/// What is under way, or waits for its turn.
+struct Parts {
+    /// `None`: it did not come in time.
+    running: JoinSet<Option<Told>>,
+    questions: Arc<Semaphore>,
+    visits: Arc<Semaphore>,
+    limit: Duration,
+}
+
+impl Parts {
+    fn new(limit: Duration) -> Self {
+        let places = |most| Arc::new(Semaphore::new(most));
+        Self { running: JoinSet::new(), questions: places(QUESTIONS_MAX), visits: places(VISITS_MAX), limit }
+    }
+
+    /// A part that asks DNS alone.
+    fn ask<T: Send + 'static>(
+        &mut self,
+        part: impl Future<Output = T> + Send + 'static,
+        put: impl FnOnce(&mut Facts, T) + Send + 'static,
+    ) {
+        self.begin(Arc::clone(&self.questions), part, put);
+    }
+
+    /// A part that visits a server.
+    fn visit<T: Send + 'static>(
+        &mut self,
+        part: impl Future<Output = T> + Send + 'static,
+        put: impl FnOnce(&mut Facts, T) + Send + 'static,
+    ) {
+        self.begin(Arc::clone(&self.visits), part, put);
+    }
+
+    fn begin<T: Send + 'static>(
+        &mut self,
+        places: Arc<Semaphore>,
+        part: impl Future<Output = T> + Send + 'static,
+        put: impl FnOnce(&mut Facts, T) + Send + 'static,
+    ) {
+        let limit = self.limit;
+        self.running.spawn(async move {
+            let _place = places.acquire().await; // nobody closes it
+            let found = tokio::time::timeout(limit, part).await.ok()?;
+            Some(Box::new(move |facts: &mut Facts| put(facts, found)) as Told)
+        });
+    }
+}
+
+/// What is told of a part that did not come in time.
+fn too_late(patience: Patience) -> Box<str> {
+    let (part, whole) = (patience.part.as_secs(), patience.whole.as_secs());
+    format!("no end within {part} s, or no turn within the {whole} s that there are for everything").into()
+}
+
+/// Everything that is asked, before anybody has answered.
+fn nothing_known(asked: &Asked) -> Facts {
+    let late = too_late(asked.patience);
+    let failed = || NoAnswer::Failed(late.clone());
+    let lists = || asked.lists.iter().map(|zone| (zone.clone(), Listed::Unknown(late.clone()))).collect();
+    let probed = |egress: &Patient| {
+        let is_asked = egress.reach == Reach::Anybodys && !asked.probe.domains.is_empty();
+        if is_asked { Port25::Unknown(late.clone()) } else { Port25::NotAsked }
+    };
+    let way = |egress: &Patient, way: &Way| WayFacts {
+        about: way.about,
+        address: way.address,
+        port25: probed(egress),
+        names: Err(failed()),
+        ehlo_addresses: Err(failed()),
+        lists: lists(),
+    };
+    let egress = |egress: &Patient| EgressFacts {
+        name: egress.name.clone(),
+        local: egress.local,
+        ehlo: egress.ehlo.clone(),
+        ways: egress.ways.iter().map(|one| way(egress, one)).collect(),
+    };
+    let key = |key: &KeyWanted| KeyFacts {
+        name: key.name.clone(),
+        record: key.record.clone(),
+        published: Err(Failure::NoDns(late.clone())),
+    };
+    let domain = |sender: &Sender| DomainFacts {
+        domain: sender.domain.clone(),
+        spf: seen_for(asked, sender)
+            .map(|(egress, about, address)| SpfFacts::not_known(egress, about, address, &sender.domain, &late))
+            .collect(),
+        smarthosts: sender.smarthosts.clone(),
+        dmarc: Err(failed()),
+        keys: asked.keys.iter().filter(|wanted| wanted.domain == sender.domain).map(key).collect(),
+        exchanges: Err(failed()),
+        assurance: (asked.dnssec != Dnssec::Off).then(|| Err(failed())),
+        mailboxes: asked
+            .mailboxes
+            .iter()
+            .map(|mailbox| (mailbox.clone(), Deliverable::Unknown(late.clone().into())))
+            .collect(),
+    };
+    Facts {
+        egresses: asked.egresses.iter().map(egress).collect(),
+        domains: asked.senders.iter().map(domain).collect(),
+        clock_synchronised: asked.clock_synchronised,
+        dns: super::Answered::default(),
+    }
+}
+
+/// Each address that receivers may see the domain's mail come from, with its egress.
+fn seen_for<'a>(
+    asked: &'a Asked,
+    sender: &'a Sender,
+) -> impl Iterator<Item = (&'a Patient, &'static str, IpAddr)> + 'a {
+    let carries = asked.egresses.iter().filter(|egress| sender.egresses.contains(&egress.name));
+    carries.flat_map(|egress| egress.ways.iter().filter_map(move |way| Some((egress, way.about, way.address?))))
+}
+
+fn of_egress(parts: &mut Parts, dns: &Arc<dyn Lookup>, asked: &Asked, egress: &Patient, at: usize) {
+    let probe = Arc::new(asked.probe.clone());
+    for (nth, way) in egress.ways.iter().enumerate() {
+        if egress.reach == Reach::Anybodys {
+            let probing = port25::probe(Arc::clone(dns), Arc::clone(&probe), egress.local, Some(way.like));
+            parts.visit(probing, move |facts, found| facts.egresses[at].ways[nth].port25 = found);
+        }
+        let Some(address) = way.address else { continue };
+        let asking = Arc::clone(dns);
+        let reversed = async move { names(&*asking, address).await };
+        parts.ask(reversed, move |facts, found| facts.egresses[at].ways[nth].names = found);
+        let (asking, ehlo) = (Arc::clone(dns), egress.ehlo.clone());
+        let forward = async move { super::questions::addresses(&*asking, &ehlo, address).await };
+        parts.ask(forward, move |facts, found| facts.egresses[at].ways[nth].ehlo_addresses = found);
+        for (list, zone) in asked.lists.iter().enumerate() {
+            let (asking, zone) = (Arc::clone(dns), zone.clone());
+            let listing = async move { listed(&*asking, address, &zone).await };
+            parts.ask(listing, move |facts, found| facts.egresses[at].ways[nth].lists[list].1 = found);
+        }
+    }
+}
+
+fn of_sender(parts: &mut Parts, dns: &Arc<dyn Lookup>, asked: &Asked, sender: &Sender, at: usize) {
+    let domain: Arc<str> = sender.domain.as_str().into();
+    for (nth, (egress, _, address)) in seen_for(asked, sender).enumerate() {
+        let (asking, domain, ehlo) = (Arc::clone(dns), Arc::clone(&domain), egress.ehlo.clone());
+        let judging = async move { spf(&*asking, &domain, address, &ehlo).await };
+        parts.ask(judging, move |facts, found| facts.domains[at].spf[nth].spf = found);
+    }
+    for (nth, key) in asked.keys.iter().filter(|key| key.domain == sender.domain).enumerate() {
+        let (asking, name) = (Arc::clone(dns), key.name.clone());
+        let published = async move { key_record(&*asking, &name).await };
+        parts.ask(published, move |facts, found| facts.domains[at].keys[nth].published = found);
+    }
+    let (asking, author) = (Arc::clone(dns), Arc::clone(&domain));
+    let policy = async move { discover(&*asking, &author, Method::TreeWalk).await };
+    parts.ask(policy, move |facts, found| facts.domains[at].dmarc = found);
+    let (asking, dnssec, author) = (Arc::clone(dns), asked.dnssec.clone(), Arc::clone(&domain));
+    let hosts = async move { exchanges(&*asking, &author, &dnssec).await };
+    parts.ask(hosts, move |facts, (exchanges, assurance)| {
+        facts.domains[at].exchanges = exchanges;
+        facts.domains[at].assurance = assurance;
+    });
+    if !asked.mailboxes.is_empty()
+        && let Some(question) = mailbox_question(asked, sender)
+    {
+        let asking = mailbox::ask(Arc::clone(dns), question);
+        parts.visit(asking, move |facts, found| facts.domains[at].mailboxes = found);
+    }
 }
 
 /// From the first egress that carries the domain's mail, else from the first of all.
@@ -129,109 +317,9 @@ fn mailbox_question(asked: &Asked, sender: &Sender) -> Option<mailbox::Question>
         domain: sender.domain.clone(),
         mailboxes: asked.mailboxes.clone(),
         from: egress.local,
-        like: egress.address,
+        like: egress.ways.first().map(|way| way.like),
         ehlo: egress.ehlo.clone(),
         time_limit: asked.probe.time_limit,
         port: asked.probe.port,
     })
-}
-
-async fn addresses(dns: &dyn Lookup, name: &str, like: IpAddr) -> Result<Vec<IpAddr>, NoAnswer> {
-    let kind = if like.is_ipv4() { Kind::Ipv4 } else { Kind::Ipv6 };
-    let records = dns.ask(name, kind).await.answer?;
-    Ok(records
-        .iter()
-        .filter_map(|data| if let Data::Address(address) = data { Some(*address) } else { None })
-        .collect())
-}
-
-async fn of_egress(dns: &dyn Lookup, egress: &Patient, lists: &[String]) -> EgressFacts {
-    let mut facts = EgressFacts {
-        name: egress.name.clone(),
-        address: egress.address,
-        ehlo: egress.ehlo.clone(),
-        port25: Port25::NotAsked,
-        names: Err(NoAnswer::NoRecords),
-        ehlo_addresses: Err(NoAnswer::NoRecords),
-        lists: Vec::new(),
-    };
-    let Some(address) = egress.address else { return facts };
-    facts.names = names(dns, address).await;
-    facts.ehlo_addresses = addresses(dns, &egress.ehlo, address).await;
-    let reversed = reverse_name(address);
-    let reversed = reversed.trim_end_matches(".in-addr.arpa").trim_end_matches(".ip6.arpa");
-    for zone in lists {
-        facts.lists.push((zone.clone(), listed(dns, &format!("{reversed}.{zone}")).await));
-    }
-    facts
-}
-
-async fn names(dns: &dyn Lookup, address: IpAddr) -> Result<Vec<(Box<str>, bool)>, NoAnswer> {
-    let records = dns.ask(&reverse_name(address), Kind::Name).await.answer?;
-    let mut names = Vec::new();
-    for data in records.iter().take(NAMES_MAX) {
-        let Data::Name(name) = data else { continue };
-        let confirmed = addresses(dns, name, address).await.is_ok_and(|found| found.contains(&address));
-        names.push((name.clone(), confirmed));
-    }
-    if names.is_empty() { Err(NoAnswer::NoRecords) } else { Ok(names) }
-}
-
-/// Answers lie in 127.0.0.0/8; those of 127.255.255.0/24 say that the list does not talk to this resolver.
-async fn listed(dns: &dyn Lookup, name: &str) -> Listed {
-    let records = match dns.ask(name, Kind::Ipv4).await.answer {
-        Ok(records) => records,
-        Err(NoAnswer::Failed(why)) => return Listed::Unknown(why),
-        Err(NoAnswer::NoSuchName | NoAnswer::NoRecords) => return Listed::No,
-    };
-    let mut codes = Vec::new();
-    for data in records.iter() {
-        match data {
-            Data::Address(IpAddr::V4(v4)) if v4.octets()[..3] == [127, 255, 255] => {
-                return Listed::Unknown("it refuses this resolver; use a resolver of your own".into());
-            }
-            Data::Address(address @ IpAddr::V4(v4)) if v4.is_loopback() => codes.push(*address),
-            _ => {}
-        }
-    }
-    if codes.is_empty() { Listed::Unknown("its answer is none of a list".into()) } else { Listed::Yes(codes) }
-}
-
-async fn of_sender(dns: &dyn Lookup, sender: &Sender, asked: &Asked) -> DomainFacts {
-    let domain = sender.domain.as_str();
-    let mut spf = Vec::new();
-    let reverse_path = format!("postmaster@{domain}");
-    for egress in asked.egresses.iter().filter(|egress| sender.egresses.contains(&egress.name)) {
-        let Some(address) = egress.address else { continue };
-        let identity = Identity { address, sender: &reverse_path, ehlo: &egress.ehlo };
-        spf.push((egress.name.clone(), address, check_host(dns, identity, domain).await));
-    }
-    let mut published = Vec::new();
-    for key in asked.keys.iter().filter(|key| key.domain == domain) {
-        let found = key_record(dns, &key.name).await;
-        published.push(KeyFacts { name: key.name.clone(), record: key.record.clone(), published: found });
-    }
-    let reply = dns.ask(domain, Kind::Exchange).await;
-    let assurance = match (&asked.dnssec, &reply.answer) {
-        (Dnssec::Off, _) => None,
-        // Of nothing nothing is signed; its text records may be.
-        (Dnssec::Validate { .. }, Err(fault)) if fault.is_certain() => {
-            let text = dns.ask(domain, Kind::Text).await;
-            Some(text.answer.map(|_| text.assurance))
-        }
-        (Dnssec::Validate { .. }, answer) => Some(answer.clone().map(|_| reply.assurance)),
-    };
-    let exchanges = reply.answer.map(|records| {
-        records.iter().filter_map(|d| if let Data::Exchange(_, host) = d { Some(host.clone()) } else { None }).collect()
-    });
-    DomainFacts {
-        domain: domain.to_owned(),
-        spf,
-        smarthosts: sender.smarthosts.clone(),
-        dmarc: discover(dns, domain, Method::TreeWalk).await,
-        keys: published,
-        exchanges,
-        assurance,
-        mailboxes: Vec::<(String, Deliverable)>::new(),
-    }
 }

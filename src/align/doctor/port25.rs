@@ -14,6 +14,7 @@ use crate::mail::Visible;
 use crate::smtp::client::Tone;
 
 const WHY_BLOCKED: &str = "mail goes to other servers by port 25 alone";
+const WHY_ONE_FAMILY: &str = "mail goes by the other family of addresses, and to some servers not at all";
 const WHY_UNWELCOME: &str = "a server that greets with a refusal takes no mail from the address";
 const MEND_BLOCKED: &str = "ask whoever the address is rented from to open outgoing port 25 (OVHcloud: the address's \
                             anti-spam state; public cloud: a request to support), or name a smarthost on port 587";
@@ -80,6 +81,17 @@ pub enum Port25 {
     },
     /// DNS names no server with an address of the egress's family.
     NoServers,
+    /// Nobody was asked in time; why.
+    Unknown(Box<str>),
+}
+
+/// Whether the egress has another way that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Other {
+    /// It has: mail leaves by that, once this has failed.
+    Open,
+    /// It has not.
+    None,
 }
 
 /// One server, and what came of it.
@@ -210,9 +222,14 @@ async fn who_answers(
 }
 
 /// What is said of it.
-pub(super) fn tell(port25: &Port25, check: Check<'_>) {
+pub(super) fn tell(port25: &Port25, other: Other, check: Check<'_>) {
+    let (bad, why) = match other {
+        Other::Open => (Grade::Warning, WHY_ONE_FAMILY),
+        Other::None => (Grade::Fault, WHY_BLOCKED),
+    };
     match port25 {
         Port25::NotAsked => {}
+        Port25::Unknown(why) => check.unknown(format!("no server could be visited: {}", Visible(why))),
         Port25::Open { server } => check.right(format!("{server} greets")),
         Port25::Unwelcome { server, reply } => {
             let found = format!("port 25 is open, but {server} greets with {}", Visible(reply));
@@ -222,21 +239,21 @@ pub(super) fn tell(port25: &Port25, check: Check<'_>) {
         Port25::NoAddress { detail } => {
             let found = format!("no connection can begin at its address: {detail}");
             let mend = "give the machine the address (ip address add …), or correct address in its [[egress]]";
-            check.tell(Grade::Fault, found, WHY_BLOCKED, mend);
+            check.tell(bad, found, why, mend);
         }
         Port25::Blocked { tried, answered } => {
             let tried = tried.join(", ");
             let found = format!("your network blocks port 25: {tried} time out there, while {answered} answers");
-            check.tell(Grade::Fault, found, WHY_BLOCKED, MEND_BLOCKED);
+            check.tell(bad, found, why, MEND_BLOCKED);
         }
         Port25::Silent { tried } => {
             let found = format!("nothing is reached from it, on no port: {} time out", tried.join(", "));
             let mend = "see whether the address is routed: ip route get 192.0.2.1 from its address";
-            check.tell(Grade::Fault, found, WHY_BLOCKED, mend);
+            check.tell(bad, found, why, mend);
         }
         Port25::Refused { tried } => {
             let found = format!("connections to port 25 are refused: {}", tried.join("; "));
-            check.tell(Grade::Fault, found, WHY_BLOCKED, MEND_REFUSED);
+            check.tell(bad, found, why, MEND_REFUSED);
         }
         Port25::NoServers => {
             check.unknown("DNS does not answer, or names no server to try that has an address of its family");

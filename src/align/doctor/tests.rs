@@ -1,6 +1,7 @@
 //! A healthy server, and one fault at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::align::dns::{Data, Fixed, Kind, Lookup};
@@ -31,7 +32,8 @@ fn healthy() -> Fixed {
 
 fn patient(name: &str, address: IpAddr) -> Patient {
     let ehlo = "mail.example.com".to_owned();
-    Patient { name: name.to_owned(), local: None, address: Some(address), ehlo, reach: Reach::Anybodys }
+    let ways = vec![Way { about: "", like: address, address: Some(address) }];
+    Patient { name: name.to_owned(), local: None, ways, ehlo, reach: Reach::Anybodys }
 }
 
 fn asked() -> Asked {
@@ -44,10 +46,11 @@ fn asked() -> Asked {
             record: KEY.into(),
         }],
         lists: vec!["list.example".into()],
-        probe: Probe::of(&[], std::time::Duration::from_secs(5)),
+        probe: Probe::of(&[], Duration::from_secs(5)),
         mailboxes: Vec::new(),
         dnssec: crate::align::settings::Dnssec::Off,
         clock_synchronised: true,
+        patience: Patience { part: Duration::from_millis(200), whole: Duration::from_secs(5) },
     }
 }
 
@@ -68,7 +71,10 @@ async fn a_healthy_server_and_one_fault_at_a_time() {
     let right = examined(&healthy()).await;
     assert!(right.iter().all(|finding| finding.grade == Grade::Right), "{right:?}");
     let names: Vec<&str> = right.iter().map(|finding| &*finding.check).collect();
-    assert_eq!(names, ["reverse-dns", "ehlo", "listed", "spf", "spf-limits", "dkim", "dmarc", "mx", "clock"]);
+    assert_eq!(
+        names,
+        ["address", "reverse-dns", "ehlo", "listed", "spf", "spf-limits", "dkim", "dmarc", "mx", "clock", "dns"]
+    );
     for (spoil, check, grade, mend) in of_the_server().into_iter().chain(of_the_domain()) {
         let mut zone = healthy();
         spoil(&mut zone);
@@ -303,4 +309,103 @@ fn what_dnssec_says() {
         let finding = &findings[0];
         assert!(finding.grade == grade && finding.found.contains(words), "{assurance:?}: {finding:?}");
     }
+}
+
+/// Both families, as on a machine without an `[[egress]]`: mail is judged by each, so each is looked at.
+#[tokio::test]
+async fn an_egress_without_an_address_is_looked_at_by_both_families() {
+    let v6: IpAddr = "2001:db8::10".parse().unwrap();
+    let mut asked = asked();
+    let way = |about, address| Way { about, like: address, address: Some(address) };
+    asked.egresses[0].ways = vec![way("IPv4", ADDRESS), way("IPv6", v6)];
+    let found = looked_at(&healthy(), &asked).await;
+    let of = |check: &str, about: &str| {
+        let finding = found.iter().find(|finding| finding.check == check && finding.about == about);
+        finding.unwrap_or_else(|| panic!("no {check} of {about:?}: {found:?}"))
+    };
+    for (check, about, grade, mend) in [
+        ("spf", "one, IPv4", Grade::Right, ""),
+        ("spf", "one, IPv6", Grade::Fault, "add ip6:2001:db8::10 to the SPF record of example.com"),
+        ("reverse-dns", "IPv4", Grade::Right, ""),
+        ("reverse-dns", "IPv6", Grade::Fault, "set the reverse DNS of 2001:db8::10 to mail.example.com"),
+        ("ehlo", "IPv6", Grade::Warning, "mail.example.com. IN AAAA 2001:db8::10"),
+        ("listed", "list.example, IPv4", Grade::Right, ""),
+        ("listed", "list.example, IPv6", Grade::Right, ""),
+    ] {
+        let finding = of(check, about);
+        assert!(finding.grade == grade && finding.mend.contains(mend), "{check} {about}: {finding:?}");
+    }
+    let mut keys: Vec<FindingKey> = found.iter().map(Finding::key).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), found.len(), "each has a name of its own");
+
+    // Behind NAT the one family is not known, and the other is.
+    asked.egresses[0].ways[0].address = None;
+    let found = looked_at(&healthy(), &asked).await;
+    let unknown = found.iter().find(|finding| finding.check == "address" && finding.about == "IPv4").unwrap();
+    assert!(unknown.grade == Grade::Warning && unknown.mend.contains("[[egress]]"), "{unknown:?}");
+    assert!(found.iter().any(|finding| finding.check == "spf" && finding.about == "one, IPv6"), "{found:?}");
+}
+
+/// One silent name costs what is asked of it, and nothing else.
+#[tokio::test]
+async fn what_is_silent_costs_its_own_part() {
+    let all = examined(&healthy()).await;
+    let cases = [
+        // The silent name, and what is not known then; each of the others is as it was.
+        ("10.2.0.192.in-addr.arpa", &["reverse-dns"] as &[&str]),
+        ("mail.example.com", &["reverse-dns", "ehlo"]),
+        ("10.2.0.192.list.example", &["listed"]),
+        ("_dmarc.example.com", &["dmarc"]),
+        ("s1._domainkey.example.com", &["dkim"]),
+        ("example.com", &["spf", "spf-limits", "mx"]),
+    ];
+    for (name, expected) in cases {
+        let mut zone = healthy();
+        zone.silence(name);
+        let found = examined(&zone).await;
+        let keys = |findings: &[Finding]| findings.iter().map(Finding::key).collect::<Vec<_>>();
+        assert_eq!(keys(&found), keys(&all), "{name}: nothing is left out, or it would be forgotten");
+        let unknown: Vec<&str> =
+            found.iter().filter(|finding| finding.grade == Grade::Unknown).map(|finding| &*finding.check).collect();
+        assert_eq!(unknown, expected, "{name}: {found:?}");
+        // What was right is not worse for it.
+        let mut standing = Standing::default();
+        standing.take(&all);
+        assert!(!standing.is_worse(&found) && standing.take(&found).is_empty(), "{name}");
+        assert!(standing.take(&all).is_empty(), "{name}: and it is not better afterwards");
+    }
+}
+
+/// Every server silent, and more to ask than places: it ends in time, and says what is wrong.
+#[tokio::test]
+async fn where_nobody_answers_it_ends_in_time() {
+    struct Silent;
+    impl Lookup for Silent {
+        fn ask<'a>(&'a self, _: &'a str, _: Kind) -> crate::align::dns::Asking<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let mut asked = asked();
+    asked.senders = (0..50).map(|n| Sender { domain: format!("d{n}.example"), ..asked.senders[0].clone() }).collect();
+    asked.mailboxes = vec!["abuse".into()];
+    let dns: Arc<dyn Lookup> = Arc::new(Silent);
+    let (soon, never) = (Duration::from_millis(100), Duration::from_hours(1));
+    // Each part ends, and so does the whole: without a limit this test has no end.
+    asked.patience = Patience { part: soon, whole: never };
+    let by_parts = examine(&gather(&dns, &asked).await);
+    asked.patience = Patience { part: never, whole: soon };
+    let found = examine(&gather(&dns, &asked).await);
+    let keys = |findings: &[Finding]| findings.iter().map(Finding::key).collect::<Vec<_>>();
+    assert_eq!(keys(&by_parts), keys(&found));
+    let dns = found.iter().find(|finding| finding.check == "dns").unwrap();
+    assert!(dns.grade == Grade::Fault && dns.mend.contains("/etc/resolv.conf"), "{dns:?}");
+    let certain: Vec<_> = found
+        .iter()
+        .filter(|f| f.grade != Grade::Unknown && !["clock", "dns", "address", "dkim"].contains(&&*f.check))
+        .collect();
+    assert!(certain.is_empty(), "nothing is made up: {certain:?}");
+    let mailboxes = found.iter().filter(|finding| finding.check == "mailbox").count();
+    assert_eq!(mailboxes, 50, "each that was not asked is told");
 }

@@ -8,20 +8,22 @@ mod kept;
 mod provider;
 pub(super) mod rounds;
 
-use super::judge::aligning::seen_address;
+use super::judge::aligning::{SystemAddresses, ways_out};
 use std::sync::Arc;
 
 use crate::align::dns::Lookup;
-use crate::align::doctor::{Asked, Finding, KeyWanted, Patient, Probe, Reach, Sender, examine, gather};
+use crate::align::doctor::{Asked, Finding, KeyWanted, Patience, Patient, Probe, Reach, Sender, examine, gather};
 use crate::align::sign::Signer;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Router;
 use crate::intake::own_name;
 
-/// One look at everything: at what was asked for, and at OVHcloud's API where it is configured.
+/// One look at everything: at what was asked for, and at OVHcloud's API where it is configured. It ends when the patience
+/// does; what was not found out by then is told as not known.
 pub async fn look(config: &Config, dns: &Arc<dyn Lookup>, asked: &Asked, clock: &dyn Clock) -> Vec<Finding> {
-    let (facts, of_provider) = tokio::join!(gather(dns, asked), provider::examine(config, clock.now().wall));
+    let provider = provider::examine(config, clock.now().wall, asked.patience.whole);
+    let (facts, of_provider) = tokio::join!(gather(dns, asked), provider);
     let mut findings = examine(&facts);
     findings.extend(of_provider);
     findings
@@ -31,15 +33,16 @@ pub async fn look(config: &Config, dns: &Arc<dyn Lookup>, asked: &Asked, clock: 
 ///
 /// # Errors
 /// A route or a key that cannot be used, as a sentence.
-pub fn asked_by(config: &Config, domains: &[String], clock: &dyn Clock) -> Result<Asked, String> {
+pub fn asked_by(config: &Config, domains: &[String], clock: &dyn Clock, patience: Patience) -> Result<Asked, String> {
     let doctor = &config.align.doctor;
     let router = Router::new(&config.delivery, &own_name(&config.intake)).map_err(|error| error.to_string())?;
     let signer = Signer::new(&config.align.signing).map_err(|fault| fault.to_string())?;
     let direct = router.direct_egresses();
+    let system = SystemAddresses::now();
     let patient = |egress: &std::sync::Arc<crate::delivery::Egress>| Patient {
         name: egress.name.to_string(),
         local: egress.address,
-        address: seen_address(egress),
+        ways: ways_out(egress, &system),
         ehlo: egress.ehlo.to_string(),
         reach: if direct.contains(egress) { Reach::Anybodys } else { Reach::Smarthosts },
     };
@@ -68,5 +71,6 @@ pub fn asked_by(config: &Config, domains: &[String], clock: &dyn Clock) -> Resul
         mailboxes: doctor.mailboxes.clone(),
         dnssec: config.align.dns.dnssec.clone(),
         clock_synchronised: clock.synchronised(),
+        patience,
     })
 }

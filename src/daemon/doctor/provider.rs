@@ -1,6 +1,7 @@
 //! What the doctor says of the credentials for OVHcloud's API, where there are any.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::align::doctor::{Finding, Grade};
 use crate::clock::WallMs;
@@ -15,12 +16,12 @@ const WHY_CLOCK: &str = "OVHcloud refuses requests that are not of its time";
 /// How far the clocks may be apart, in seconds: far less than OVHcloud bears.
 const CLOCK_S_MAX: u64 = 30;
 
-/// Asks OVHcloud, where `[ovh]` is configured.
-pub(super) async fn examine(config: &Config, now: WallMs) -> Vec<Finding> {
-    match &config.ovh {
-        Some(settings) => told(&settings.endpoint, current_credential(settings, now).await),
-        None => Vec::new(),
-    }
+/// Asks OVHcloud, where `[ovh]` is configured, and waits no longer than that.
+pub(super) async fn examine(config: &Config, now: WallMs, limit: Duration) -> Vec<Finding> {
+    let Some(settings) = &config.ovh else { return Vec::new() };
+    let answer = tokio::time::timeout(limit, current_credential(settings, now)).await;
+    let late = |_| Err(OvhError::NotReached(format!("no answer within {} s", limit.as_secs())));
+    told(&settings.endpoint, answer.unwrap_or_else(late))
 }
 
 fn told(endpoint: &Endpoint, answer: Result<Credential, OvhError>) -> Vec<Finding> {

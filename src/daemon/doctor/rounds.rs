@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{asked_by, kept, look};
 use crate::align::dns::{Cached, Hickory, Lookup};
-use crate::align::doctor::{Change, Examined, Finding, Grade, Standing, Turn};
+use crate::align::doctor::{Change, Examined, Finding, Grade, Patience, Standing, Turn};
 use crate::clock::WallMs;
 use crate::config::Config;
 use crate::daemon::Daemon;
@@ -16,8 +16,8 @@ use crate::event::Event;
 const START_AFTER: Duration = Duration::from_mins(2);
 /// What went wrong is looked at again after so long before it is told: a server that was just restarted is no news.
 const SECOND_LOOK_AFTER: Duration = Duration::from_mins(5);
-/// For one look at everything.
-const TIME_LIMIT: Duration = Duration::from_mins(5);
+/// How long one look may take; nobody waits for it.
+const PATIENCE: Patience = Patience { part: Duration::from_mins(1), whole: Duration::from_mins(5) };
 /// How often it is seen whether a round is due: a reload may have changed when.
 const TICK: Duration = Duration::from_mins(1);
 /// The part of the time between rounds by which one may be late, so that many servers do not ask at once.
@@ -62,11 +62,10 @@ impl Daemon {
     /// One look at everything, with answers of now. `None`: it came to nothing, and why is in the log.
     async fn look(&self, config: &Config) -> Option<Vec<Finding>> {
         let looked = async {
-            let asked = asked_by(config, &[], self.clock.as_ref())?;
+            let asked = asked_by(config, &[], self.clock.as_ref(), PATIENCE)?;
             let resolver = Hickory::new(&config.align.dns).map_err(|why| why.to_string())?;
             let dns: Arc<dyn Lookup> = Arc::new(Cached::new(resolver, &config.align.dns, Arc::clone(&self.clock)));
-            let found = tokio::time::timeout(TIME_LIMIT, look(config, &dns, &asked, self.clock.as_ref())).await;
-            found.map_err(|_| format!("no end in {} minutes", TIME_LIMIT.as_secs() / 60))
+            Ok::<_, String>(look(config, &dns, &asked, self.clock.as_ref()).await)
         };
         match looked.await {
             Ok(findings) => Some(findings),

@@ -7,8 +7,7 @@ mod ways;
 use std::sync::Arc;
 
 pub(super) use self::matter::{Matter, Whole};
-use self::seen::SystemAddresses;
-pub(in crate::daemon) use self::seen::seen_address;
+pub(in crate::daemon) use self::seen::{SystemAddresses, ways_out};
 use self::ways::Ways;
 use crate::align::arc::newest_sealer;
 use crate::align::arc::seal::{Found, seal};

@@ -2,20 +2,20 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
+use crate::align::doctor::Way;
 use crate::delivery::Egress;
 
-/// What the world sees of connections whose address the system chooses: one for each family that has a way out; `None`
-/// for one that is not public, which a router makes another of.
+/// Where connections start whose address the system chooses: one for each family that has a way out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct SystemAddresses(Vec<Option<IpAddr>>);
+pub(in crate::daemon) struct SystemAddresses(Vec<IpAddr>);
 
 impl SystemAddresses {
     /// As the machine is now. Nothing is sent.
-    pub(super) fn now() -> Self {
+    pub(in crate::daemon) fn now() -> Self {
         // Any address of the world that stands for none in particular (RFC 5737, RFC 3849).
         let v4 = source(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into());
         let v6 = source(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
-        Self([v4, v6].into_iter().flatten().map(|ip| Some(ip).filter(is_public)).collect())
+        Self([v4, v6].into_iter().flatten().collect())
     }
 }
 
@@ -30,15 +30,32 @@ fn source(any: IpAddr, to: IpAddr) -> Option<IpAddr> {
 pub(super) fn addresses(egress: &Egress, system: &SystemAddresses) -> Vec<Option<IpAddr>> {
     match (egress.public_address, egress.address) {
         (Some(public), _) => vec![Some(public)],
-        (None, Some(own)) => vec![Some(own).filter(is_public)],
+        (None, Some(own)) => vec![seen(own)],
         (None, None) if system.0.is_empty() => vec![None],
-        (None, None) => system.0.clone(),
+        (None, None) => system.0.iter().copied().map(seen).collect(),
     }
 }
 
-/// What the world sees of an egress, as far as it is known.
-pub(in crate::daemon) fn seen_address(egress: &Egress) -> Option<IpAddr> {
-    addresses(egress, &SystemAddresses::now()).into_iter().flatten().next()
+/// How the world may see an egress, for the doctor: the addresses by which mail is judged, each with its family.
+pub(in crate::daemon) fn ways_out(egress: &Egress, system: &SystemAddresses) -> Vec<Way> {
+    match (egress.public_address, egress.address) {
+        // Where NAT stands between, connections begin at our own address, and are of its family.
+        (Some(public), own) => vec![Way { about: "", like: own.unwrap_or(public), address: Some(public) }],
+        (None, Some(own)) => vec![Way { about: "", like: own, address: seen(own) }],
+        (None, None) => {
+            let way = |&own: &IpAddr| Way {
+                about: if own.is_ipv4() { "IPv4" } else { "IPv6" },
+                like: own,
+                address: seen(own),
+            };
+            system.0.iter().map(way).collect()
+        }
+    }
+}
+
+/// What the world sees of an own address; `None`: it is not public, and a router makes another of it.
+fn seen(own: IpAddr) -> Option<IpAddr> {
+    Some(own).filter(is_public)
 }
 
 /// Whether the world sees the address as we do: none of those that are of one site or machine (RFC 6890).
@@ -73,8 +90,8 @@ mod tests {
 
     #[test]
     fn what_the_world_sees() {
-        let both = SystemAddresses(vec![Some(ip("198.51.100.7")), Some(ip("2001:db8::7"))]);
-        let behind_nat = SystemAddresses(vec![None, Some(ip("2001:db8::7"))]);
+        let both = SystemAddresses(vec![ip("198.51.100.7"), ip("2001:db8::7")]);
+        let behind_nat = SystemAddresses(vec![ip("10.0.0.7"), ip("2001:db8::7")]);
         let offline = SystemAddresses::default();
         let cases = [
             // own, public, the system's: what may be seen
@@ -100,6 +117,19 @@ mod tests {
             };
             let expected: Vec<_> = expected.into_iter().map(|address| address.map(ip)).collect();
             assert_eq!(addresses(&egress, system), expected, "{own:?} {public:?} {system:?}");
+            // The doctor looks at no other addresses than those that mail is judged by.
+            let ways = ways_out(&egress, system);
+            let looked_at: Vec<_> = ways.iter().map(|way| way.address).collect();
+            if system == &offline && own.is_none() && public.is_none() {
+                assert!(ways.is_empty(), "nothing leaves: {ways:?}");
+            } else {
+                assert_eq!(looked_at, expected, "{own:?} {public:?} {system:?}");
+            }
+            let by_choice = own.is_none() && public.is_none();
+            for way in ways {
+                let family = if way.like.is_ipv4() { "IPv4" } else { "IPv6" };
+                assert_eq!(way.about, if by_choice { family } else { "" }, "{own:?} {public:?}");
+            }
         }
     }
 }

@@ -1,0 +1,95 @@
+//! The questions to DNS that the doctor asks of an address or a domain.
+
+use std::net::IpAddr;
+
+use super::Listed;
+use crate::align::dns::{Assurance, Data, Kind, Lookup, NoAnswer, reverse_name};
+use crate::align::settings::Dnssec;
+use crate::align::spf::{Identity, Spf, check_host};
+
+/// Names of one address that are looked at.
+const NAMES_MAX: usize = 10;
+
+/// The addresses of a name, of that family.
+pub(super) async fn addresses(dns: &dyn Lookup, name: &str, like: IpAddr) -> Result<Vec<IpAddr>, NoAnswer> {
+    let kind = if like.is_ipv4() { Kind::Ipv4 } else { Kind::Ipv6 };
+    let records = dns.ask(name, kind).await.answer?;
+    Ok(records
+        .iter()
+        .filter_map(|data| if let Data::Address(address) = data { Some(*address) } else { None })
+        .collect())
+}
+
+/// The names of an address (PTR), each with whether it has the address. One that does not say is no answer, unless another
+/// has it.
+pub(super) async fn names(dns: &dyn Lookup, address: IpAddr) -> Result<Vec<(Box<str>, bool)>, NoAnswer> {
+    let records = dns.ask(&reverse_name(address), Kind::Name).await.answer?;
+    let (mut names, mut silent) = (Vec::new(), None);
+    for data in records.iter().take(NAMES_MAX) {
+        let Data::Name(name) = data else { continue };
+        let confirmed = match addresses(dns, name, address).await {
+            Ok(found) => found.contains(&address),
+            Err(fault) if fault.is_certain() => false,
+            Err(fault) => {
+                silent = Some(fault);
+                continue;
+            }
+        };
+        names.push((name.clone(), confirmed));
+    }
+    match silent {
+        Some(fault) if !names.iter().any(|(_, confirmed)| *confirmed) => Err(fault),
+        _ if names.is_empty() => Err(NoAnswer::NoRecords),
+        _ => Ok(names),
+    }
+}
+
+/// Whether an address is on a list (RFC 5782). Answers lie in 127.0.0.0/8; those of 127.255.255.0/24 say that the list
+/// does not talk to this resolver.
+pub(super) async fn listed(dns: &dyn Lookup, address: IpAddr, zone: &str) -> Listed {
+    let reversed = reverse_name(address);
+    let reversed = reversed.trim_end_matches(".in-addr.arpa").trim_end_matches(".ip6.arpa");
+    let records = match dns.ask(&format!("{reversed}.{zone}"), Kind::Ipv4).await.answer {
+        Ok(records) => records,
+        Err(NoAnswer::Failed(why)) => return Listed::Unknown(why),
+        Err(NoAnswer::NoSuchName | NoAnswer::NoRecords) => return Listed::No,
+    };
+    let mut codes = Vec::new();
+    for data in records.iter() {
+        match data {
+            Data::Address(IpAddr::V4(v4)) if v4.octets()[..3] == [127, 255, 255] => {
+                return Listed::Unknown("it refuses this resolver; use a resolver of your own".into());
+            }
+            Data::Address(address @ IpAddr::V4(v4)) if v4.is_loopback() => codes.push(*address),
+            _ => {}
+        }
+    }
+    if codes.is_empty() { Listed::Unknown("its answer is none of a list".into()) } else { Listed::Yes(codes) }
+}
+
+/// SPF of a domain's mail from an address.
+pub(super) async fn spf(dns: &dyn Lookup, domain: &str, address: IpAddr, ehlo: &str) -> Spf {
+    let sender = format!("postmaster@{domain}");
+    check_host(dns, Identity { address, sender: &sender, ehlo }, domain).await
+}
+
+/// What a domain has, and whether DNSSEC vouches for it; `None`: nobody looks.
+type Exchanges = (Result<Vec<Box<str>>, NoAnswer>, Option<Result<Assurance, NoAnswer>>);
+
+/// The mail exchanges of a domain.
+pub(super) async fn exchanges(dns: &dyn Lookup, domain: &str, dnssec: &Dnssec) -> Exchanges {
+    let reply = dns.ask(domain, Kind::Exchange).await;
+    let assurance = match (dnssec, &reply.answer) {
+        (Dnssec::Off, _) => None,
+        // Of nothing nothing is signed; its text records may be.
+        (Dnssec::Validate { .. }, Err(fault)) if fault.is_certain() => {
+            let text = dns.ask(domain, Kind::Text).await;
+            Some(text.answer.map(|_| text.assurance))
+        }
+        (Dnssec::Validate { .. }, answer) => Some(answer.clone().map(|_| reply.assurance)),
+    };
+    let hosts = reply.answer.map(|records| {
+        records.iter().filter_map(|d| if let Data::Exchange(_, host) = d { Some(host.clone()) } else { None }).collect()
+    });
+    (hosts, assurance)
+}
