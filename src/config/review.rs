@@ -10,7 +10,7 @@ use crate::review::ReviewSettings;
 /// Reads `[review]`.
 pub(super) fn read(root: &mut TableReader<'_>) -> Option<ReviewSettings> {
     let doc = "Pages for a browser: what the daemon does, and what the doctor found. Off unless listen is written; on the \
-               control socket they always are. A change needs a restart.";
+               control socket they always are. A reload reads names and password_file anew; listen and connections need a restart.";
     let mut table = root.table("review", doc);
     let listen = table.optional::<SocketAddr>(
         key(

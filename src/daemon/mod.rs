@@ -43,7 +43,7 @@ use crate::config::{Config, Diagnostics};
 use crate::delivery::Abandoned;
 use crate::event::Event;
 use crate::intake::{BindError, Bound, Intake, Parts, SettingsError};
-use crate::review::{self, PageError, PageListener};
+use crate::review::{self, Door, PageError, PageListener};
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Reads as _, Store};
 
@@ -148,6 +148,8 @@ pub struct Daemon {
     clock: Arc<dyn Clock>,
     config: Mutex<Config>,
     config_file: Option<PathBuf>,
+    /// Who may look at the pages, where there are any.
+    door: Option<Arc<Door>>,
     started: WallMs,
     judging: Arc<Judging>,
     rounds: Rounds,
@@ -209,9 +211,10 @@ impl Daemon {
         })?;
         let control = ControlSocket::bind(&config.api)?;
         let pages = match &config.review {
-            Some(settings) => Some(PageListener::bind(settings).await?),
+            Some(settings) => Some(PageListener::bind(settings, Arc::clone(&clock)).await?),
             None => None,
         };
+        let door = pages.as_ref().map(PageListener::door);
         let local_part = config.account.local_part;
         let daemon = Arc::new(Self {
             addresses,
@@ -224,6 +227,7 @@ impl Daemon {
             clock,
             config: Mutex::new(config),
             config_file,
+            door,
             reloading: tokio::sync::Mutex::default(),
             abandoned,
             tasks: TaskTracker::new(),

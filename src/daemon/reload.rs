@@ -17,6 +17,7 @@ use crate::delivery::{Abandoned, Dns, Edges, ReplyTable, Router, Tls};
 use crate::event::Event;
 use crate::intake::{machine_name, own_name};
 use crate::limits::{LimitSettings, RuleBook};
+use crate::review::Keys;
 
 /// A day, in milliseconds: how much longer than the longest window attempts are kept.
 const DAY_MS: u64 = 86_400_000;
@@ -177,6 +178,13 @@ impl Daemon {
             return Reloaded::Refused(restart);
         }
         // Files may be unusable and ports taken: then nothing has changed yet.
+        let keys = match (&self.door, &new.review) {
+            (Some(_), Some(settings)) => match Keys::read(settings) {
+                Ok(keys) => Some(keys),
+                Err(error) => return Reloaded::Refused(vec![format!("[review] password_file: {error}")]),
+            },
+            (Some(_) | None, _) => None,
+        };
         let intake = match self.intake.prepare(new.intake.clone(), new.account.clone()) {
             Ok(intake) => intake,
             Err(error) => return Reloaded::Refused(vec![error.to_string()]),
@@ -201,6 +209,9 @@ impl Daemon {
             return Reloaded::Refused(vec![refused]);
         }
         self.intake.take_over(intake);
+        if let (Some(door), Some(keys)) = (&self.door, keys) {
+            door.take_over(keys);
+        }
         let changes = changes(&old, &new);
         *self.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = new;
         self.note(Event::Reloaded { changes: changes.clone() }).await;
@@ -226,12 +237,23 @@ fn changes(old: &Config, new: &Config) -> Vec<String> {
         ("egresses, routes or reports", old.delivery != new.delivery),
         ("store upkeep", old.store != new.store),
         ("keys of OVHcloud's API", old.ovh != new.ovh),
+        ("names or password file of the pages", pages_of(old) != pages_of(new)),
         (
-            "log, control socket or pages (in effect after a restart)",
-            old.log != new.log || old.api != new.api || old.review != new.review,
+            "log, control socket or address of the pages (in effect after a restart)",
+            old.log != new.log || old.api != new.api || listener_of(old) != listener_of(new),
         ),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// What a reload changes of the pages, where there are any.
+fn pages_of(config: &Config) -> Option<(&[String], &Path)> {
+    config.review.as_ref().map(|review| (review.names.as_slice(), review.password_file.as_path()))
+}
+
+/// What only a restart changes of them.
+fn listener_of(config: &Config) -> Option<(SocketAddr, usize)> {
+    config.review.as_ref().map(|review| (review.listen, review.connections_max))
 }
 
 #[cfg(test)]

@@ -107,6 +107,11 @@ impl Passwords {
         Ok(Self { hashes: parse(path, &text)?, turns: Arc::new(Semaphore::new(settings.checks_max.max(1))) })
     }
 
+    /// Whether a user has that name.
+    pub fn knows(&self, login: &str) -> bool {
+        self.hashes.contains_key(login)
+    }
+
     /// Checks a login, off this thread.
     pub async fn check(&self, credentials: Credentials) -> Checked {
         let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned());

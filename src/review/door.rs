@@ -3,11 +3,11 @@
 //! A page asked for under a foreign name is refused, or a page of somebody else's could read ours (DNS rebinding). The
 //! password is asked for anew with each page: nothing is remembered that could be stolen.
 
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -15,11 +15,20 @@ use base64::Engine as _;
 use zeroize::Zeroizing;
 
 use super::pages::{STYLE, sorry};
-use crate::intake::passwords::{Checked, Passwords};
+use super::settings::ReviewSettings;
+use super::tries::{Leave, Tries};
+use crate::clock::Clock;
+use crate::intake::limits::ClientKey;
+use crate::intake::passwords::{Checked, PasswordFileError, Passwords};
+use crate::intake::peer;
+use crate::intake::settings::AuthSettings;
+use crate::mail::Visible;
 use crate::smtp::server::Credentials;
 
-/// How long a wrong password is waited for, so that few can be tried.
-const WRONG_PAUSE: Duration = Duration::from_secs(1);
+/// How much longer the answer to each further wrong password takes.
+const WRONG_PAUSE: Duration = if cfg!(test) { Duration::from_millis(10) } else { Duration::from_secs(1) };
+/// The longest that one takes.
+const WRONG_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// The longest field with a login, in bytes.
 const LOGIN_BYTES_MAX: usize = 1_024;
 
@@ -47,16 +56,33 @@ pub(super) async fn with_headers(mut answer: Response) -> Response {
 }
 
 /// Who may come in.
-#[derive(Debug)]
 pub struct Door {
+    keys: Mutex<Arc<Keys>>,
+    tries: Tries,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("keys", &self.keys()).finish_non_exhaustive()
+    }
+}
+
+/// What a reload of the configuration reads anew.
+#[derive(Debug)]
+pub struct Keys {
     passwords: Passwords,
     names: Vec<String>,
 }
 
-impl Door {
-    /// For these passwords; `names` are those of a proxy.
-    pub fn new(passwords: Passwords, names: &[String]) -> Arc<Self> {
-        Arc::new(Self { passwords, names: names.iter().map(|name| name.to_ascii_lowercase()).collect() })
+impl Keys {
+    /// Reads the password file.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub fn read(settings: &ReviewSettings) -> Result<Self, PasswordFileError> {
+        let passwords = Passwords::load(&AuthSettings::with_file(settings.password_file.clone()))?;
+        Ok(Self { passwords, names: settings.names.iter().map(|name| name.to_ascii_lowercase()).collect() })
     }
 
     /// Whether a page may be asked for under that name, its port aside: another may stand before ours (`ssh -L`).
@@ -82,9 +108,64 @@ impl Door {
     }
 }
 
+impl Door {
+    /// With these keys.
+    pub fn new(keys: Keys, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { keys: Mutex::new(Arc::new(keys)), tries: Tries::default(), clock })
+    }
+
+    /// With other keys from now on.
+    pub fn take_over(&self, keys: Keys) {
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A wrong password: one line in the log, and the longer the more there were.
+    async fn refuse(&self, visitor: &Visitor, login: &str, nth: u32) {
+        let client = visitor.label.as_str();
+        tracing::warn!(event = "review.password-wrong", client, login, nth, "a wrong password at the pages ([review])");
+        if Tries::is_last(nth) {
+            let advice = "the pages refuse this client for up to ten minutes; if nobody knows of it, somebody guesses";
+            tracing::warn!(event = "review.put-off", client, nth, advice, "too many wrong passwords at the pages");
+        }
+        tokio::time::sleep(WRONG_PAUSE.saturating_mul(nth).min(WRONG_PAUSE_MAX)).await;
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone)]
+pub(super) struct Visitor {
+    /// Whom wrong passwords are counted for.
+    key: ClientKey,
+    /// For the log.
+    label: String,
+}
+
+impl Visitor {
+    /// All of one machine have one address, so their user is asked for.
+    pub(super) fn at(client: SocketAddr, local: SocketAddr) -> Self {
+        match peer::tcp_user(client, local).map(peer::user) {
+            Some(user) => {
+                let name = user.name.unwrap_or_default();
+                Self { key: ClientKey::User(user.uid), label: format!("uid:{} {}", user.uid, Visible(&name)) }
+            }
+            None => Self { key: ClientKey::of(client.ip()), label: client.ip().to_string() },
+        }
+    }
+}
+
 /// Lets a request in, or says why not.
-pub(super) async fn enter(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    if !door.is_for_us(&request) {
+pub(super) async fn enter(
+    State(door): State<Arc<Door>>,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let keys = door.keys();
+    if !keys.is_for_us(&request) {
         let sentence = "This name is not ours. Open http://localhost with the port of [review] listen, or add the name \
                         to [review] names.";
         return sorry(StatusCode::MISDIRECTED_REQUEST, "Wrong name", sentence);
@@ -93,16 +174,38 @@ pub(super) async fn enter(State(door): State<Arc<Door>>, request: Request, next:
         return next.run(request).await;
     }
     let Some(login) = request.headers().get(header::AUTHORIZATION).and_then(login) else { return ask() };
-    match door.passwords.check(login).await {
-        Checked::Right => next.run(request).await,
+    let nth = match door.tries.begin(visitor.key, door.clock.now().boot) {
+        Leave::Try(nth) => nth,
+        Leave::PutOff(left) => return put_off(left),
+    };
+    // What nobody is called may be a password in the wrong field.
+    let name = if keys.passwords.knows(&login.login) { login.login.to_string() } else { "unknown".to_owned() };
+    match keys.passwords.check(login).await {
+        Checked::Right => {
+            door.tries.take_back(visitor.key);
+            next.run(request).await
+        }
         Checked::Wrong => {
-            tokio::time::sleep(WRONG_PAUSE).await;
+            door.refuse(&visitor, &name, nth).await;
             ask()
         }
         Checked::Busy => {
+            door.tries.take_back(visitor.key);
             sorry(StatusCode::SERVICE_UNAVAILABLE, "Not now", "Too many logins are being checked; try again.")
         }
     }
+}
+
+/// Too many were wrong.
+fn put_off(left: Duration) -> Response {
+    let seconds = left.as_millis().div_ceil(1_000).max(1);
+    let minutes = seconds.div_ceil(60);
+    let sentence = format!(
+        "Too many wrong passwords from here. Try again in {minutes} min, or ask the control socket: curl --unix-socket \
+         /run/outguard/control.sock http://localhost/doctor"
+    );
+    let page = sorry(StatusCode::TOO_MANY_REQUESTS, "Not now", &sentence);
+    ([(header::RETRY_AFTER, seconds.to_string())], page).into_response()
 }
 
 fn ask() -> Response {

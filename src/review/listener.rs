@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -16,11 +16,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::Overview;
-use super::door::{Door, enter, with_headers};
+use super::door::{Door, Keys, Visitor, enter, with_headers};
 use super::pages::{pages, sorry};
 use super::settings::ReviewSettings;
-use crate::intake::passwords::{PasswordFileError, Passwords};
-use crate::intake::settings::AuthSettings;
+use crate::clock::Clock;
+use crate::intake::passwords::PasswordFileError;
 use crate::sockets::let_in;
 
 /// How long a browser may take for the head of a request, and so how long an idle connection lives.
@@ -70,12 +70,16 @@ impl PageListener {
     ///
     /// # Errors
     /// [`PageError`].
-    pub async fn bind(settings: &ReviewSettings) -> Result<Self, PageError> {
-        let passwords = Passwords::load(&AuthSettings::with_file(settings.password_file.clone()));
-        let door = Door::new(passwords.map_err(PageError::Passwords)?, &settings.names);
+    pub async fn bind(settings: &ReviewSettings, clock: Arc<dyn Clock>) -> Result<Self, PageError> {
+        let door = Door::new(Keys::read(settings).map_err(PageError::Passwords)?, clock);
         let listen = settings.listen;
         let listener = TcpListener::bind(listen).await.map_err(|source| PageError::Bind { listen, source })?;
         Ok(Self { listener, door, connections_max: settings.connections_max.max(1) })
+    }
+
+    /// Who may come in, for a reload.
+    pub fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.door)
     }
 
     /// Where it listens.
@@ -92,6 +96,8 @@ impl PageListener {
         let_in(&self.listener, self.connections_max, &stop, |stream| {
             let (routes, stop) = (routes.clone(), stop.clone());
             async move {
+                let (Ok(client), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return }; // gone already
+                let routes = routes.layer(Extension(Visitor::at(client, local)));
                 let _ = tokio::time::timeout(CONNECTION_TIME_MAX, converse(stream, routes, stop)).await; // cut then
             }
         })

@@ -10,6 +10,7 @@ pub mod listener;
 mod moment;
 pub mod pages;
 pub mod settings;
+mod tries;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use std::pin::Pin;
 use crate::align::doctor::Examined;
 use crate::clock::WallMs;
 
+pub use door::{Door, Keys};
 pub use listener::{PageError, PageListener};
 pub use pages::pages;
 pub use settings::ReviewSettings;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::super::{Shown, Status};
 use super::*;
 use crate::align::doctor::{Examined, Finding, Grade};
-use crate::clock::WallMs;
+use crate::clock::{SystemClock, WallMs};
 
 /// A daemon with the worst texts there are.
 struct Hostile;
@@ -47,23 +47,32 @@ struct Site {
     address: SocketAddr,
     stop: CancellationToken,
     serving: tokio::task::JoinHandle<()>,
+    door: Arc<Door>,
+    settings: ReviewSettings,
     _folder: tempfile::TempDir,
+}
+
+/// A line of a password file.
+fn line(user: &str, password: &str) -> String {
+    let cheap = argon2::Params::new(8, 1, 1, None).unwrap();
+    let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, cheap);
+    let hash = argon2.hash_password_with_salt(password.as_bytes(), b"0123456789abcdef").unwrap();
+    format!("{user}:{hash}\n")
 }
 
 async fn site() -> Site {
     let folder = tempfile::tempdir().unwrap();
     let password_file = folder.path().join("passwords");
-    let cheap = argon2::Params::new(8, 1, 1, None).unwrap();
-    let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, cheap);
-    let hash = argon2.hash_password_with_salt(b"right", b"0123456789abcdef").unwrap().to_string();
-    std::fs::write(&password_file, format!("ann:{hash}\n")).unwrap();
+    std::fs::write(&password_file, line("ann", "right")).unwrap();
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let names = vec!["Mail.Example.com".to_owned()];
     let settings = ReviewSettings { listen, password_file, names, connections_max: 8 };
-    let listener = PageListener::bind(&settings).await.unwrap();
+    let clock = Arc::new(SystemClock::new().unwrap());
+    let listener = PageListener::bind(&settings, clock).await.unwrap();
+    let door = listener.door();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let serving = tokio::spawn(listener.serve(Arc::new(Hostile), stop.clone()));
-    Site { address, stop, serving, _folder: folder }
+    Site { address, stop, serving, door, settings, _folder: folder }
 }
 
 impl Site {
@@ -169,11 +178,47 @@ async fn bad_settings_say_so() {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let settings =
         ReviewSettings { listen, password_file: password_file.clone(), names: Vec::new(), connections_max: 1 };
-    let error = PageListener::bind(&settings).await.unwrap_err();
+    let bind =
+        async |settings: &ReviewSettings| PageListener::bind(settings, Arc::new(SystemClock::new().unwrap())).await;
+    let error = bind(&settings).await.unwrap_err();
     assert!(error.to_string().contains("passwords"), "{error}");
     std::fs::write(&password_file, "").unwrap();
-    let first = PageListener::bind(&settings).await.unwrap();
+    let first = bind(&settings).await.unwrap();
     let taken = ReviewSettings { listen: first.local_addr().unwrap(), ..settings };
-    let error = PageListener::bind(&taken).await.unwrap_err();
+    let error = bind(&taken).await.unwrap_err();
     assert!(error.to_string().contains("take a free port"), "{error}");
+}
+
+/// Guessing has an end, for right guesses too; who sends no password is asked for one as before.
+#[tokio::test]
+async fn guesses_are_put_off() {
+    let site = Arc::new(site().await);
+    // All at once, as somebody who is in a hurry would.
+    let mut guesses = tokio::task::JoinSet::new();
+    for n in 0..30 {
+        let site = Arc::clone(&site);
+        guesses.spawn(async move { site.ask("GET", "/doctor", "localhost", Some(&format!("ann:guess{n}"))).await });
+    }
+    let answers = guesses.join_all().await;
+    let of = |code: u16| answers.iter().filter(|answer| status(answer) == code).count();
+    assert_eq!((of(401), of(429)), (10, 20), "{answers:?}");
+    let refused = site.ask("GET", "/doctor", "localhost", Some("ann:right")).await;
+    assert_eq!(status(&refused), 429, "{refused}");
+    let seconds: u64 = refused.split("retry-after: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+    assert!((1..=600).contains(&seconds) && refused.contains("control.sock"), "{refused}");
+    assert_eq!(status(&site.ask("GET", "/doctor", "localhost", None).await), 401);
+    assert_eq!(status(&site.ask("GET", "/style.css", "localhost", None).await), 200);
+}
+
+#[tokio::test]
+async fn right_passwords_are_counted_by_nobody_and_a_reload_reads_them_anew() {
+    let site = site().await;
+    for _ in 0..15 {
+        assert_eq!(status(&site.ask("GET", "/doctor", "localhost", Some("ann:right")).await), 200);
+    }
+    std::fs::write(&site.settings.password_file, line("bob", "fresh")).unwrap();
+    assert_eq!(status(&site.ask("GET", "/doctor", "localhost", Some("ann:right")).await), 200, "not yet");
+    site.door.take_over(Keys::read(&site.settings).unwrap());
+    assert_eq!(status(&site.ask("GET", "/doctor", "localhost", Some("bob:fresh")).await), 200);
+    assert_eq!(status(&site.ask("GET", "/doctor", "localhost", Some("ann:right")).await), 401, "gone");
 }
