@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use self::doctor::rounds::Rounds;
 pub use self::doctor::{asked_by, look};
 pub use self::engine::Engine;
-use self::engine::StartError;
+use self::engine::{Renewing, StartError};
 use self::judge::Judging;
 use self::privileges::{PrivilegeError, RunsAs};
 pub use self::reload::engine_settings;
@@ -187,7 +187,6 @@ impl Daemon {
         let settings = reload::engine_settings(&config)?;
         let live = reload::judge(&config, &edges, Arc::clone(&settings.router), &clock, None)?;
         let any_store: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let engine = Engine::start(settings, any_store, Arc::clone(&clock), edges, abandoned_receiver).await?;
         let (news, heard) = tokio::sync::mpsc::channel(judge::NEWS_MAX);
         let folder = config.store.path.clone();
         let judging = Judging::new(&folder, clock.now(), live, config.behaviour.clone(), news);
@@ -196,6 +195,12 @@ impl Daemon {
             tracing::warn!(%error, advice = error.advice(), "habits and lessons of earlier runs are not known");
         }
         let reads = Arc::clone(&store) as Arc<dyn crate::store::Reads>;
+        if let Err(error) = judging.recall_basis(store.as_ref(), clock.as_ref()).await {
+            tracing::warn!(%error, advice = error.advice(), "all waiting mail is looked at once more before it leaves");
+        }
+        let renewing = Arc::clone(&judging) as Arc<dyn Renewing>;
+        let engine =
+            Engine::start(settings, any_store, Arc::clone(&clock), edges, renewing, abandoned_receiver).await?;
         let senders = senders::begin(reads, config.account.clone(), clock.now().wall).await;
         let (rotation, still_read) = match senders {
             Remembered::Now(rotation) => (rotation, None),

@@ -159,6 +159,14 @@ impl Daemon {
         readiness::ready("taking mail");
     }
 
+    async fn judge_by(&self, live: Arc<Live>, config: &Config) {
+        self.judging.take_over(live, config.behaviour.clone());
+        if let Err(error) = self.judging.keep_basis(self.store.as_ref(), self.clock.as_ref()).await {
+            // It holds; only a restart will think that it is new.
+            tracing::warn!(%error, advice = error.advice(), "what mail is signed by is not on record");
+        }
+    }
+
     /// Takes a changed file over, whole or not at all. No session is dropped.
     pub(super) async fn reload(&self) -> Reloaded {
         let Some(file) = &self.config_file else {
@@ -195,13 +203,18 @@ impl Daemon {
             Ok((settings, edges, live))
         });
         let refused = match prepared {
-            Ok((settings, edges, live)) => match self.engine.reload(settings, edges).await {
-                Ok(()) => {
-                    self.judging.take_over(live, new.behaviour.clone());
-                    None
+            Ok((settings, edges, live)) => {
+                // First who knows that mail is to be made anew, then who sends it.
+                let before = self.judging.live();
+                self.judge_by(Arc::new(live), &new).await;
+                match self.engine.reload(settings, edges).await {
+                    Ok(()) => None,
+                    Err(error) => {
+                        self.judge_by(before, &old).await;
+                        Some(format!("{error}; {}", error.advice()))
+                    }
                 }
-                Err(error) => Some(format!("{error}; {}", error.advice())),
-            },
+            }
             Err(error) => Some(error.to_string()),
         };
         if let Some(refused) = refused {

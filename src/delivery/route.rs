@@ -128,8 +128,7 @@ pub enum NoPlan {
     },
     /// The mail was restricted to egresses that the route has no more.
     #[error(
-        "the mail may leave from egress {egresses} alone, where SPF passes, and route \"{route}\" has it no more; it waits \
-         for a reload that has it, or remove the message and let it be sent anew"
+        "the mail was to leave from egress {egresses} alone, and route \"{route}\" has it no more; others are chosen for it"
     )]
     EgressGone {
         /// The route.
@@ -251,6 +250,20 @@ impl Router {
         Ok(())
     }
 
+    /// Egresses, and which mail may leave by which of them, in words: others mean that mail may leave otherwise.
+    pub fn outline(&self) -> String {
+        let of = |route: &Route| {
+            let egresses: Vec<&str> = route.egresses.iter().map(|egress| &*egress.name).collect();
+            let server = match &route.kind {
+                RouteKind::Mx(_) => None,
+                RouteKind::Smarthost(smarthost) => Some((&smarthost.host, smarthost.port)),
+            };
+            format!("{} {:?} {server:?} {egresses:?}", route.name, route.matches)
+        };
+        let routes: Vec<String> = self.routes.iter().map(of).collect();
+        format!("{:?} {routes:?}", self.egresses)
+    }
+
     /// Every egress.
     pub fn egresses(&self) -> &[Arc<Egress>] {
         &self.egresses
@@ -277,11 +290,19 @@ impl Router {
             from_domain: waiting.header_from,
         };
         let plain = if waiting.is_report { self.dsn_destination(facts) } else { self.destination(facts) };
-        // What was found about egresses when it was judged holds still.
-        match waiting.destination.find(VIA) {
-            Some(at) => Destination(format!("{}{}", plain.0, &waiting.destination[at..]).into()),
-            None => plain,
+        // What was found about egresses when it was judged holds still, as long as one of them is there: without any the
+        // message is judged anew when its turn comes.
+        let Some(at) = waiting.destination.find(VIA) else { return plain };
+        let as_found = Destination(format!("{}{}", plain.0, &waiting.destination[at..]).into());
+        match self.plan(&as_found) {
+            Err(NoPlan::EgressGone { .. }) => plain,
+            Ok(_) | Err(_) => as_found,
         }
+    }
+
+    /// Whether mail of that destination was to leave by egresses alone that its route has no more.
+    pub fn has_lost_its_egresses(&self, destination: &Destination) -> bool {
+        destination.0.contains(VIA) && matches!(self.plan(destination), Err(NoPlan::EgressGone { .. }))
     }
 
     /// The same destination, from these egresses alone.

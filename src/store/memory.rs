@@ -28,11 +28,13 @@ pub enum MemoryKind {
     Doctor,
     /// Limits that next hops called used up.
     UsedUp,
+    /// What mail is signed and its egresses are chosen by, and since when.
+    Alignment,
 }
 
 impl MemoryKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Habit,
         Self::Sighting,
         Self::Taught,
@@ -41,6 +43,7 @@ impl MemoryKind {
         Self::Reminder,
         Self::Doctor,
         Self::UsedUp,
+        Self::Alignment,
     ];
 
     /// The stored word.
@@ -54,6 +57,7 @@ impl MemoryKind {
             Self::Reminder => "reminder",
             Self::Doctor => "doctor",
             Self::UsedUp => "used-up",
+            Self::Alignment => "alignment",
         }
     }
 }

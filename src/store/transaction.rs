@@ -123,12 +123,12 @@ impl SpoolFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Index(pub u32);
 
-/// What a held message leaves with once it is released, made anew then.
+/// What a message leaves with that was held or waited, made anew before it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renewed {
     /// Our own header fields, in place of those that were made when it came.
     pub prefix: Bytes,
-    /// Where held deliveries stand in line from now on; those that are missing stay where they are.
+    /// Where its deliveries stand in line from now on; those that are missing stay where they are.
     pub destinations: Vec<(Index, Destination)>,
 }
 

@@ -1,5 +1,6 @@
 //! The real binary: what it signs is what leaves, what it finds is what it does.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -21,60 +22,95 @@ use crate::rig::sink::{Answer, Arrival, Said, Sink};
 
 const PORT: u16 = 2525;
 
-fn text(text: &str) -> Vec<Record> {
+pub(crate) fn text(text: &str) -> Vec<Record> {
     vec![Record::Text(text.to_owned())]
 }
 
 /// A DNS server, a next hop for example.org, and a relay with two egresses that the world sees as 192.0.2.10 and .20.
-struct World {
-    sink: Sink,
-    dns: Dns,
-    site: Arc<Site>,
-    relay: Relay,
+pub(crate) struct World {
+    pub(crate) sink: Sink,
+    pub(crate) dns: Dns,
+    pub(crate) site: Arc<Site>,
+    relay: Option<Relay>,
     /// The name of the key and its record.
-    key: Vec<(String, String)>,
-    egresses: [Ipv4Addr; 2],
+    pub(crate) key: Vec<(String, String)>,
+    selector: String,
+    pub(crate) egresses: [Ipv4Addr; 2],
+    egresses_kept: usize,
     keys: tempfile::TempDir,
 }
 
 impl World {
-    fn start(more: &str) -> Self {
+    pub(crate) fn start(more: &str) -> Self {
         let sink = Sink::scripted(|said| match said {
             Said::Rcpt(path) if path.starts_with("nobody@") => Answer::say("550 5.1.1 no such user"),
             _ => Answer::Usual,
         });
-        let folder = tempfile::TempDir::new().unwrap();
-        let keys = folder.path().join("keys");
-        let key = keygen(&keys, "s1");
-        let mut zone = Zone::from([
+        Self::with_sink(sink, more)
+    }
+
+    pub(crate) fn with_sink(sink: Sink, more: &str) -> Self {
+        let keys = tempfile::TempDir::new().unwrap();
+        let zone = Zone::from([
             ("example.org".into(), vec![Record::Mx(10, "mx.example.org".into())]),
             ("example.com".into(), vec![Record::Mx(10, "mx.example.org".into())]),
             ("mx.example.org".into(), vec![Record::Address(sink.address().ip())]),
         ]);
-        for (name, record) in &key {
-            zone.insert(name.clone(), text(record));
-        }
         let dns = Dns::start(SocketAddr::from((own_address(), 5353)), zone);
         let egresses = [own_address(), own_address()];
-        let site = Site::new(&configuration(dns.address(), more, egresses, &keys, "s1"));
-        let relay = site.start();
-        Self { sink, dns, site, relay, key, egresses, keys: folder }
+        let (site, key, selector) = (Site::new(""), Vec::new(), String::new());
+        let mut world = Self { sink, dns, site, relay: None, key, selector, egresses, egresses_kept: 2, keys };
+        world.configure_key("s1", more);
+        world.start_again();
+        world
     }
 
-    /// Takes a new key into use, as people do.
-    fn take_key(&mut self, selector: &str, more: &str) {
-        let keys = self.keys.path().join("keys");
-        self.key = keygen(&keys, selector);
+    pub(crate) fn relay(&self) -> &Relay {
+        self.relay.as_ref().expect("started")
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.relay.take().expect("started").stop();
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        self.relay = Some(self.site.start());
+    }
+
+    /// Makes and publishes a new key, and names it in the configuration.
+    pub(crate) fn configure_key(&mut self, selector: &str, more: &str) {
+        self.key = keygen(&self.keys.path().join("keys"), selector);
         for (name, record) in &self.key {
             self.dns.set(name, text(record));
         }
-        self.site.configure(&configuration(self.dns.address(), more, self.egresses, &keys, selector));
-        self.relay.signal(Signal::HUP);
-        self.relay.wait_log(&["reloaded", "alignment"]);
+        self.selector = selector.to_owned();
+        self.configure_egresses(self.egresses_kept, more);
+    }
+
+    /// Takes a new key into use, as people do.
+    pub(crate) fn take_key(&mut self, selector: &str, more: &str) {
+        self.configure_key(selector, more);
+        self.relay().signal(Signal::HUP);
+        self.relay().wait_log(&["reloaded", "alignment"]);
+    }
+
+    /// Names the first so many egresses in the configuration.
+    pub(crate) fn configure_egresses(&mut self, kept: usize, more: &str) {
+        self.egresses_kept = kept;
+        let keys = self.keys.path().join("keys");
+        self.site.configure(&configuration(self.dns.address(), more, &self.egresses[..kept], &keys, &self.selector));
+    }
+
+    /// The same, and reloads.
+    pub(crate) fn keep_egresses(&mut self, kept: usize, more: &str) {
+        let before = self.site.log().matches("reloaded").count();
+        self.configure_egresses(kept, more);
+        self.relay().signal(Signal::HUP);
+        process::wait_for("the reload", || self.site.log().matches("reloaded").count() > before);
     }
 
     /// Whether the signatures of what arrived hold.
-    async fn holds(&self, content: &[u8]) -> Vec<Outcome> {
+    pub(crate) async fn holds(&self, content: &[u8]) -> Vec<Outcome> {
         let mut zone = Fixed::default();
         for (name, record) in &self.key {
             zone.text(name, record);
@@ -84,7 +120,7 @@ impl World {
     }
 
     fn deliver(&self, from: &str, content: &[u8]) {
-        let heard = Client::greeted(self.relay.site().address()).deliver(from, &["bob@example.org"], content);
+        let heard = Client::greeted(self.relay().site().address()).deliver(from, &["bob@example.org"], content);
         assert_eq!(heard.expect("an answer").code, 250);
     }
 
@@ -95,22 +131,30 @@ impl World {
         list.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back().unwrap()
     }
 
-    fn arrived(&self, count: usize) -> Vec<Arrival> {
+    pub(crate) fn arrived(&self, count: usize) -> Vec<Arrival> {
         self.sink.wait_accepted(count)
     }
 }
 
-fn configuration(dns: SocketAddr, more: &str, egresses: [Ipv4Addr; 2], keys: &Path, selector: &str) -> String {
-    let [ten, twenty] = egresses;
+fn configuration(dns: SocketAddr, more: &str, egresses: &[Ipv4Addr], keys: &Path, selector: &str) -> String {
     let key = keys.join(format!("example.com.{selector}.pem"));
-    format!(
-        "[dns]\nservers = [\"{dns}\"]\n[align]\ntimeout = \"8s\"\n{more}\n\
-         [[egress]]\nname = \"ten\"\naddress = \"{ten}\"\npublic_address = \"192.0.2.10\"\nehlo = \"ten.example.com\"\n\
-         [[egress]]\nname = \"twenty\"\naddress = \"{twenty}\"\npublic_address = \"192.0.2.20\"\nehlo = \"twenty.example.com\"\n\
-         [[route]]\nmx_port = {PORT}\ntls = \"none\"\negress = [\"ten\", \"twenty\"]\n\
+    let mut text = format!("[dns]\nservers = [\"{dns}\"]\n[align]\ntimeout = \"8s\"\n{more}\n");
+    let mut names = Vec::new();
+    for ((name, public), address) in [("ten", "192.0.2.10"), ("twenty", "192.0.2.20")].into_iter().zip(egresses) {
+        let _ = write!(
+            text,
+            "[[egress]]\nname = \"{name}\"\naddress = \"{address}\"\npublic_address = \"{public}\"\nehlo = \"{name}.example.com\"\n"
+        );
+        names.push(format!("\"{name}\""));
+    }
+    let _ = write!(
+        text,
+        "[[route]]\nmx_port = {PORT}\ntls = \"none\"\negress = [{}]\n\
          [[dkim]]\ndomain = \"example.com\"\nselector = \"{selector}\"\nkey = {{ file = \"{}\" }}\n",
+        names.join(", "),
         key.display(),
-    )
+    );
+    text
 }
 
 /// By the command that people use. Gives the name and the record that it prints.
@@ -183,7 +227,7 @@ fn what_is_not_this_domains_word_is_not_signed() {
     }
 }
 
-fn message(from: &str) -> Vec<u8> {
+pub(crate) fn message(from: &str) -> Vec<u8> {
     format!(
         "From: Ann <{from}>\r\nTo: bob@example.org\r\nSubject: Minutes\r\nDate: Sat, 21 Nov 2026 12:00:00 +0000\r\n\
          Message-ID: <1@example.com>\r\n\r\nHello Bob,\r\nhere are the minutes.\r\n"
@@ -277,7 +321,7 @@ fn a_silent_server_of_the_senders_choice_excuses_nothing() {
 async fn addresses_in_utf_8_are_signed_as_they_leave() {
     let world = World::start("");
     let (_, content) = messages().into_iter().find(|(what, _)| *what == "SMTPUTF8").unwrap();
-    let mut client = Client::greeted(world.relay.site().address());
+    let mut client = Client::greeted(world.relay().site().address());
     client.expect("MAIL FROM:<j\u{f6}rg@example.com> SMTPUTF8 BODY=8BITMIME", 250);
     client.expect("RCPT TO:<bob@example.org>", 250);
     client.expect("DATA", 354);
@@ -293,7 +337,7 @@ async fn addresses_in_utf_8_are_signed_as_they_leave() {
 #[tokio::test]
 async fn our_own_reports_are_signed() {
     let world = World::start("[intake]\nown_name = \"mail.example.com\"\n");
-    let mut client = Client::greeted(world.relay.site().address());
+    let mut client = Client::greeted(world.relay().site().address());
     let heard = client.deliver("ann@example.com", &["nobody@example.org"], &message("ann@example.com"));
     assert_eq!(heard.unwrap().code, 250);
     let report = world.arrived(1).pop().unwrap();
@@ -349,7 +393,7 @@ fn forwarding_is_believed_of_own_domains_and_named_ones() {
     assert_eq!(name, "align-policy");
     assert!(sentence.contains("write forwarder.example into `align.forwarders`"), "{sentence}");
     // Who logged in sends, whatever is written.
-    let mut client = Client::greeted(world.relay.site().address());
+    let mut client = Client::greeted(world.relay().site().address());
     client.expect("MAIL FROM:<SRS0=HHH=TT=strict.example=ann@example.com> AUTH=bob@example.com", 250);
     client.expect("RCPT TO:<bob@example.org>", 250);
     client.expect("DATA", 354);

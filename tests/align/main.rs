@@ -14,3 +14,4 @@ mod end_to_end;
 mod messages;
 mod others;
 mod spf_suite;
+mod waiting;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use outguard::account::{Account, AccountSource};
 use outguard::clock::{BootId, BootMs, Clock, Now, WallMs};
-use outguard::daemon::engine::{Engine, EngineSettings};
+use outguard::daemon::engine::{AsItCame, Engine, EngineSettings};
 use outguard::delivery::credentials::Credentials;
 use outguard::delivery::settings::{EightBit, RouteKind, RouteMatch, SmarthostSettings};
 use outguard::delivery::{
@@ -214,7 +214,7 @@ impl Bed {
         let (abandoned, receiver) = tokio::sync::mpsc::unbounded_channel();
         let edges = edges(&settings.delivery, &panics, &abandoned);
         let any_store: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let started = Engine::start(settings, any_store, any_clock, edges, receiver);
+        let started = Engine::start(settings, any_store, any_clock, edges, Arc::new(AsItCame), receiver);
         let engine = runtime.block_on(started).unwrap();
         Self { engine, store, clock: Arc::clone(clock), panics, abandoned, runtime: Some(runtime) }
     }

@@ -31,6 +31,7 @@ async fn contract(make: impl Fn() -> Arc<dyn Store>) {
     a_deferral_is_found_when_due(&*make()).await;
     gates_stop_leases(&*make()).await;
     held_removed_released(&*make()).await;
+    what_waits_is_made_anew(&*make()).await;
     a_fault_of_one_request_spoils_no_other(&make()).await;
     an_outcome_holds_though_its_report_does_not(&*make()).await;
     nobody_is_told_of_an_end_that_did_not_come(&*make()).await;
@@ -326,6 +327,32 @@ async fn held_removed_released(store: &dyn Store) {
         names,
         ["message.accepted", "message.held", "message.released", "message.removed", "delivery.delivered"]
     );
+}
+
+async fn what_waits_is_made_anew(store: &dyn Store) {
+    let m = message(store, at(0), &["b@example.net", "c@example.net", "d@example.net"]);
+    let id = m.id;
+    store.accept(m).await.unwrap().into_inner();
+    let before = store.content(id).await.unwrap().prefix;
+    let destination = Destination("default to=example.net via=two".into());
+    let renewed = |prefix: &'static str| Renewed {
+        prefix: prefix.into(),
+        destinations: (0..3).map(|place| (Index(place), destination.clone())).collect(),
+    };
+    let lease = store.lease(request(id, &[0], at(1))).await.unwrap().into_inner();
+    store.renew(id, renewed("X: anew\r\n"), at(5)).await.unwrap().into_inner();
+    assert_eq!(store.content(id).await.unwrap().prefix, before, "one is under way");
+    let (_, deliveries) = store.message(id).await.unwrap().unwrap();
+    let stands: Vec<bool> = deliveries.iter().map(|delivery| delivery.destination == destination).collect();
+    assert_eq!(stands, [false, true, true], "what is under way stays where it is");
+    let due = store.due(at(4).wall, at(5).wall, 10).await.unwrap();
+    assert_eq!(due.len(), 1, "a timer finds what moved");
+    assert_eq!((due[0].message.id, due[0].message.deliveries.len()), (id, 2));
+    store.conclude(conclusion(lease, at(6), vec![delivered(0)]), None).await.unwrap().into_inner();
+    store.renew(id, renewed("X: anew\r\n"), at(7)).await.unwrap().into_inner();
+    assert_eq!(&store.content(id).await.unwrap().prefix[..], b"X: anew\r\n", "partly delivered: the rest is anew");
+    assert_eq!(store.due(at(5).wall, at(9).wall, 10).await.unwrap(), [], "what stands there already is not moved");
+    assert_eq!(store.remove(id, "anna".into(), at(8)).await.unwrap().into_inner(), Some(2));
 }
 
 async fn a_fault_of_one_request_spoils_no_other(store: &Arc<dyn Store>) {

@@ -10,7 +10,7 @@ use super::settle::{Sent, Settled};
 use crate::delivery::{Egress, NextHop, Outgoing, Plan};
 use crate::dispatch::HopId;
 use crate::limits::RecordId;
-use crate::store::{DeliveryState, Index, Lease, LeaseRequest, StoreError, Stored};
+use crate::store::{DeliveryState, Index, Lease, LeaseRequest, Stored};
 
 /// A turn whose message is read and whose deliveries are chosen.
 pub(super) struct Prepared {
@@ -175,6 +175,10 @@ impl Engine {
                 Some(loaded) => Some(loaded),
                 None => self.load(&hand, &work).await,
             };
+            let loaded = match loaded {
+                Some(loaded) => self.brought_up_to_date(loaded, hand.line(), &work.destination).await,
+                None => None,
+            };
             if let Some(prepared) = self.choose(hand, work, loaded, plan, egress) {
                 return Some(prepared);
             }
@@ -262,24 +266,13 @@ impl Engine {
             Err(error) if self.hold_unreadable(id, &error).await => None,
             Err(error) => {
                 tracing::error!(%id, account = %work.account, %error, advice = error.advice(), "a message cannot be read");
-                let pause_ms = match error {
-                    StoreError::Corrupt { .. } => UNREADABLE_PAUSE_MS,
-                    _ => STORE_PAUSE_MS,
-                };
-                let until = crate::limits::Moment::from(self.clock.now()).plus_ms(pause_ms);
-                let mut core = self.core();
-                core.dispatch.park_line(hand.line(), until);
-                let _ = core.dispatch.add_from_store(hand.line());
+                self.line_later(hand.line(), &error);
                 None
             }
         }
     }
 }
 
-/// How long a line is left alone whose message is damaged and cannot be held now, in milliseconds.
-const UNREADABLE_PAUSE_MS: u64 = 60_000;
-/// How long it is where the store cannot be read at all now, in milliseconds: it tries by itself every second.
-const STORE_PAUSE_MS: u64 = 2_000;
 /// How long a hop is left alone whose task panicked, in milliseconds: the next one may do the same.
 const PANIC_PAUSE_MS: u64 = 60_000;
 

@@ -2,6 +2,7 @@
 //!
 //! Dispatch holds heads only; the store is the truth. Each loop here ends with the engine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
@@ -33,6 +34,14 @@ impl Engine {
                 return;
             }
         };
+        let router = Arc::clone(&self.core().router);
+        if counts.iter().any(|count| router.has_lost_its_egresses(&count.line.destination)) {
+            // It has the lines read again; if it could not file the mail, not at once.
+            if !self.reroute_waiting(router).await {
+                tokio::time::sleep(PAUSE).await;
+            }
+            return;
+        }
         for chunk in counts.chunks(1_000) {
             let mut core = self.core();
             for count in chunk {
@@ -184,6 +193,11 @@ impl Engine {
             Some(NextTry::TooOld | NextTry::Expired | NextTry::After { .. }) | None => {
                 if retry.tells_delay(&life) {
                     self.tell_delay(due, now).await;
+                }
+                let router = Arc::clone(&self.core().router);
+                if router.has_lost_its_egresses(&due.destination) {
+                    self.signals.lines.notify_one(); // it was under way when they went
+                    return;
                 }
                 self.core().add(&due.account, due.class, &due.destination, &due.message);
                 self.signals.connections.notify_one();

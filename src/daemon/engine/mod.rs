@@ -5,7 +5,7 @@
 //! The engine decides nothing about fairness, limits or replies itself.
 //!
 //! Read `core.rs` for what is decided under the lock, `connection.rs` for the life of a connection, `settle.rs` for the end
-//! of an attempt (`broken_off.rs` for one whose task is gone), `feed.rs` for how waiting mail comes in, `intake.rs` for what sessions ask, `loops.rs` for what runs all the time.
+//! of an attempt (`broken_off.rs` for one whose task is gone), `feed.rs` for how waiting mail comes in, `renew.rs` for what is made anew before it leaves, `intake.rs` for what sessions ask, `loops.rs` for what runs all the time.
 
 mod aged;
 mod broken_off;
@@ -22,6 +22,7 @@ mod intake;
 mod load;
 mod loops;
 mod operate;
+mod renew;
 mod reports;
 mod servers;
 mod settle;
@@ -44,6 +45,7 @@ use crate::clock::Clock;
 use crate::delivery::{DeliverySettings, Edges};
 use crate::store::Store;
 
+pub use renew::{AsItCame, Renewal, Renewing, Waiting};
 pub use start::{EngineSettings, StartError};
 
 /// Dispatching and delivery of everything that waits.
@@ -51,6 +53,7 @@ pub struct Engine {
     core: Mutex<Core>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    renewing: Arc<dyn Renewing>,
     edges: Mutex<Arc<Edges>>,
     delivery: Mutex<Arc<DeliverySettings>>,
     /// The name of this host in reports.

@@ -11,9 +11,9 @@ use super::gates::Gates;
 use super::load::WaitingLoad;
 use super::loops::PastPlaced;
 use super::slots::Slots;
-use super::{Engine, Signals, used_up};
+use super::{Engine, Renewing, Signals, used_up};
 use crate::clock::{BootId, BootMs, Clock, Now};
-use crate::delivery::{Abandoned, DeliverySettings, Edges, Router};
+use crate::delivery::{Abandoned, DeliverySettings, Edges, NoPlan, Router};
 use crate::dispatch::DispatchSettings;
 use crate::limits::{
     Bridge, Charged, Counted, Limits, Moment, PaceSettings, Paces, PastAttempt, PastState, RecordId, RuleBook, Stamp,
@@ -62,6 +62,7 @@ impl Engine {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         edges: Arc<Edges>,
+        renewing: Arc<dyn Renewing>,
         abandoned: UnboundedReceiver<Abandoned>,
     ) -> Result<Arc<Self>, StartError> {
         let now = clock.now();
@@ -94,6 +95,7 @@ impl Engine {
             core: Mutex::new(core),
             store,
             clock,
+            renewing,
             edges: Mutex::new(edges),
             delivery: Mutex::new(Arc::new(settings.delivery)),
             host_name: settings.host_name,
@@ -170,17 +172,21 @@ impl Engine {
         self.set_delivery(Arc::new(settings.delivery));
         if rerouted {
             self.reroute_waiting(settings.router).await;
+        } else if self.core().hops.values().any(|hop| matches!(hop.plan, Err(NoPlan::EgressGone { .. }))) {
+            self.signals.lines.notify_one();
         }
         self.signals.connections.notify_one();
         self.signals.refills.notify_one();
         Ok(())
     }
 
-    /// Files waiting mail under the destinations that the new routes name for it.
-    async fn reroute_waiting(&self, router: Arc<Router>) {
+    /// Files waiting mail under the destinations that the new routes name for it. `false`: the store could not.
+    pub(super) async fn reroute_waiting(&self, router: Arc<Router>) -> bool {
         let file = move |waiting: &RouteFacts<'_>| router.refile(waiting);
         self.core().forget_waiting();
-        match self.store.reroute(Box::new(file)).await {
+        let filed = self.store.reroute(Box::new(file)).await;
+        let is_filed = filed.is_ok();
+        match filed {
             Ok(moved) if moved > 0 => tracing::info!(deliveries = moved, "waiting mail goes another way now"),
             Ok(_) => {}
             Err(error) => {
@@ -189,6 +195,7 @@ impl Engine {
         }
         self.core().forget_waiting();
         self.signals.lines.notify_one();
+        is_filed
     }
 }
 

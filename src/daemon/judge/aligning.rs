@@ -17,9 +17,9 @@ use crate::align::dns::{Cached, Hickory};
 use crate::align::facts::{Facts, Forwarded, Own};
 use crate::align::gather::{Claims, Subject, gather, is_rewritten};
 use crate::align::settings::{AlignDnsSettings, AlignSettings, Deed, Judge};
-use crate::align::sign::{KeyFault, Permission, Signer, Speaker};
+use crate::align::sign::{KeyFault, Permission, Signer, SigningKey, Speaker};
 use crate::align::verdict::{Finding, judge, not_signed};
-use crate::clock::Clock;
+use crate::clock::{Clock, WallMs};
 use crate::delivery::Router;
 use crate::guard::{Decision, Reason};
 use crate::mail::{Address, Domain};
@@ -107,6 +107,28 @@ impl Aligning {
     /// Whether there is anything to do.
     pub(super) fn is_on(&self) -> bool {
         self.settings.judge == Judge::All || !self.signer.keys().is_empty()
+    }
+
+    /// What it works by, in words: others mean that a message may be signed or judged otherwise.
+    pub(super) fn outline(&self) -> String {
+        let Self { settings, signer, own_names, system, .. } = self;
+        let AlignSettings { judge, discovery, signatures_max, ed25519, forwarders, deeds, signing, .. } = settings;
+        let records: Vec<String> = signer.keys().iter().map(SigningKey::record).collect();
+        format!(
+            "{judge:?} {discovery:?} {signatures_max} {ed25519:?} {forwarders:?} {deeds:?} {signing:?} {records:?} \
+             {own_names:?} {system:?}"
+        )
+    }
+
+    /// After how long our signatures end, in milliseconds.
+    pub(super) fn signature_lasts_ms(&self) -> Option<u64> {
+        let expiry = self.settings.signing.expiry?;
+        Some(u64::try_from(expiry.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The signature of a report that outguard wrote itself.
+    pub(super) fn signature_of_own(&self, bytes: &[u8], from: &str, at: WallMs) -> String {
+        String::from_utf8_lossy(&self.signer.sign(&[bytes], from, at)).into_owned()
     }
 
     /// Signs, then judges what will leave.

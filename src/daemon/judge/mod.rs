@@ -2,10 +2,12 @@
 //!
 //! Gathers what the pure rooms say and what other scorers answer, under one time limit, and lets the guard make the
 //! verdict. It decides nothing about points. Start with [`Judging`], then [`weigh`]; [`aligning`] signs the message and
-//! asks what receivers will make of it; [`renewing`] does so again at a release; [`learning`] is how it learns from the
+//! asks what receivers will make of it; [`renewing`] does so again at a
+//! release, and for mail that waited while keys or egresses changed ([`basis`]); [`learning`] is how it learns from the
 //! journal and from operators, [`remembered`] what of it outlives a restart.
 
 pub(super) mod aligning;
+mod basis;
 mod learning;
 mod lookup;
 mod remembered;
@@ -22,6 +24,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 use self::aligning::Aligning;
+use self::basis::Basis;
 pub(super) use self::learning::Stored;
 use self::steady::Steady;
 use self::under_judgement::UnderJudgement;
@@ -84,6 +87,7 @@ pub(super) struct Judging {
     /// What was counted already and comes again, for it could not be stored.
     not_taken: Mutex<HashSet<Mark>>,
     under_judgement: Option<UnderJudgement>,
+    basis: Mutex<Basis>,
     news: Sender<News>,
     /// Whether the wall clock may be forgotten by.
     steady: Mutex<Steady>,
@@ -183,6 +187,7 @@ impl Judging {
             suspects: Mutex::default(),
             not_taken: Mutex::default(),
             under_judgement,
+            basis: Mutex::default(),
             news,
             steady: Mutex::new(Steady::new(now)),
             writing: tokio::sync::Mutex::default(),
@@ -190,9 +195,9 @@ impl Judging {
     }
 
     /// Takes new settings over; what is remembered stays.
-    pub(super) fn take_over(&self, live: Live, behaviour: BehaviourSettings) {
+    pub(super) fn take_over(&self, live: Arc<Live>, behaviour: BehaviourSettings) {
         self.memory().behaviour.set(behaviour);
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = live;
     }
 
     /// The settings of now.
@@ -202,6 +207,10 @@ impl Judging {
 
     fn believes(&self, now: Now) -> bool {
         self.steady.lock().unwrap_or_else(PoisonError::into_inner).believes(now)
+    }
+
+    fn basis(&self) -> MutexGuard<'_, Basis> {
+        self.basis.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

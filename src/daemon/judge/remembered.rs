@@ -138,7 +138,8 @@ impl Memory {
             | MemoryKind::Sketch
             | MemoryKind::Reminder
             | MemoryKind::Doctor
-            | MemoryKind::UsedUp => true,
+            | MemoryKind::UsedUp
+            | MemoryKind::Alignment => true,
         }
     }
 

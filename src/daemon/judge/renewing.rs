@@ -1,7 +1,10 @@
-//! A held message that is released: signed anew, and its egresses chosen anew. Records and keys may have been mended
-//! while it was held, and its signature may be near its end. It is not judged as a hold again: a person has decided.
+//! A message that was held and is released, or waited while keys or egresses were changed: signed anew, and its egresses
+//! chosen anew. Records and keys may have been mended meanwhile, and its signature may be near its end. What a person
+//! released is not judged as a hold again.
 
+use std::future::Future;
 use std::os::unix::fs::FileExt as _;
+use std::pin::Pin;
 
 use bytes::Bytes;
 
@@ -10,9 +13,12 @@ use super::learning::envelope_of;
 use super::{Judging, Live};
 use crate::account::AccountSource;
 use crate::align::dkim::Leaving;
-use crate::align::verdict::Alignment;
+use crate::align::settings::Deed;
+use crate::align::verdict::{Alignment, Finding};
 use crate::clock::WallMs;
+use crate::daemon::engine::{Renewal, Renewing, Waiting};
 use crate::delivery::Router;
+use crate::guard::Decision;
 use crate::mail::QueueId;
 use crate::message::Message;
 use crate::store::{
@@ -33,13 +39,8 @@ impl Judging {
         id: QueueId,
         at: WallMs,
     ) -> Result<Option<Renewed>, StoreError> {
-        let live = self.live();
-        if !live.aligning.is_on() {
-            return Ok(None);
-        }
         let Some((row, deliveries)) = store.message(id).await? else { return Ok(None) };
-        let is_held = deliveries.iter().any(|delivery| delivery.state == DeliveryState::Held);
-        if row.source == AccountSource::Own || !is_held {
+        if !deliveries.iter().any(|delivery| delivery.state == DeliveryState::Held) {
             return Ok(None);
         }
         let content = match store.content(id).await {
@@ -47,8 +48,30 @@ impl Judging {
             Err(StoreError::NoSuchMessage(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let Some((bytes, message)) = self.read(&live, &content).await else { return Ok(None) };
-        Ok(renew(&live, (&row, deliveries), &content, (&bytes, &message), at).await)
+        let live = self.live();
+        let message = Waiting { row: &row, deliveries: &deliveries, content: &content };
+        let anew = self.made_anew(&live, message, DeliveryState::Held, at).await;
+        // A person decided about it by what holds now.
+        self.was_looked_at(id, row.received);
+        Ok(anew.map(|anew| anew.renewed))
+    }
+
+    /// Signs anew, and chooses egresses anew, for the recipients in that state. `None`: nothing can be made of it.
+    async fn made_anew(&self, live: &Live, of: Waiting<'_>, state: DeliveryState, at: WallMs) -> Option<Anew> {
+        if !live.aligning.is_on() {
+            return None;
+        }
+        if of.row.source == AccountSource::Own {
+            let body = of.content.body.clone();
+            let bytes_max = live.bounds.message_bytes_max;
+            let bytes = tokio::task::spawn_blocking(move || first_bytes(&body, bytes_max)).await.ok()??;
+            let from = of.row.header_from.as_deref().unwrap_or_default();
+            let prefix = prefix_with(&of.content.prefix, &live.aligning.signature_of_own(&bytes, from, at));
+            return Some(Anew { renewed: Renewed { prefix, destinations: Vec::new() }, finding: None });
+        }
+        let (bytes, message) = self.read(live, of.content).await?;
+        let chosen = of.deliveries.iter().filter(|delivery| delivery.state == state).cloned().collect();
+        anew(live, (of.row, chosen), of.content, (&bytes, &message), at).await
     }
 
     /// The bytes that are looked at, and the message in them; `None`: one that must not be read, or cannot be.
@@ -66,23 +89,67 @@ impl Judging {
     }
 }
 
-async fn renew(
+impl Renewing for Judging {
+    fn is_overtaken(&self, Waiting { row, content, .. }: Waiting<'_>, now: WallMs) -> bool {
+        let live = self.live();
+        live.aligning.is_on()
+            && (self.is_of_another_basis(row.id, row.received)
+                || live.is_signature_old(&content.prefix, row.received, now))
+    }
+
+    fn renewal<'a>(&'a self, waiting: Waiting<'a>, now: WallMs) -> Pin<Box<dyn Future<Output = Renewal> + Send + 'a>> {
+        Box::pin(async move {
+            let live = self.live();
+            let row = waiting.row;
+            let is_of_another_basis = self.is_of_another_basis(row.id, row.received);
+            let Some(anew) = self.made_anew(&live, waiting, DeliveryState::Waiting, now).await else {
+                self.was_looked_at(row.id, row.received);
+                return Renewal::AsItIs;
+            };
+            if is_of_another_basis && let Some(reason) = anew.fails_now(row) {
+                return Renewal::Hold(reason);
+            }
+            self.was_looked_at(row.id, row.received);
+            Renewal::Anew(anew.renewed)
+        })
+    }
+}
+
+/// What is made of a message that is looked at again.
+struct Anew {
+    renewed: Renewed,
+    finding: Option<Finding>,
+}
+
+impl Anew {
+    /// Why receivers would refuse now what they would not have refused when it was let through.
+    fn fails_now(&self, row: &MessageRow) -> Option<String> {
+        let finding = self.finding.as_ref()?;
+        let holds = matches!(finding.deed, Some(Deed::Hold | Deed::Reject));
+        // Whoever let it go in spite of that decided about it, be it a person or a rule.
+        let was_known = row.verdict.decision != Decision::Send
+            || row.verdict.reasons.iter().any(|reason| reason.name == finding.name);
+        let sentence = || finding.reasons().next().map(|reason| reason.sentence.into_owned()).unwrap_or_default();
+        (holds && !was_known).then(|| format!("since keys or egresses were changed: {}", sentence()))
+    }
+}
+
+async fn anew(
     live: &Live,
     (row, deliveries): (&MessageRow, Vec<DeliveryRow>),
     content: &Content,
     (bytes, message): (&Bytes, &Message),
     at: WallMs,
-) -> Option<Renewed> {
-    let held: Vec<DeliveryRow> =
-        deliveries.into_iter().filter(|delivery| delivery.state == DeliveryState::Held).collect();
+) -> Option<Anew> {
     // By every egress of the route, whichever were chosen before.
-    let plain: Vec<Destination> = held.iter().map(|delivery| Router::restricted(&delivery.destination, &[])).collect();
-    let places: Vec<_> = held.iter().map(|delivery| delivery.index).collect();
+    let plain: Vec<Destination> =
+        deliveries.iter().map(|delivery| Router::restricted(&delivery.destination, &[])).collect();
+    let places: Vec<_> = deliveries.iter().map(|delivery| delivery.index).collect();
     let matter = Matter {
         bytes,
         message_bytes: row.size_bytes,
         whole: Whole::Stored(&content.body),
-        envelope: &envelope_of(row, held),
+        envelope: &envelope_of(row, deliveries),
         destinations: &plain,
         account: &row.account,
         source: row.source,
@@ -96,7 +163,8 @@ async fn renew(
     // Where DNS does not say, what was found before holds on.
     let destinations = if is_open { Vec::new() } else { aligned.destinations.unwrap_or(plain) };
     let prefix = prefix_with(&content.prefix, &aligned.fields);
-    Some(Renewed { prefix, destinations: places.into_iter().zip(destinations).collect() })
+    let renewed = Renewed { prefix, destinations: places.into_iter().zip(destinations).collect() };
+    Some(Anew { renewed, finding: aligned.finding })
 }
 
 /// Our fields, those that are made anew replaced.

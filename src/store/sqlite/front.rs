@@ -253,6 +253,10 @@ impl Store for SqliteStore {
         Box::pin(self.plain(Kind::Other, (message, by, renewed, now.wall), operator::release))
     }
 
+    fn renew(&self, message: QueueId, renewed: Renewed, now: Now) -> StoreFuture<'_, Stored<()>> {
+        Box::pin(self.plain(Kind::Other, (message, renewed, now.wall), waiting::renew))
+    }
+
     fn flush(&self, which: Filter, now: Now) -> StoreFuture<'_, Stored<u64>> {
         Box::pin(async move {
             let line = Which { account: which.account.as_ref().map(|a| a.as_str().into()), ..Which::default() };

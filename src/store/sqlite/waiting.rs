@@ -4,9 +4,10 @@
 use rusqlite::{Row, params};
 
 use super::failure::Failure;
-use super::tx::{Tx, count, wall};
+use super::tx::{Tx, count, number, wall};
 use crate::clock::WallMs;
-use crate::store::Destination;
+use crate::mail::QueueId;
+use crate::store::{Destination, Renewed};
 
 /// How many deliveries are changed in one request.
 pub(super) const PAGE: usize = 500;
@@ -83,6 +84,26 @@ pub(super) fn fresh_is_due(now: &WallMs, tx: &mut Tx<'_>) -> Result<u64, Failure
     )?;
     tx.memory.counts.received_max = wall(*now);
     Ok(changed as u64)
+}
+
+/// Gives what waits of a message its new prefix and places in line.
+pub(super) fn renew((message, renewed, at): &(QueueId, Renewed, WallMs), tx: &mut Tx<'_>) -> Result<(), Failure> {
+    // What is under way leaves with the bytes that it was begun with, and is told of by them.
+    tx.run(
+        "UPDATE body SET prefix = ?1 WHERE message = ?2 \
+         AND NOT EXISTS (SELECT 1 FROM delivery WHERE message = ?2 AND state = 2) \
+         AND EXISTS (SELECT 1 FROM delivery WHERE message = ?2 AND state = 0)",
+        params![&renewed.prefix[..], number(*message)],
+    )?;
+    for (place, destination) in &renewed.destinations {
+        let to = tx.name(&destination.0)?;
+        tx.run(
+            "UPDATE delivery SET destination = ?1, again = 1, due = MAX(due, ?4) \
+             WHERE message = ?2 AND place = ?3 AND state = 0 AND destination <> ?1",
+            params![to, number(*message), place.0, wall(*at)],
+        )?;
+    }
+    Ok(())
 }
 
 /// Writes waiting deliveries to other destinations.

@@ -1,0 +1,150 @@
+//! Mail whose turn has come and whose signature or egress was overtaken while it waited: made anew before it leaves.
+//!
+//! Lazily, at its turn: a reload that changes a key costs nothing for a million that wait. No attempt is under way with
+//! what is changed here: the turn has no lease yet, and what others of the message are sent with stays as it is.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::Engine;
+use super::cache::Loaded;
+use crate::clock::WallMs;
+use crate::dispatch::Line;
+use crate::limits::Moment;
+use crate::store::{
+    Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, Destination, MessageRow, Renewed, StoreError,
+    Stored,
+};
+
+/// How long a line is left alone whose message is damaged and cannot be held now, in milliseconds.
+const UNREADABLE_PAUSE_MS: u64 = 60_000;
+/// How long it is where the store cannot be read at all now, in milliseconds: it tries by itself every second.
+const STORE_PAUSE_MS: u64 = 2_000;
+
+/// A message whose turn has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting<'a> {
+    /// What is known of it.
+    pub row: &'a MessageRow,
+    /// Its recipients.
+    pub deliveries: &'a [DeliveryRow],
+    /// Its bytes.
+    pub content: &'a Content,
+}
+
+/// What becomes of it.
+#[derive(Debug)]
+pub enum Renewal {
+    /// It leaves as it is.
+    AsItIs,
+    /// It leaves with this.
+    Anew(Renewed),
+    /// It would fail at its receivers now, for this reason: it is held.
+    Hold(String),
+}
+
+/// Who knows what mail is to leave with.
+pub trait Renewing: Send + Sync {
+    /// Whether keys or egresses have changed since it was looked at, or its signature grows old. Asked at every turn.
+    fn is_overtaken(&self, waiting: Waiting<'_>, now: WallMs) -> bool;
+
+    /// Looks at it anew.
+    fn renewal<'a>(&'a self, waiting: Waiting<'a>, now: WallMs) -> Pin<Box<dyn Future<Output = Renewal> + Send + 'a>>;
+}
+
+/// Everything leaves as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct AsItCame;
+
+impl Renewing for AsItCame {
+    fn is_overtaken(&self, _: Waiting<'_>, _: WallMs) -> bool {
+        false
+    }
+
+    fn renewal<'a>(&'a self, _: Waiting<'a>, _: WallMs) -> Pin<Box<dyn Future<Output = Renewal> + Send + 'a>> {
+        Box::pin(async { Renewal::AsItIs })
+    }
+}
+
+impl Engine {
+    /// The message as it is to leave now. `None`: what of it stood in that line is held, or stands elsewhere later.
+    pub(super) async fn brought_up_to_date(
+        &self,
+        mut loaded: Loaded,
+        line: Line,
+        destination: &Destination,
+    ) -> Option<Loaded> {
+        let now = self.clock.now();
+        let waiting = Waiting { row: &loaded.row, deliveries: &loaded.deliveries, content: &loaded.content };
+        if !self.renewing.is_overtaken(waiting, now.wall) {
+            return Some(loaded);
+        }
+        let renewed = match self.renewing.renewal(waiting, now.wall).await {
+            Renewal::AsItIs => return Some(loaded),
+            Renewal::Hold(reason) => {
+                self.hold_overtaken(&loaded, line, destination, reason).await;
+                return None;
+            }
+            Renewal::Anew(renewed) => renewed,
+        };
+        let id = loaded.row.id;
+        let now = self.clock.now();
+        if let Err(error) = self.store.renew(id, renewed.clone(), now).await.map(Stored::into_inner) {
+            self.later(&loaded, line, &error);
+            return None;
+        }
+        let body_bytes = loaded.content.size_bytes - loaded.content.prefix.len() as u64;
+        loaded.content.size_bytes = body_bytes + renewed.prefix.len() as u64;
+        loaded.content.prefix = renewed.prefix;
+        let mut moved = 0;
+        for (index, destination) in renewed.destinations {
+            let places = loaded.deliveries.iter_mut().filter(|delivery| delivery.state == DeliveryState::Waiting);
+            for delivery in places.filter(|delivery| delivery.index == index && delivery.destination != destination) {
+                delivery.destination = destination.clone();
+                moved += 1;
+            }
+        }
+        tracing::debug!(%id, moved, "keys or egresses changed while it waited: it leaves as it is configured now");
+        if moved > 0 {
+            self.due_from(now.wall);
+        }
+        Some(loaded)
+    }
+
+    async fn hold_overtaken(&self, loaded: &Loaded, line: Line, destination: &Destination, reason: String) {
+        let id = loaded.row.id;
+        // What stands in other lines has a turn of its own, and may have one now.
+        let here =
+            |delivery: &&DeliveryRow| delivery.state == DeliveryState::Waiting && delivery.destination == *destination;
+        let held = |delivery: &DeliveryRow| DeliveryEnd {
+            index: delivery.index,
+            outcome: DeliveryOutcome::Held { reason: reason.clone() },
+        };
+        let ends: Vec<DeliveryEnd> = loaded.deliveries.iter().filter(here).map(held).collect();
+        let now = self.clock.now();
+        let stored = self.store.end_unattempted(id, now, DeliveryState::Waiting, ends, Vec::new()).await;
+        match stored.map(Stored::into_inner) {
+            Ok(true) => tracing::warn!(%id, account = %loaded.row.account, reason, "a message that waited is held"),
+            // An operator was faster; what is left of it is found in the store.
+            Ok(false) => self.signals.lines.notify_one(),
+            Err(error) => self.later(loaded, line, &error),
+        }
+    }
+
+    fn later(&self, loaded: &Loaded, line: Line, error: &StoreError) {
+        tracing::error!(id = %loaded.row.id, %error, advice = error.advice(), "a message that waited is not made anew yet");
+        self.line_later(line, error);
+    }
+
+    /// Leaves a line alone for a while whose message cannot be read or written now, and then reads it anew.
+    pub(super) fn line_later(&self, line: Line, error: &StoreError) {
+        let pause_ms = match error {
+            StoreError::Corrupt { .. } => UNREADABLE_PAUSE_MS,
+            _ => STORE_PAUSE_MS,
+        };
+        let until = Moment::from(self.clock.now()).plus_ms(pause_ms);
+        let mut core = self.core();
+        core.dispatch.park_line(line, until);
+        let _ = core.dispatch.add_from_store(line);
+    }
+}
