@@ -464,6 +464,8 @@ mod tests {
         let (kind, name, route) = (KeyKind::Egress, TO.egress.into(), TO.route.into());
         let told = Filled { kind, name, route, window_ms: 3_603_600, at: at(1_000) };
         assert_eq!(limits.filled(told.clone(), at(3_604_598)), Some(at(3_604_600)));
+        let before = Filled { at: at(500), ..told.clone() };
+        assert_eq!(limits.filled(before, at(3_604_598)), Some(at(3_604_600)), "what was said last holds");
         let other = Filled { window_ms: 3_600_000, ..told };
         assert_eq!(limits.filled(other, at(3_604_598)), None, "no limit has that window");
         assert!(one(&mut limits, 3_604_599).is_err());

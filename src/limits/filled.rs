@@ -46,7 +46,10 @@ impl Limits {
     /// are taken; `None` where there is no such limit. Reloads keep it.
     pub fn filled(&mut self, filled: Filled, now: Moment) -> Option<Moment> {
         let now = self.tick(now);
-        let filled = Filled { at: filled.at.min(now), ..filled };
+        let mut filled = Filled { at: filled.at.min(now), ..filled };
+        // What was said last holds: the record may be behind what was heard here.
+        let heard = self.filled.iter().filter(|other| other.is_of(&filled)).map(|other| other.at).max();
+        filled.at = heard.map_or(filled.at, |heard| heard.max(filled.at));
         let until = self.apply(&filled);
         self.filled.retain(|other| !other.is_of(&filled) && other.at.plus_ms(2 * WINDOW_MS_MAX) > now);
         if until.is_some() {
@@ -55,10 +58,10 @@ impl Limits {
         until
     }
 
-    /// The rings are new: what was said is still so. What was said before this boot is to be said again, where its time
-    /// is placed anew.
+    /// The rings are new: what was said after `since` is still so. What was said before this boot is to be said again,
+    /// where its time is placed anew; until then it lay at its beginning at the latest.
     pub(super) fn fill_again(&mut self, since: Moment) {
-        self.filled.retain(|filled| filled.at >= since);
+        self.filled.retain(|filled| filled.at > since);
         let all = std::mem::take(&mut self.filled);
         for filled in &all {
             self.apply(filled);

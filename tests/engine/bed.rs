@@ -39,6 +39,9 @@ pub(crate) struct TestClock {
     /// Added to the wall clock alone.
     stepped_ms: AtomicI64,
     free_running: AtomicBool,
+    /// How many boots there were before this one, and when it began.
+    boots: AtomicU64,
+    booted_ms: AtomicU64,
 }
 
 const WALL_START_MS: i64 = 1_900_000_000_000;
@@ -50,6 +53,8 @@ impl TestClock {
             ahead_ms: AtomicU64::new(0),
             stepped_ms: AtomicI64::new(0),
             free_running: AtomicBool::new(false),
+            boots: AtomicU64::new(0),
+            booted_ms: AtomicU64::new(0),
         })
     }
 
@@ -65,17 +70,28 @@ impl TestClock {
     pub(crate) fn step_wall(&self, ms: i64) {
         self.stepped_ms.fetch_add(ms, Ordering::SeqCst);
     }
+
+    /// Another boot begins: its clock starts anew, the wall clock goes on.
+    pub(crate) fn reboot(&self) {
+        self.booted_ms.store(self.passed_ms(), Ordering::SeqCst);
+        self.boots.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn passed_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap() + self.ahead_ms.load(Ordering::SeqCst)
+    }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Now {
-        let passed = u64::try_from(self.start.elapsed().as_millis()).unwrap() + self.ahead_ms.load(Ordering::SeqCst);
+        let passed = self.passed_ms();
         let wall = WALL_START_MS + i64::try_from(passed).unwrap() + self.stepped_ms.load(Ordering::SeqCst);
-        Now { boot: BootMs(1_000_000 + passed), wall: WallMs(u64::try_from(wall).unwrap()) }
+        let of_boot = passed - self.booted_ms.load(Ordering::SeqCst);
+        Now { boot: BootMs(1_000_000 + of_boot), wall: WallMs(u64::try_from(wall).unwrap()) }
     }
 
     fn boot_id(&self) -> BootId {
-        BootId("boot".into())
+        BootId(format!("boot {}", self.boots.load(Ordering::SeqCst)).into())
     }
 
     fn synchronised(&self) -> bool {

@@ -14,6 +14,7 @@ mod ends;
 mod flood;
 mod lost;
 mod moves;
+mod reboots;
 mod reloads;
 mod storm;
 mod via;

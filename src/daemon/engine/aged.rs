@@ -76,7 +76,9 @@ impl Engine {
             self.end_aged(DeliveryState::Held, Ending::Unreleased, now).await;
         }
         self.remind(looks, now).await;
-        self.forget_used_up(now).await;
+        if dates_count {
+            self.forget_used_up(now).await;
+        }
     }
 
     /// Ends what is in that state and as old as mail may become. Deliveries under way meet their end when they come back.

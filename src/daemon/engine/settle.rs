@@ -37,6 +37,7 @@ pub(super) struct Settled {
 pub(super) struct After {
     /// Whose mail it was and how many of its deliveries ended.
     ended: (crate::account::Account, u64),
+    attempt: RecordId,
     /// Deliveries that can go on at once.
     again: u32,
     /// The first due time of what was deferred.
@@ -93,7 +94,9 @@ impl Engine {
         let OpenAttempt { lease, ends: recipients, .. } = undecided.attempt();
         let (now, slots) = self.spend(lease, content, recipients);
         let nobody = (sent.row.account.clone(), 0);
-        let mut after = After { ended: nobody, again: 0, deferred: None, reports: Vec::new(), egress, signals };
+        let attempt = RecordId(lease.attempt().0);
+        let mut after =
+            After { ended: nobody, attempt, again: 0, deferred: None, reports: Vec::new(), egress, signals };
         let mut outcomes = Vec::with_capacity(recipients.len());
         let (mut failed, mut relayed) = (Vec::new(), Vec::new());
         for recipient in recipients.iter() {
@@ -263,7 +266,7 @@ impl Engine {
             let heeded = after.signals.iter().map(|signal| Self::heed(&mut core, hop, &after.egress, signal, now));
             heeded.flatten().collect()
         };
-        self.remember_used_up(used_up, now).await;
+        self.remember_used_up(used_up, after.attempt, now).await;
         hand.finish(left + after.again);
         let mut core = self.core();
         let (account, ended) = after.ended;

@@ -16,13 +16,15 @@ use crate::clock::{BootId, BootMs, Clock, Now};
 use crate::delivery::{Abandoned, DeliverySettings, Edges, NoPlan, Router};
 use crate::dispatch::DispatchSettings;
 use crate::limits::{
-    Bridge, Charged, Counted, Limits, Moment, PaceSettings, Paces, PastAttempt, PastState, RecordId, RuleBook, Stamp,
+    Bridge, Charged, Counted, Filled, Limits, Moment, PaceSettings, Paces, PastAttempt, PastState, RecordId, RuleBook, Stamp,
     Timeline, WallClock,
 };
 use crate::store::{AttemptRow, AttemptsPruned, RouteFacts, Store, StoreError};
 
 /// By how much an attempt whose outcome is unknown may count longer than its window, generously, in milliseconds.
 const UNKNOWN_MS_MAX: u64 = 24 * 3_600_000;
+/// How often it is asked whether somebody set the wall clock.
+const CLOCK_POLL: std::time::Duration = std::time::Duration::from_secs(2);
 /// Bytes of fresh messages kept in memory for their first attempt: what is taken while one turn goes round. More would only be
 /// kept of what waits, and is read from the store by the time its turn comes.
 const FRESH_BYTES_MAX: usize = 16 << 20;
@@ -73,9 +75,9 @@ impl Engine {
                  from now on, until the clock is synchronised"
             );
         }
-        let kept_since = record.kept_since;
-        let mut limits = Limits::start(settings.rules, record.past(), kept_since, Moment::from(now));
-        for filled in used_up::remembered(&*store, &record.timeline).await? {
+        let past = if record.timeline.bridge() == Bridge::Wall { PastPlaced::Yes } else { PastPlaced::Later };
+        let mut limits = Limits::start(settings.rules, record.past(), record.kept_since, Moment::from(now));
+        for filled in record.used_up {
             limits.filled(filled, Moment::from(now));
         }
         let gates = Gates::new(store.gates().await?);
@@ -89,7 +91,6 @@ impl Engine {
             FRESH_BYTES_MAX,
             load,
         );
-        let past = if record.timeline.bridge() == Bridge::Wall { PastPlaced::Yes } else { PastPlaced::Later };
         let (broken, ends) = unbounded_channel();
         let engine = Arc::new(Self {
             core: Mutex::new(core),
@@ -114,7 +115,7 @@ impl Engine {
     pub(super) async fn retime_loop(&self) {
         loop {
             tokio::select! {
-                () = tokio::time::sleep(std::time::Duration::from_secs(10)) => {}
+                () = tokio::time::sleep(CLOCK_POLL) => {}
                 () = self.stopped.cancelled() => return,
             }
             if !self.clock.synchronised() {
@@ -127,14 +128,9 @@ impl Engine {
             };
             match Record::read(&*self.store, &*self.clock, now, &rules).await {
                 Ok(record) if record.timeline.bridge() == Bridge::Wall => {
-                    let used_up = used_up::remembered(&*self.store, &record.timeline).await.unwrap_or_else(|error| {
-                        tracing::warn!(%error, advice = error.advice(), "what next hops called used up is forgotten");
-                        Vec::new()
-                    });
                     let mut core = self.core();
-                    let kept_since = record.kept_since;
-                    core.slots.limits.retime(record.past(), kept_since, reading, Moment::from(now));
-                    for filled in used_up {
+                    core.slots.limits.retime(record.past(), record.kept_since, reading, Moment::from(now));
+                    for filled in record.used_up {
                         core.slots.limits.filled(filled, Moment::from(now));
                     }
                     core.slots_came_back();
@@ -142,7 +138,11 @@ impl Engine {
                     return;
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, advice = error.advice(), "the record of attempts cannot be read"),
+                Err(error) => tracing::warn!(
+                    %error,
+                    advice = error.advice(),
+                    "what was used before this boot cannot be read: it counts as it did until now; tried again"
+                ),
             }
         }
     }
@@ -199,9 +199,10 @@ impl Engine {
     }
 }
 
-/// The record of attempts, placed on this boot's line of time.
+/// The record of attempts, and what next hops called used up, placed on this boot's line of time.
 struct Record {
     rows: Vec<(AttemptRow, PastState)>,
+    used_up: Vec<Filled>,
     timeline: Timeline,
     /// From when on it is complete.
     kept_since: Moment,
@@ -212,7 +213,9 @@ impl Record {
         let rows = store.attempts(rules.longest_window_ms().saturating_add(UNKNOWN_MS_MAX)).await?;
         let wall = if clock.synchronised() { WallClock::Synchronised } else { WallClock::Unsynchronised };
         let stamps: Vec<Stamp> = rows.iter().map(last_stamp).collect();
-        let timeline = Timeline::new(clock.boot_id(), now, wall, &stamps);
+        let used_up = used_up::remembered(store).await?;
+        let timeline = Timeline::new(clock.boot_id(), now, wall, &in_order(&rows, &stamps, &used_up));
+        let used_up = used_up.into_iter().filter_map(|row| row.placed(&timeline)).collect();
         let states = rows.iter().zip(&stamps).map(|(row, stamp)| match (row.ended_boot, row.unknown) {
             (None, _) => PastState::UnderWay,
             (Some(_), true) => PastState::Unknown(timeline.place(stamp)),
@@ -227,7 +230,7 @@ impl Record {
                 Moment::from(now).minus_ms(now.wall.0.saturating_sub(until.0).max(kept_ms))
             }
         };
-        Ok(Self { rows, timeline, kept_since })
+        Ok(Self { rows, used_up, timeline, kept_since })
     }
 
     fn past(&self) -> impl Iterator<Item = PastAttempt<'_>> {
@@ -243,6 +246,16 @@ impl Record {
             state: *state,
         })
     }
+}
+
+/// All moments on record as they came to be there. What a next hop called used up outlives the attempt that heard it, and
+/// may be all that is known of its boot.
+fn in_order(rows: &[AttemptRow], stamps: &[Stamp], used_up: &[used_up::Row]) -> Vec<Stamp> {
+    let of_attempts = rows.iter().zip(stamps).map(|(row, stamp)| (row.id.0, stamp.clone()));
+    let of_used_up = used_up.iter().map(|row| (row.attempt().0, row.stamp()));
+    let mut all: Vec<(u64, Stamp)> = of_attempts.chain(of_used_up).collect();
+    all.sort_by_key(|(attempt, _)| *attempt);
+    all.into_iter().map(|(_, stamp)| stamp).collect()
 }
 
 /// The last moment that an attempt's row speaks of.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use crate::clock::{BootId, BootMs, Now, WallMs};
-use crate::limits::{Filled, KeyKind, Moment, Stamp, Timeline};
+use crate::limits::{Filled, KeyKind, RecordId, Stamp, Timeline};
 use crate::store::{Memory, MemoryKind, MemoryRow, Store, StoreError};
 
 /// How long it is kept, in milliseconds: longer than any window.
@@ -16,52 +16,64 @@ const PAGE: usize = 1_000;
 
 /// One as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
-struct Row {
+pub(super) struct Row {
     kind: String,
     name: String,
     route: String,
     window_ms: u64,
+    /// The attempt that heard it: its place among what is on record, whose rows may be gone by now.
+    attempt: u64,
     boot: String,
     boot_ms: u64,
     wall_ms: u64,
 }
 
 impl Row {
-    fn filled(self, timeline: &Timeline) -> Option<Filled> {
+    /// The attempt that heard it.
+    pub(super) fn attempt(&self) -> RecordId {
+        RecordId(self.attempt)
+    }
+
+    /// When.
+    pub(super) fn stamp(&self) -> Stamp {
+        let (boot_ms, wall_ms) = (BootMs(self.boot_ms), WallMs(self.wall_ms));
+        Stamp { boot: BootId(self.boot.as_str().into()), boot_ms, wall_ms }
+    }
+
+    /// What was said, on this boot's line of time.
+    pub(super) fn placed(self, timeline: &Timeline) -> Option<Filled> {
         let kinds = [KeyKind::Account, KeyKind::Egress, KeyKind::Login];
         let kind = kinds.into_iter().find(|kind| kind.to_string() == self.kind)?;
-        let (boot_ms, wall_ms) = (BootMs(self.boot_ms), WallMs(self.wall_ms));
-        let at = timeline.place(&Stamp { boot: BootId(self.boot.into()), boot_ms, wall_ms });
+        let at = timeline.place(&self.stamp());
         Some(Filled { kind, name: self.name.into(), route: self.route.into(), window_ms: self.window_ms, at })
     }
 }
 
-/// All that was said, placed on this boot's line of time. A row that cannot be read is left out: the next hop says it again.
-pub(super) async fn remembered(store: &dyn Store, timeline: &Timeline) -> Result<Vec<Filled>, StoreError> {
+/// All that was said. A row that cannot be read is left out: the next hop says it again.
+pub(super) async fn remembered(store: &dyn Store) -> Result<Vec<Row>, StoreError> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page: Vec<MemoryRow> = store.memories(MemoryKind::UsedUp, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(all) };
         after = Some(last.key.clone());
-        let rows = page.iter().filter_map(|row| serde_json::from_slice::<Row>(&row.value).ok());
-        all.extend(rows.filter_map(|row| row.filled(timeline)));
+        all.extend(page.iter().filter_map(|row| serde_json::from_slice::<Row>(&row.value).ok()));
     }
 }
 
 impl Engine {
-    /// Keeps what a next hop just said.
-    pub(super) async fn remember_used_up(&self, said: Vec<Filled>, now: Now) {
+    /// Keeps what a next hop just said to an attempt.
+    pub(super) async fn remember_used_up(&self, said: Vec<Filled>, attempt: RecordId, now: Now) {
         let boot = self.clock.boot_id();
         let memory = |filled: Filled| {
-            let at = now.boot.0.saturating_sub(Moment::from(now).since_ms(filled.at));
             let key = format!("{}\0{}\0{}", filled.kind, filled.name, filled.route);
             let row = Row {
                 kind: filled.kind.to_string(),
                 name: filled.name.to_string(),
                 route: filled.route.to_string(),
                 window_ms: filled.window_ms,
+                attempt: attempt.0,
                 boot: boot.0.to_string(),
-                boot_ms: at,
+                boot_ms: filled.at.to_boot().0,
                 wall_ms: now.wall.0,
             };
             let value = serde_json::to_vec(&row).expect("texts and numbers");
@@ -76,7 +88,7 @@ impl Engine {
         }
     }
 
-    /// Forgets what is long over.
+    /// Forgets what is long over, as a wall clock says that may be believed.
     pub(super) async fn forget_used_up(&self, now: Now) {
         let before = WallMs(now.wall.0.saturating_sub(KEEP_MS));
         if let Err(error) = self.store.forget_memories(MemoryKind::UsedUp, before).await {
