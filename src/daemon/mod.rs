@@ -153,8 +153,8 @@ pub struct Daemon {
     started: WallMs,
     judging: Arc<Judging>,
     rounds: Rounds,
-    /// One reload at a time.
-    reloading: tokio::sync::Mutex<()>,
+    /// One reload at a time; shared by what makes a message anew by the configuration of now and then files it.
+    reloading: tokio::sync::RwLock<()>,
     /// Where attempts tell that they were broken off; a reload passes it on.
     abandoned: tokio::sync::mpsc::UnboundedSender<Abandoned>,
     /// Loops that end with the daemon.
@@ -233,7 +233,7 @@ impl Daemon {
             config: Mutex::new(config),
             config_file,
             door,
-            reloading: tokio::sync::Mutex::default(),
+            reloading: tokio::sync::RwLock::default(),
             abandoned,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

@@ -72,8 +72,12 @@ impl Operator for Daemon {
     fn release(&self, id: QueueId, how: ReleaseRequest, by: String) -> OperatorFuture<'_, Option<u32>> {
         Box::pin(async move {
             let stored = self.read_for_learning(id).await;
-            let renewed = self.renewed(id).await;
-            let released = self.engine.release(id, by.clone(), renewed).await?;
+            let released = {
+                // A reload between the two would leave it signed and filed by a configuration that is gone.
+                let _no_reload = self.reloading.read().await;
+                let renewed = self.renewed(id).await;
+                self.engine.release(id, by.clone(), renewed).await?
+            };
             if released.is_none_or(|deliveries| deliveries == 0) {
                 return Ok(released);
             }

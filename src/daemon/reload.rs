@@ -172,7 +172,7 @@ impl Daemon {
         let Some(file) = &self.config_file else {
             return Reloaded::Refused(vec!["there is no configuration file to read".to_owned()]);
         };
-        let _one_at_a_time = self.reloading.lock().await;
+        let _one_at_a_time = self.reloading.write().await;
         let loaded = match Config::load(file) {
             Ok(loaded) => loaded,
             Err(faults) => return Reloaded::Refused(lines(&faults)),

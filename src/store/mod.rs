@@ -120,8 +120,8 @@ pub trait Store: Reads {
     /// Returns how many; opening a store does it too.
     fn fresh_is_due(&self, now: Now) -> StoreFuture<'_, Stored<u64>>;
 
-    /// Writes waiting deliveries anew to the destination that `route` names for them, after routes changed: called in
-    /// batches. Returns how many changed.
+    /// Writes deliveries of the queue (waiting, held, under way) anew to the destination that `route` names for them, after
+    /// routes changed: called in batches. Returns how many changed.
     fn reroute(&self, route: Reroute) -> StoreFuture<'_, u64>;
 
     /// Appends an event that belongs to no other transaction.
@@ -222,10 +222,10 @@ pub struct AttemptsPruned {
     pub kept_ms: u64,
 }
 
-/// What [`Store::reroute`] asks for each waiting delivery.
+/// What [`Store::reroute`] asks for each delivery.
 pub type Reroute = Box<dyn Fn(&RouteFacts<'_>) -> Destination + Send + Sync>;
 
-/// What the route of a waiting delivery is chosen by, as the store keeps it.
+/// What the route of a delivery is chosen by, as the store keeps it.
 #[derive(Debug, Clone, Copy)]
 pub struct RouteFacts<'a> {
     /// Whose.

@@ -154,10 +154,18 @@ fn a_gate_that_cannot_be_put_on_record_is_none() {
     let sink = Sink::start();
     let (folder, clock) = (folder(), TestClock::new());
     let bed = Bed::start(&Plan::to(&[&sink]), &folder.path().join("q"), &clock);
+    bed.close(GateKind::Account, "held@x.example");
     bed.store.close();
-    for (kind, key) in [(GateKind::All, ""), (GateKind::Account, "s@x.example"), (GateKind::Egress, "192.0.2.1")] {
-        let closed = bed.engine.close_gate(kind, key.to_owned(), "root".into(), "test".into());
+    let gates = [
+        (GateKind::All, ""),
+        (GateKind::Account, "s@x.example"),
+        (GateKind::Egress, "192.0.2.1"),
+        (GateKind::Account, "held@x.example"), // for another reason, which is not on record either
+    ];
+    for (kind, key) in gates {
+        let closed = bed.engine.close_gate(kind, key.to_owned(), "root".into(), "another".into());
         assert!(bed.run(closed).is_err(), "{kind:?}");
-        assert!(bed.engine.gates().is_empty(), "a restart would have let it go: {kind:?}");
+        let left: Vec<_> = bed.engine.gates().into_iter().map(|gate| (gate.key, gate.reason)).collect();
+        assert_eq!(left, [("held@x.example".into(), "test".into())], "what is on record, whatever was asked: {kind:?}");
     }
 }

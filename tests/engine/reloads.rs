@@ -1,12 +1,13 @@
 //! A reload: what waits goes by the new configuration, and keeps what it was accepted with.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use outguard::delivery::credentials::Credentials;
 use outguard::delivery::settings::RouteKind;
 use outguard::dispatch::Weight;
+use outguard::guard::{Decision, Verdict};
 use outguard::store::{DeliveryState, GateKind, Reads as _};
 
 use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
@@ -180,4 +181,70 @@ fn limits_of_a_reload_hold_for_what_was_used_before_it() {
     wait_for("two of them", || bed.states(id).iter().filter(|state| **state == DeliveryState::Delivered).count() == 2);
     wait_for("the rest to wait", || bed.why(id)[0].contains("the limit account 7/d"));
     assert_eq!(sink.accepted().iter().map(|arrival| arrival.recipients.len()).sum::<usize>(), 7);
+}
+
+/// Recipients of `b.example` go another way than all others until the reload, and then the same.
+fn joined(plan: &Plan) -> Plan {
+    Plan { next_hops: plan.next_hops[..1].to_vec(), egresses: plan.egresses.clone(), ..*plan }
+}
+
+#[test]
+fn mail_that_comes_during_a_reload_is_filed_by_the_new_routes() {
+    let (stays, goes) = (Sink::start(), Sink::start());
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan::to(&[&stays, &goes]);
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    // Where it goes was asked before, and what it is has been judged since.
+    let id = bed.accept_as("s@x.example", &recipients("r", 1, "b.example"), None, |_| bed.reload(&joined(&plan)));
+    wait_for("it to leave", || bed.states(id) == [DeliveryState::Delivered]);
+    assert_eq!((stays.accepted().len(), goes.accepted().len()), (1, 0));
+}
+
+#[test]
+fn what_is_held_or_under_way_goes_by_the_new_routes_too() {
+    let (asked, answer) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let goes = {
+        let (asked, answer) = (asked.clone(), answer.clone());
+        Sink::scripted(move |said| match said {
+            Said::Content(..) => {
+                asked.store(true, Ordering::SeqCst);
+                wait_for("leave to answer", || answer.load(Ordering::SeqCst));
+                Answer::say("451 4.3.0 later")
+            }
+            _ => Answer::Usual,
+        })
+    };
+    let stays = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan::to(&[&stays, &goes]);
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let held = bed.accept_as("s@x.example", &recipients("held", 1, "b.example"), None, |acceptance| {
+        acceptance.verdict = Verdict { decision: Decision::Hold, score_points: 90, reasons: Vec::new() };
+    });
+    let under_way = bed.accept("s@x.example", &recipients("under-way", 1, "b.example"));
+    wait_for("it to be under way", || asked.load(Ordering::SeqCst));
+    bed.reload(&joined(&plan));
+    answer.store(true, Ordering::SeqCst);
+    wait_for("it to be put off", || bed.states(under_way) == [DeliveryState::Waiting]);
+    bed.run(bed.engine.release(held, "root".into(), None)).unwrap();
+    bed.until_empty(60);
+    for id in [held, under_way] {
+        assert_eq!(bed.states(id), [DeliveryState::Delivered]);
+    }
+    assert_eq!((stays.accepted().len(), goes.accepted().len()), (2, 0));
+}
+
+#[test]
+fn routes_that_changed_while_it_was_down_strand_nothing() {
+    let (stays, goes) = (Sink::start(), Sink::start());
+    let (folder, clock) = (folder(), TestClock::new());
+    let (plan, place) = (Plan::to(&[&stays, &goes]), folder.path().join("q"));
+    let bed = Bed::start(&plan, &place, &clock);
+    bed.close(GateKind::All, "");
+    let ids: Vec<_> = (0..3).map(|n| bed.accept("s@x.example", &recipients(&n.to_string(), 1, "b.example"))).collect();
+    drop(bed);
+    let bed = Bed::start(&joined(&plan), &place, &clock);
+    bed.open(GateKind::All, "");
+    wait_for("all to leave", || ids.iter().all(|id| bed.states(*id) == [DeliveryState::Delivered]));
+    assert_eq!((stays.accepted().len(), goes.accepted().len()), (3, 0));
 }

@@ -10,7 +10,7 @@ use super::load::WaitingLoad;
 use super::servers::Server;
 use super::slots::{Asking, Parked, Slots};
 use crate::account::Account;
-use crate::clock::{Now, WallMs};
+use crate::clock::{BootMs, Now, WallMs};
 use crate::delivery::{Egress, Plan, Router};
 use crate::dispatch::{
     AccountId, Class, Dispatch, DispatchSettings, Fit, GateState, HopId, Item, Line, Names, Turn, TurnId, Weight,
@@ -27,6 +27,10 @@ pub(super) struct Core {
     pub(super) slots: Slots,
     pub(super) gates: Gates,
     pub(super) router: Arc<Router>,
+    /// When routes changed last.
+    pub(super) rerouted: BootMs,
+    /// Mail came where nothing leads: it may have been filed by routes that are gone.
+    stranded: bool,
     pub(super) fresh: FreshMessages,
     pub(super) load: WaitingLoad,
     pub(super) settings: DispatchSettings,
@@ -75,6 +79,8 @@ impl Core {
             slots,
             gates,
             router,
+            rerouted: BootMs(0),
+            stranded: false,
             fresh: FreshMessages::new(fresh_bytes_max),
             load,
             settings,
@@ -108,7 +114,10 @@ impl Core {
                         self.dispatch.gate_hop(hop, GateState::Closed);
                     }
                 }
-                Err(_) => self.dispatch.park_hop(hop, Moment::END),
+                Err(_) => {
+                    self.dispatch.park_hop(hop, Moment::END);
+                    self.stranded = true;
+                }
             }
             let server = self.join_server(hop, destination);
             self.hops.insert(hop, Hop::new(plan, server));
@@ -336,6 +345,11 @@ impl Core {
     /// From when on due deliveries are to be looked for, if the last look may have been too early for them.
     pub(super) fn take_due_from(&mut self) -> Option<WallMs> {
         self.due_from.take()
+    }
+
+    /// Whether mail came where nothing leads, since this was asked last.
+    pub(super) fn take_stranded(&mut self) -> bool {
+        std::mem::take(&mut self.stranded)
     }
 
     /// No further turns: the daemon stops.

@@ -50,6 +50,7 @@ impl Engine {
             }
         }
         self.signals.refills.notify_one();
+        self.signals.stranded.notify_one();
     }
 
     /// Answers dispatch's wishes for more of a line.

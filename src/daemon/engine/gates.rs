@@ -74,6 +74,15 @@ impl Gates {
         self.iter().filter(|g| g.until.is_some_and(|until| until <= now)).map(|g| (g.kind, g.key.clone())).collect()
     }
 
+    /// The gate that stands there.
+    pub(super) fn get(&self, kind: GateKind, key: &str) -> Option<&Gate> {
+        match kind {
+            GateKind::All => self.all.as_ref(),
+            GateKind::Account => self.accounts.get(key),
+            GateKind::Egress => self.egresses.get(key),
+        }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Gate> {
         self.all.iter().chain(self.accounts.values()).chain(self.egresses.values())
     }

@@ -14,7 +14,7 @@ use crate::intake::Queue;
 use crate::limits::{Charged, KeyKind};
 use crate::mail::{Envelope, QueueId};
 use crate::smtp::{Class, Refusal, Reply, Text};
-use crate::store::{Acceptance, Destination, SpoolWriter, StoreError, StoreFuture, Stored};
+use crate::store::{Acceptance, Destination, RouteFacts, SpoolWriter, StoreError, StoreFuture, Stored};
 
 /// An account has as much waiting as it may (RFC 3463 3.3, X.2.2 is the recipient's; ours is local policy, X.7.1).
 const ACCOUNT_FULL: Reply =
@@ -75,8 +75,10 @@ impl Queue for Engine {
         dispatch::classify(&self.core().settings.class, head, message_bytes, recipients)
     }
 
-    fn accept(&self, acceptance: Acceptance) -> StoreFuture<'_, Stored<QueueId>> {
+    fn accept(&self, mut acceptance: Acceptance) -> StoreFuture<'_, Stored<QueueId>> {
         Box::pin(async move {
+            let filing = self.filing.read().await;
+            self.file_anew(&mut acceptance);
             let fresh = Loaded::from_acceptance(&acceptance);
             let (account, id, class) = (acceptance.account.clone(), acceptance.id, acceptance.class);
             let decision = acceptance.verdict.decision;
@@ -88,6 +90,7 @@ impl Queue for Engine {
                 None => core.add_accepted(&account, Accepted { id, class, decision, destinations: &destinations }),
             }
             drop(core);
+            drop(filing);
             self.signals.connections.notify_one();
             Ok(stored)
         })
@@ -105,6 +108,29 @@ impl Queue for Engine {
 }
 
 impl Engine {
+    /// Routes may have changed since a message was asked about. What was found of its egresses holds still.
+    fn file_anew(&self, acceptance: &mut Acceptance) {
+        let router = {
+            let core = self.core();
+            if acceptance.received.boot > core.rerouted {
+                return;
+            }
+            core.router.clone()
+        };
+        let reverse_path = acceptance.envelope.reverse_path.to_string();
+        let filed = acceptance.envelope.recipients.iter().zip(&mut acceptance.destinations);
+        for (recipient, destination) in filed {
+            *destination = router.refile(&RouteFacts {
+                account: &acceptance.account,
+                reverse_path: &reverse_path,
+                recipient: recipient.address.as_str(),
+                header_from: acceptance.header_from.as_deref(),
+                destination: &destination.0,
+                is_report: false,
+            });
+        }
+    }
+
     /// The time of day in so many milliseconds.
     fn told(&self, in_ms: u64) -> String {
         let at = i64::try_from(self.clock.now().wall.0.saturating_add(in_ms)).unwrap_or(i64::MAX);

@@ -60,6 +60,10 @@ pub struct Engine {
     host_name: String,
     signals: Signals,
     dates: Mutex<aged::Dates>,
+    /// Shared while a message is filed by the routes of now; alone while those change.
+    filing: tokio::sync::RwLock<()>,
+    /// One gate is closed or opened at a time, in memory and on record.
+    gating: tokio::sync::Mutex<()>,
     connections: TaskTracker,
     /// Where ends go whose task is gone.
     broken: UnboundedSender<BrokenOff>,
@@ -86,6 +90,8 @@ struct Signals {
     lines: Notify,
     /// Deliveries have a new due time ([`Engine::due_from`]).
     deferred: Notify,
+    /// Mail stands where nothing leads any more.
+    stranded: Notify,
 }
 
 /// How long an idle connection is kept for the next message.
@@ -157,6 +163,7 @@ impl Engine {
                 continue;
             }
             self.signals.refills.notify_one();
+            self.signals.stranded.notify_one();
             let wait = wakeup.map_or(Duration::from_mins(1), |at| {
                 Duration::from_millis(at.since_ms(crate::limits::Moment::from(now)).saturating_add(1))
             });
@@ -182,7 +189,7 @@ impl Engine {
                 core.gates.ended(now.wall)
             };
             for (kind, key) in ended {
-                if let Err(error) = self.open_gate(kind, key, "its own end".to_owned()).await {
+                if let Err(error) = self.open_ended_gate(kind, key).await {
                     tracing::error!(%error, "a gate whose end has come stays closed; tried again");
                 }
             }

@@ -17,18 +17,24 @@ const BUSIEST: usize = 5;
 impl Engine {
     /// Closes a gate: from now on nothing behind it gets a turn. Returns how many recipients are under way.
     pub async fn close_gate(&self, kind: GateKind, key: String, by: String, reason: String) -> Result<u32, StoreError> {
+        let _one_at_a_time = self.gating.lock().await;
         let now = self.clock.now();
         let gate = Gate { kind, key, by, reason, since: now.wall, until: None };
-        let under_way = {
+        let (before, under_way) = {
             let mut core = self.core();
+            let before = core.gates.get(kind, &gate.key).cloned();
             core.gates.close(gate.clone());
             core.gate_changed(kind, &gate.key);
-            core.under_way(kind, &gate.key)
+            (before, core.under_way(kind, &gate.key))
         };
         if let Err(error) = self.store.close_gate(gate.clone(), now, under_way).await {
-            // What is not on record would be gone after a restart: better no gate than one that is believed to stay.
+            // What is not on record would be gone after a restart: better no gate than one that is believed to stay. One
+            // that stood there before is on record.
             let mut core = self.core();
-            core.gates.open(kind, &gate.key);
+            match before {
+                Some(before) => core.gates.close(before),
+                None => drop(core.gates.open(kind, &gate.key)),
+            }
             core.gate_changed(kind, &gate.key);
             return Err(error);
         }
@@ -37,6 +43,22 @@ impl Engine {
 
     /// Opens a gate; `false` if it was not closed.
     pub async fn open_gate(&self, kind: GateKind, key: String, by: String) -> Result<bool, StoreError> {
+        let _one_at_a_time = self.gating.lock().await;
+        self.open_gate_alone(kind, key, by).await
+    }
+
+    /// Opens a gate whose end has come, unless somebody closed it anew meanwhile.
+    pub(super) async fn open_ended_gate(&self, kind: GateKind, key: String) -> Result<bool, StoreError> {
+        let _one_at_a_time = self.gating.lock().await;
+        let now = self.clock.now().wall;
+        let is_over = |gate: &Gate| gate.until.is_some_and(|until| until <= now);
+        if !self.core().gates.get(kind, &key).is_some_and(is_over) {
+            return Ok(false);
+        }
+        self.open_gate_alone(kind, key, "its own end".to_owned()).await
+    }
+
+    async fn open_gate_alone(&self, kind: GateKind, key: String, by: String) -> Result<bool, StoreError> {
         let was_closed = self.store.open_gate(kind, key.clone(), by, self.clock.now()).await?.into_inner();
         let mut core = self.core();
         core.gates.open(kind, &key);

@@ -16,13 +16,15 @@ use crate::clock::{BootId, BootMs, Clock, Now};
 use crate::delivery::{Abandoned, DeliverySettings, Edges, NoPlan, Router};
 use crate::dispatch::DispatchSettings;
 use crate::limits::{
-    Bridge, Charged, Counted, Filled, Limits, Moment, PaceSettings, Paces, PastAttempt, PastState, RecordId, RuleBook, Stamp,
-    Timeline, WallClock,
+    Bridge, Charged, Counted, Filled, Limits, Moment, PaceSettings, Paces, PastAttempt, PastState, RecordId, RuleBook,
+    Stamp, Timeline, WallClock,
 };
 use crate::store::{AttemptRow, AttemptsPruned, RouteFacts, Store, StoreError};
 
 /// By how much an attempt whose outcome is unknown may count longer than its window, generously, in milliseconds.
 const UNKNOWN_MS_MAX: u64 = 24 * 3_600_000;
+/// How often mail that stands where nothing leads is filed anew at most, in milliseconds.
+const STRANDED_MS: u64 = 600_000;
 /// How often it is asked whether somebody set the wall clock.
 const CLOCK_POLL: std::time::Duration = std::time::Duration::from_secs(2);
 /// Bytes of fresh messages kept in memory for their first attempt: what is taken while one turn goes round. More would only be
@@ -102,6 +104,8 @@ impl Engine {
             host_name: settings.host_name,
             signals: Signals::default(),
             dates: Mutex::default(),
+            filing: tokio::sync::RwLock::default(),
+            gating: tokio::sync::Mutex::default(),
             connections: TaskTracker::new(),
             broken,
             draining: CancellationToken::new(),
@@ -158,6 +162,8 @@ impl Engine {
         let record = Record::read(&*self.store, &*self.clock, now, &settings.rules).await?;
         let rerouted = self.delivery().routes != settings.delivery.routes;
         {
+            // What was filed by the old routes is in the store before that is looked through.
+            let _alone = self.filing.write().await;
             let mut core = self.core();
             let kept_since = record.kept_since;
             core.slots.limits.reload(settings.rules, record.past(), kept_since, reading, Moment::from(now));
@@ -167,9 +173,10 @@ impl Engine {
             core.load.own_account = settings.delivery.dsn.account.clone();
             core.reweigh();
             core.reroute(Arc::clone(&settings.router));
+            core.rerouted = self.clock.now().boot;
+            self.set_edges(edges);
+            self.set_delivery(Arc::new(settings.delivery));
         }
-        self.set_edges(edges);
-        self.set_delivery(Arc::new(settings.delivery));
         if rerouted {
             self.reroute_waiting(settings.router).await;
         } else if self.core().hops.values().any(|hop| matches!(hop.plan, Err(NoPlan::EgressGone { .. }))) {
@@ -180,7 +187,28 @@ impl Engine {
         Ok(())
     }
 
-    /// Files waiting mail under the destinations that the new routes name for it. `false`: the store could not.
+    /// Mail that stands where nothing leads is filed anew: routes were changed while the daemon was down, or while it came.
+    /// Where the routes of now lead it nowhere, it says so, and they are asked again in ten minutes at the soonest.
+    pub(super) async fn stranded_loop(&self) {
+        let mut asked: Option<BootMs> = None;
+        loop {
+            tokio::select! {
+                () = self.signals.stranded.notified() => {}
+                () = self.stopped.cancelled() => return,
+            }
+            let now = self.clock.now().boot;
+            if asked.is_some_and(|asked| now.0.saturating_sub(asked.0) < STRANDED_MS) {
+                continue;
+            }
+            if self.core().take_stranded() {
+                asked = Some(now);
+                let router = self.core().router.clone();
+                self.reroute_waiting(router).await;
+            }
+        }
+    }
+
+    /// Files the queue under the destinations that the new routes name for it. `false`: the store could not.
     pub(super) async fn reroute_waiting(&self, router: Arc<Router>) -> bool {
         let file = move |waiting: &RouteFacts<'_>| router.refile(waiting);
         self.core().forget_waiting();

@@ -80,12 +80,12 @@ impl SqliteStore {
     }
 
     /// The waiting deliveries after a place, of one account or destination or of all.
-    async fn places(&self, after: Option<Place>, which: Which) -> Result<Vec<Place>, StoreError> {
+    async fn places(&self, state: DeliveryState, after: Option<Place>, which: Which) -> Result<Vec<Place>, StoreError> {
         self.read(move |reader| {
             let number = |name: Option<&Arc<str>>| name.map(|name| reader.number_of(name)).transpose();
             match (number(which.account.as_ref())?, number(which.destination.as_ref())?) {
                 (Some(None), _) | (_, Some(None)) => Ok(Vec::new()), // a name that never occurred
-                (account, destination) => reader.waiting_places(after, account.flatten(), destination.flatten(), PAGE),
+                (account, destination) => reader.places(state, after, account.flatten(), destination.flatten(), PAGE),
             }
         })
         .await
@@ -106,7 +106,7 @@ impl SqliteStore {
     }
 }
 
-/// Which waiting deliveries a page is of.
+/// Which deliveries a page is of.
 #[derive(Debug, Clone, Default)]
 struct Which {
     account: Option<Arc<str>>,
@@ -188,7 +188,7 @@ impl Store for SqliteStore {
             let which = Which { destination: Some(destination.0), ..Which::default() };
             let (mut after, mut changed) = (None, 0);
             loop {
-                let page = self.places(after, which.clone()).await?;
+                let page = self.places(DeliveryState::Waiting, after, which.clone()).await?;
                 let Some(last) = page.last() else { return Ok(changed) };
                 after = Some(*last);
                 let put_off = PutOff { page, now: now.wall, due, reply: reply.clone() };
@@ -265,7 +265,7 @@ impl Store for SqliteStore {
                 let page = match which.id {
                     Some(_) if after.is_some() => Vec::new(),
                     Some(id) => self.read(move |reader| reader.places_of(id)).await?,
-                    None => self.places(after, line.clone()).await?,
+                    None => self.places(DeliveryState::Waiting, after, line.clone()).await?,
                 };
                 let Some(last) = page.last() else { return Ok(Stored::after_sync(changed)) };
                 after = Some(*last);
@@ -283,17 +283,23 @@ impl Store for SqliteStore {
     fn reroute(&self, route: Reroute) -> StoreFuture<'_, u64> {
         Box::pin(async move {
             let route: Arc<Reroute> = Arc::new(route);
-            let (mut after, mut changed) = (None, 0);
-            loop {
-                let page = self.places(after, Which::default()).await?;
-                let Some(last) = page.last() else { return Ok(changed) };
-                after = Some(*last);
-                let route = Arc::clone(&route);
-                let page = self.read(move |reader| reader.rerouted(page, &route)).await?;
-                if !page.is_empty() {
-                    changed += self.plain(Kind::Other, page, waiting::reroute).await?.into_inner();
+            let mut changed = 0;
+            // What is under way may wait again before what waits was looked through, and the other way round.
+            for state in [DeliveryState::UnderWay, DeliveryState::Held, DeliveryState::Waiting, DeliveryState::UnderWay]
+            {
+                let mut after = None;
+                loop {
+                    let page = self.places(state, after, Which::default()).await?;
+                    let Some(last) = page.last() else { break };
+                    after = Some(*last);
+                    let route = Arc::clone(&route);
+                    let page = self.read(move |reader| reader.rerouted(page, &route)).await?;
+                    if !page.is_empty() {
+                        changed += self.plain(Kind::Other, page, waiting::reroute).await?.into_inner();
+                    }
                 }
             }
+            Ok(changed)
         })
     }
 

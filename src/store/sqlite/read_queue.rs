@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::counts::Counts;
 use super::readers::{Read, Reader, damaged};
-use super::rows::flag;
+use super::rows::{flag, state_number};
 use super::tx::{many, number, wall};
 use super::waiting::Place;
 use crate::account::Account;
@@ -16,8 +16,8 @@ use crate::clock::WallMs;
 use crate::mail::QueueId;
 use crate::store::query::ContentBody;
 use crate::store::{
-    AttemptId, AttemptRow, AttemptsPruned, Content, Destination, DueDelivery, Gate, Index, Line, LineCount, StoreError,
-    Totals, WaitingMessage,
+    AttemptId, AttemptRow, AttemptsPruned, Content, DeliveryState, Destination, DueDelivery, Gate, Index, Line,
+    LineCount, StoreError, Totals, WaitingMessage,
 };
 
 /// A queue id out of a row.
@@ -247,9 +247,11 @@ impl Reader {
         Ok(until.map(|until| AttemptsPruned { until: time(until), kept_ms: unsigned(kept_ms) }))
     }
 
-    /// Waiting deliveries in the order of the queue's index, after a place, of one account or destination or of all.
-    pub(super) fn waiting_places(
+    /// Deliveries of the queue in that state, in the order of its index, after a place, of one account or destination or of
+    /// all.
+    pub(super) fn places(
         &self,
+        state: DeliveryState,
         after: Option<Place>,
         account: Option<i64>,
         destination: Option<i64>,
@@ -258,7 +260,7 @@ impl Reader {
         let after = after.unwrap_or(Place { account: -1, class: -1, destination: -1, due: -1, message: -1, index: -1 });
         let mut statement = self.sql(
             "SELECT account, class, destination, due, message, place FROM delivery INDEXED BY delivery_queue \
-             WHERE state <= 2 AND state = 0 \
+             WHERE state <= 2 AND state = ?10 \
              AND (account, class, destination, due, message, place) > (?1, ?2, ?3, ?4, ?5, ?6) \
              AND (?7 IS NULL OR account = ?7) AND (?8 IS NULL OR destination = ?8) \
              ORDER BY account, class, destination, due, message, place LIMIT ?9",
@@ -273,7 +275,8 @@ impl Reader {
                 after.index,
                 account,
                 destination,
-                many(limit)
+                many(limit),
+                state_number(state)
             ],
             Place::of_row,
         )?;

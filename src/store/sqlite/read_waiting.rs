@@ -1,4 +1,4 @@
-//! Reading which waiting deliveries a change is about.
+//! Reading which deliveries of the queue a change is about.
 
 use rusqlite::params;
 

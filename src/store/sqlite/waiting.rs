@@ -1,4 +1,4 @@
-//! Changes to many waiting deliveries at once. A reader collects them page by page, the writer changes a page at a time:
+//! Changes to many deliveries of the queue at once. A reader collects them page by page, the writer changes a page at a time:
 //! neither holds the log or the writer for long.
 
 use rusqlite::{Row, params};
@@ -12,7 +12,7 @@ use crate::store::{Destination, Renewed};
 /// How many deliveries are changed in one request.
 pub(super) const PAGE: usize = 500;
 
-/// A waiting delivery, in the order of the queue's index: a page goes on after the last one.
+/// A delivery of one state, in the order of the queue's index: a page goes on after the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) account: i64,
@@ -106,13 +106,13 @@ pub(super) fn renew((message, renewed, at): &(QueueId, Renewed, WallMs), tx: &mu
     Ok(())
 }
 
-/// Writes waiting deliveries to other destinations.
+/// Writes deliveries of the queue to other destinations.
 pub(super) fn reroute(page: &Vec<(Place, Destination)>, tx: &mut Tx<'_>) -> Result<u64, Failure> {
     let mut changed = 0;
     for (place, destination) in page {
         let to = tx.name(&destination.0)?;
         changed += tx.run(
-            "UPDATE delivery SET destination = ?1 WHERE message = ?2 AND place = ?3 AND state <= 1 AND destination <> ?1",
+            "UPDATE delivery SET destination = ?1 WHERE message = ?2 AND place = ?3 AND state <= 2 AND destination <> ?1",
             params![to, place.message, place.index],
         )?;
     }
