@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -42,6 +42,8 @@ pub(crate) struct TestClock {
     /// How many boots there were before this one, and when it began.
     boots: AtomicU64,
     booted_ms: AtomicU64,
+    /// Whoever reads the clock next within a function of that name panics.
+    panics_in: Mutex<Option<&'static str>>,
 }
 
 const WALL_START_MS: i64 = 1_900_000_000_000;
@@ -55,6 +57,7 @@ impl TestClock {
             free_running: AtomicBool::new(false),
             boots: AtomicU64::new(0),
             booted_ms: AtomicU64::new(0),
+            panics_in: Mutex::default(),
         })
     }
 
@@ -71,6 +74,24 @@ impl TestClock {
         self.stepped_ms.fetch_add(ms, Ordering::SeqCst);
     }
 
+    /// Whoever reads the clock next within a function of that name panics, once.
+    pub(crate) fn panic_in(&self, function: &'static str) {
+        *self.panics_in.lock().unwrap() = Some(function);
+    }
+
+    /// Whether that panic came.
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.panics_in.lock().unwrap().is_none()
+    }
+
+    fn strike(&self) {
+        let Some(function) = *self.panics_in.lock().unwrap() else { return };
+        let within = std::backtrace::Backtrace::force_capture().to_string();
+        if within.contains(&format!("::{function}::")) && self.panics_in.lock().unwrap().take().is_some() {
+            panic!("the panic that the test asked for");
+        }
+    }
+
     /// Another boot begins: its clock starts anew, the wall clock goes on.
     pub(crate) fn reboot(&self) {
         self.booted_ms.store(self.passed_ms(), Ordering::SeqCst);
@@ -84,6 +105,7 @@ impl TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> Now {
+        self.strike();
         let passed = self.passed_ms();
         let wall = WALL_START_MS + i64::try_from(passed).unwrap() + self.stepped_ms.load(Ordering::SeqCst);
         let of_boot = passed - self.booted_ms.load(Ordering::SeqCst);

@@ -169,3 +169,43 @@ fn a_gate_that_cannot_be_put_on_record_is_none() {
         assert_eq!(left, [("held@x.example".into(), "test".into())], "what is on record, whatever was asked: {kind:?}");
     }
 }
+
+#[test]
+fn a_lease_on_record_ends_though_its_task_panics_before_mail() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan =
+        Plan { account: "3/h", adjust: |written| written.delivery.routes[0].concurrency = 1, ..Plan::to(&[&sink]) };
+    let place = folder.path().join("q");
+    let bed = Bed::start(&plan, &place, &clock);
+    bed.close(GateKind::All, "");
+    let ids: Vec<_> = (0..3).map(|n| bed.accept("s@x.example", &recipients(&n.to_string(), 1, "a.example"))).collect();
+    // The end of the first and the lease of the second go on record at once; then the task is gone.
+    clock.panic_in("after_conclusion");
+    bed.open(GateKind::All, "");
+    wait_for("the panic", || clock.has_panicked());
+    wait_for("the second to wait", || bed.states(ids[1]) == [DeliveryState::Waiting]);
+    let unknown = |id: &str| {
+        let of = |event: &Event| matches!(event, Event::AttemptUnknown { id: of, .. } if of == id);
+        bed.events().iter().filter(|event| of(event)).count()
+    };
+    wait_for("its attempt to be ended", || unknown(&ids[1].to_string()) == 1);
+    assert_eq!((bed.states(ids[0]), unknown(&ids[0].to_string())), (vec![DeliveryState::Delivered], 0));
+    let used =
+        |bed: &Bed| bed.engine.limit_uses().iter().find(|limit| limit.kind == "account").map(|l| (l.used, l.leased));
+    assert_eq!(used(&bed), Some((2, 0)), "what was leased counts, and nothing is leased");
+    // The destination is left alone for a minute, and goes on; the third slot is the last of the hour.
+    wait_for("one more to leave", || {
+        clock.advance(1_000);
+        bed.poke();
+        sink.accepted().len() == 2
+    });
+    wait_for("the last to wait for a slot", || bed.waits().values().flatten().any(|why| why.contains("account 3/h")));
+    drop(bed);
+    let bed = Bed::start(&plan, &place, &clock);
+    assert_eq!(used(&bed), Some((3, 0)), "on record as in memory");
+    clock.advance(2 * 3_600_000);
+    bed.until_empty(60);
+    assert!(ids.iter().all(|id| bed.states(*id) == [DeliveryState::Delivered]));
+    assert_eq!(sink.accepted().len(), 3, "no second copy: MAIL was never said");
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::cache::Loaded;
 use super::core::Work;
-use super::in_hand::InHand;
+use super::in_hand::{InHand, OnRecord};
 use super::settle::{Sent, Settled};
 use crate::delivery::{Egress, NextHop, Outgoing, Plan};
 use crate::dispatch::HopId;
@@ -18,6 +18,24 @@ pub(super) struct Prepared {
     /// Recipients of the message that can go on by this hop after this turn.
     pub(super) left: u32,
     loaded: Loaded,
+    egress: Arc<str>,
+    /// The host that it is meant for.
+    next_hop: String,
+}
+
+/// A turn whose lease is on record: MAIL may be said.
+pub(super) struct Ready {
+    hand: InHand,
+    left: u32,
+    loaded: Loaded,
+    lease: OnRecord,
+}
+
+impl Ready {
+    fn new(engine: &Engine, prepared: Prepared, lease: Stored<Lease>) -> Self {
+        let Prepared { hand, left, loaded, egress, next_hop } = prepared;
+        Self { lease: OnRecord::new(lease, &egress, next_hop, &engine.broken), hand, left, loaded }
+    }
 }
 
 impl Engine {
@@ -46,15 +64,14 @@ impl Engine {
                 None if used && self.core().gives_way(hop, egress) => None,
                 None => self.next_leased(hop, plan, egress, &mut next_hop).await,
             };
-            let Some((prepared, lease)) = next else {
+            let Some(Ready { hand, left, loaded, lease }) = next else {
                 next_hop.quit().await;
                 return;
             };
             used = true;
-            let Prepared { hand, left, loaded } = prepared;
-            let message = Sent::new(&loaded, lease.get());
-            let outgoing = Outgoing::new(&loaded.row, &loaded.deliveries, lease.get(), loaded.content);
-            let mut end = next_hop.mail(lease, outgoing).run().await;
+            let message = Sent::new(&loaded, lease.lease());
+            let outgoing = Outgoing::new(&loaded.row, &loaded.deliveries, lease.lease(), loaded.content);
+            let mut end = next_hop.mail(lease.spend(), outgoing).run().await;
 
             let connection = end.connection.take().filter(|_| !self.draining.is_cancelled());
             let settled = self.settle(end, &message, hop, plan);
@@ -75,7 +92,7 @@ impl Engine {
         hand: InHand,
         left: u32,
         next: Option<(Prepared, LeaseRequest)>,
-    ) -> Option<(Prepared, Stored<Lease>)> {
+    ) -> Option<Ready> {
         let (prepared, request) = next.unzip();
         let Settled { conclusion, mut after } = settled;
         let conclusion = conclusion.take();
@@ -88,19 +105,22 @@ impl Engine {
                 return None;
             }
         };
+        let (next, refused) = match (prepared, concluded.next) {
+            (Some(prepared), Some(lease)) => (Some(Ready::new(self, prepared, lease)), None),
+            (prepared, _) => (None, prepared),
+        };
         self.core().slots.limits.recorded(attempt);
         if let Some(granted) = concluded.next_granted {
             self.core().give_back(granted, self.clock.now());
         }
         after.without_reports(&concluded.reports_lost);
         self.after_conclusion(after, hand, left).await;
-        match (prepared, concluded.next) {
-            (Some(prepared), Some(lease)) => self.unless_empty(prepared, lease).await,
-            (Some(prepared), None) => {
-                prepared.hand.put_back();
-                None
-            }
-            (None, _) => None,
+        if let Some(prepared) = refused {
+            prepared.hand.put_back();
+        }
+        match next {
+            Some(ready) => self.unless_empty(ready).await,
+            None => None,
         }
     }
 
@@ -111,7 +131,7 @@ impl Engine {
         plan: &Arc<Plan>,
         egress: &Arc<Egress>,
         next_hop: &mut NextHop,
-    ) -> Option<(Prepared, Stored<Lease>)> {
+    ) -> Option<Ready> {
         let turns = self.core().hop(hop)?.turns.clone();
         let idle = tokio::time::sleep(super::IDLE);
         tokio::pin!(idle);
@@ -121,9 +141,8 @@ impl Engine {
                 return None;
             }
             if let Some((prepared, request)) = self.next_prepared(hop, plan, egress).await {
-                let Prepared { hand, left, loaded } = prepared;
                 match self.store.lease(request).await {
-                    Ok(lease) => match self.unless_empty(Prepared { hand, left, loaded }, lease).await {
+                    Ok(lease) => match self.unless_empty(Ready::new(self, prepared, lease)).await {
                         Some(ready) => return Some(ready),
                         None => continue,
                     },
@@ -131,10 +150,10 @@ impl Engine {
                         tracing::warn!(error = %refused, advice = refused.error.advice(), "no lease; mail waits");
                         match refused.granted {
                             Some(granted) => {
-                                hand.put_back();
+                                prepared.hand.put_back();
                                 self.core().give_back(granted, self.clock.now());
                             }
-                            None => drop(hand),
+                            None => drop(prepared),
                         }
                         let mut core = self.core();
                         core.dispatch.park_hop(hop, crate::limits::Moment::from(self.clock.now()).plus_ms(1_000));
@@ -240,20 +259,22 @@ impl Engine {
             leased: now,
             granted: hand.take_granted(),
         };
-        Some((Prepared { hand, left, loaded }, request))
+        let (egress, next_hop) = (egress.name.clone(), plan.target.to_string());
+        Some((Prepared { hand, left, loaded, egress, next_hop }, request))
     }
 
     /// A lease that found nothing waiting (an operator was faster) is ended as returned. What still waits of the message,
     /// for a gate was closed first, is found in the store.
-    async fn unless_empty(&self, prepared: Prepared, lease: Stored<Lease>) -> Option<(Prepared, Stored<Lease>)> {
-        if !lease.get().deliveries().is_empty() {
-            return Some((prepared, lease));
+    async fn unless_empty(&self, ready: Ready) -> Option<Ready> {
+        if !ready.lease.lease().deliveries().is_empty() {
+            return Some(ready);
         }
-        let conclusion = self.settle_empty(lease.into_inner());
+        let Ready { hand, lease, .. } = ready;
+        let conclusion = self.settle_empty(lease.spend().into_inner());
         if let Err(error) = self.store.conclude(conclusion, None).await {
             tracing::error!(%error, advice = error.advice(), "an empty attempt was not ended before the store closed");
         }
-        drop(prepared); // its turn is lost, which has what still waits read from the store
+        drop(hand); // its turn is lost, which has what still waits read from the store
         None
     }
 

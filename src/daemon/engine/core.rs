@@ -107,17 +107,14 @@ impl Core {
         let is_new = !self.hops.contains_key(&hop);
         if is_new {
             let plan = self.router.plan(destination).map(Arc::new);
-            match &plan {
-                Ok(plan) => {
-                    // The gate before all mail is dispatch's own: only an egress's gate is also its hops'.
-                    if plan.egresses.iter().all(|egress| self.gates.stops_egress_alone(&egress.name).is_some()) {
-                        self.dispatch.gate_hop(hop, GateState::Closed);
-                    }
+            if let Ok(plan) = &plan {
+                // The gate before all mail is dispatch's own: only an egress's gate is also its hops'.
+                if plan.egresses.iter().all(|egress| self.gates.stops_egress_alone(&egress.name).is_some()) {
+                    self.dispatch.gate_hop(hop, GateState::Closed);
                 }
-                Err(_) => {
-                    self.dispatch.park_hop(hop, Moment::END);
-                    self.stranded = true;
-                }
+            } else {
+                self.dispatch.park_hop(hop, Moment::END);
+                self.stranded = true;
             }
             let server = self.join_server(hop, destination);
             self.hops.insert(hop, Hop::new(plan, server));

@@ -12,7 +12,7 @@ use crate::delivery::RecipientEnd;
 use crate::dispatch::{Line, Turn};
 use crate::limits::Granted;
 use crate::mail::QueueId;
-use crate::store::{Conclusion, Lease};
+use crate::store::{Conclusion, Lease, Stored};
 
 /// A turn, and its slots until they are leased on record.
 pub(super) struct InHand {
@@ -82,6 +82,46 @@ impl Drop for InHand {
     }
 }
 
+/// A lease on record, until MAIL is said with it: dropped, it is an attempt that broke off.
+#[derive(Debug)]
+pub(super) struct OnRecord {
+    lease: Option<Stored<Lease>>,
+    egress: Arc<str>,
+    next_hop: String,
+    to: UnboundedSender<BrokenOff>,
+}
+
+impl OnRecord {
+    pub(super) fn new(
+        lease: Stored<Lease>,
+        egress: &Arc<str>,
+        next_hop: String,
+        to: &UnboundedSender<BrokenOff>,
+    ) -> Self {
+        Self { lease: Some(lease), egress: Arc::clone(egress), next_hop, to: to.clone() }
+    }
+
+    pub(super) fn lease(&self) -> &Lease {
+        self.lease.as_ref().expect("taken by spending it alone, which ends this").get()
+    }
+
+    /// For the attempt, which keeps it from now on.
+    pub(super) fn spend(mut self) -> Stored<Lease> {
+        self.lease.take().expect("taken here alone, which ends this")
+    }
+}
+
+impl Drop for OnRecord {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            let (egress, next_hop) = (Arc::clone(&self.egress), std::mem::take(&mut self.next_hop));
+            let attempt = OpenAttempt { lease: lease.into_inner(), egress, next_hop, ends: Vec::new() };
+            // Without a receiver the daemon is going down, and the store's recovery finds the open attempt.
+            let _ = self.to.send(BrokenOff::Open(attempt));
+        }
+    }
+}
+
 /// An attempt whose task is gone before its end was stored.
 #[derive(Debug)]
 pub(super) enum BrokenOff {
@@ -126,8 +166,7 @@ impl Undecided {
 impl Drop for Undecided {
     fn drop(&mut self) {
         if let Some(attempt) = self.attempt.take() {
-            // Without a receiver the daemon is going down, and the store's recovery finds the open attempt.
-            let _ = self.to.send(BrokenOff::Open(attempt));
+            let _ = self.to.send(BrokenOff::Open(attempt)); // as above
         }
     }
 }
