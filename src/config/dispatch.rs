@@ -133,8 +133,9 @@ fn read_retry(root: &mut TableReader<'_>) -> RetrySettings {
             &mut table,
             key(
                 "age_max",
-                "The age past which mail bounces, whatever it waits for, and held mail ends too. Nothing ends while the \
-                 wall clock is not synchronised.",
+                "The age past which mail bounces, whatever it waits for, and held mail ends too, a day after the event \
+                 queue.held first told of such at the soonest. Nothing ends while the wall clock is not synchronised, and \
+                 mail that was taken before it was has no age: held, it stays until somebody releases or removes it.",
             ),
             default.age_ms_max,
         ),

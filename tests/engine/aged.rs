@@ -226,6 +226,53 @@ fn people_are_reminded_once_a_day_while_anything_is_held() {
     assert_eq!(gates[..], ["account t@x.example by root: test".to_owned()]);
 }
 
+/// How often people were told of what is held.
+fn reminders(bed: &Bed) -> usize {
+    bed.events().iter().filter(|event| matches!(event, Event::HeldReminder { .. })).count()
+}
+
+#[test]
+fn nothing_that_is_held_ends_before_people_had_a_day_to_look() {
+    let reports = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let (plan, place) = (Plan::to(&[&reports]), folder.path().join("q"));
+    let bed = Bed::start(&plan, &place, &clock);
+    bed.close(GateKind::Account, "t@x.example");
+    let ids = [held(&bed, "s@x.example", "held"), bed.accept("t@x.example", &recipients("gated", 1, "a.example"))];
+    let before = reminders(&bed);
+    drop(bed);
+    // As a version that told nobody leaves them.
+    rusqlite::Connection::open(place.join("queue.db")).unwrap().execute("DELETE FROM memory", ()).unwrap();
+    clock.advance(40 * DAY_MS);
+    let bed = Bed::start(&plan, &place, &clock);
+    let states = || ids.map(|id| bed.states(id)[0]);
+    wait_for("the first word of it", || reminders(&bed) > before);
+    hours(&bed, 23);
+    assert_eq!(states(), [DeliveryState::Held, DeliveryState::Waiting]);
+    hours(&bed, 2);
+    wait_for("their end", || states() == [DeliveryState::Bounced; 2]);
+}
+
+#[test]
+fn much_that_is_too_old_ends_a_piece_at_a_time_and_a_panic_stops_none_of_it() {
+    let reports = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let bed = Bed::start(&Plan::to(&[&reports]), &folder.path().join("q"), &clock);
+    for n in 0..260 {
+        held(&bed, "s@x.example", &n.to_string());
+    }
+    bed.until_told_of_held();
+    clock.advance(31 * DAY_MS);
+    bed.poke();
+    let left = || bed.run(bed.store.totals()).unwrap().held;
+    wait_for("a pause", || left() == 60);
+    // It goes on behind the one over which it stumbles, at once: no further hour passes.
+    clock.panic_in("engine/reports.rs");
+    wait_for("the rest to end", || left() == 0);
+    assert!(clock.has_panicked());
+    assert_eq!(reminders(&bed), 2, "and nobody is told twice of a day");
+}
+
 #[test]
 fn the_file_says_how_old_mail_may_become_and_who_is_told() {
     let reports = Sink::start();
@@ -241,7 +288,8 @@ fn the_file_says_how_old_mail_may_become_and_who_is_told() {
     let waits = bed.accept("w@own.example", &recipients("waits", 1, "a.example"));
     bed.close(GateKind::Account, "w@shop.own.example");
     let own_waits = bed.accept("w@shop.own.example", &recipients("waits-too", 1, "a.example"));
-    clock.advance(6 * DAY_MS - HOUR_MS);
+    hours(&bed, 1);
+    clock.advance(6 * DAY_MS - 2 * HOUR_MS);
     hours(&bed, 2);
     for id in [own, foreign, waits, own_waits] {
         wait_for("its end", || bed.states(id) == [DeliveryState::Bounced]);

@@ -180,8 +180,8 @@ fn a_lease_on_record_ends_though_its_task_panics_before_mail() {
     let bed = Bed::start(&plan, &place, &clock);
     bed.close(GateKind::All, "");
     let ids: Vec<_> = (0..3).map(|n| bed.accept("s@x.example", &recipients(&n.to_string(), 1, "a.example"))).collect();
-    // The end of the first and the lease of the second go on record at once; then the task is gone.
-    clock.panic_in("after_conclusion");
+    // The end of the first and the lease of the second go on record at once; then the task is gone that holds both.
+    clock.panic_in("engine/settle.rs");
     bed.open(GateKind::All, "");
     wait_for("the panic", || clock.has_panicked());
     wait_for("the second to wait", || bed.states(ids[1]) == [DeliveryState::Waiting]);

@@ -125,6 +125,7 @@ fn nothing_waits_longer_than_the_age_that_mail_may_reach() {
     let id = bed.accept("s@x.example", &recipients("r", 1, "a.example"));
     wait_for("the first attempt", || attempts(&bed, id) == 1);
     bed.close(GateKind::Account, "s@x.example");
+    bed.until_told_of_held();
     clock.advance(31 * DAY_MS);
     bed.poke();
     wait_for("its end", || bed.states(id) == [DeliveryState::Bounced]);
@@ -140,6 +141,7 @@ fn what_was_never_tried_ends_at_that_age_too() {
     let bed = Bed::start(&Plan { adjust, ..Plan::to(&[&sink]) }, &folder.path().join("q"), &clock);
     bed.close(GateKind::Account, "s@x.example");
     let old = bed.accept("s@x.example", &recipients("old", 2, "a.example"));
+    bed.until_told_of_held();
     clock.advance(20 * DAY_MS);
     let young = bed.accept("s@x.example", &recipients("young", 1, "a.example"));
     clock.advance(10 * DAY_MS);

@@ -95,7 +95,8 @@ fn what_cannot_be_read_ends_in_time_and_its_sender_is_told() {
     bed.close(GateKind::Account, "s@x.example");
     let waits = large(&bed, "waits");
     remove(waits);
-    clock.advance(3 * DAY_MS + HOUR_MS);
+    bed.until_told_of_held();
+    clock.advance(3 * DAY_MS);
     bed.poke();
     for id in [held, waits] {
         wait_for("its end", || bed.states(id) == [DeliveryState::Bounced; 2]);

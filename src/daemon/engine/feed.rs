@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
-use super::aged::Looks;
 use crate::clock::{Now, WallMs};
 use crate::dispatch::{Line, More, NextTry};
 use crate::store::DueDelivery;
@@ -106,7 +105,6 @@ impl Engine {
     pub(super) async fn due_loop(&self, started: Now) {
         let mut seen = started.wall;
         let mut last = started;
-        let mut looks = Looks::default();
         loop {
             let now = self.clock.now();
             if stepped_back(last, now) {
@@ -114,7 +112,7 @@ impl Engine {
                 seen = now.wall;
             }
             last = now;
-            self.look_at_the_old(&mut looks, now).await;
+            self.signals.ages.notify_one();
             if let Some(from) = self.core().take_due_from() {
                 seen = seen.min(WallMs(from.0.saturating_sub(1)));
             }
@@ -206,7 +204,7 @@ impl Engine {
         }
     }
 
-    /// Held mail does not bounce here: only [`look_at_the_old`](Self::look_at_the_old) ends it.
+    /// Held mail does not bounce here: only [`age_loop`](Self::age_loop) ends it.
     fn is_behind_gate(&self, due: &DueDelivery) -> bool {
         let core = self.core();
         let closed = |plan: crate::delivery::Plan| {

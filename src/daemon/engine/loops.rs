@@ -35,6 +35,7 @@ impl Engine {
         self.keep_going("refills", |engine| async move { engine.refill_loop().await });
         self.keep_going("retries", move |engine| async move { engine.due_loop(now).await });
         self.keep_going("housekeeping", |engine| async move { engine.sweep_loop().await });
+        self.keep_going("ages", |engine| async move { engine.age_loop().await });
         self.keep_going("stranded mail", |engine| async move { engine.stranded_loop().await });
         let abandoned = Arc::new(Mutex::new(abandoned));
         self.keep_going("abandoned attempts", move |engine| {

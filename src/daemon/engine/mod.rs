@@ -60,6 +60,7 @@ pub struct Engine {
     host_name: String,
     signals: Signals,
     dates: Mutex<aged::Dates>,
+    looks: Mutex<aged::Looks>,
     /// Shared while a message is filed by the routes of now; alone while those change.
     filing: tokio::sync::RwLock<()>,
     /// One gate is closed or opened at a time, in memory and on record.
@@ -90,6 +91,8 @@ struct Signals {
     lines: Notify,
     /// Deliveries have a new due time ([`Engine::due_from`]).
     deferred: Notify,
+    /// An hour may have passed since it was looked for mail that is too old.
+    ages: Notify,
     /// Mail stands where nothing leads any more.
     stranded: Notify,
 }

@@ -104,6 +104,7 @@ impl Engine {
             host_name: settings.host_name,
             signals: Signals::default(),
             dates: Mutex::default(),
+            looks: Mutex::default(),
             filing: tokio::sync::RwLock::default(),
             gating: tokio::sync::Mutex::default(),
             connections: TaskTracker::new(),
