@@ -27,8 +27,30 @@ impl Default for CapSettings {
 pub struct WaitingCap {
     account_max: u64,
     all_max: u64,
-    /// Deliveries and milliseconds of the slowest rule; `None` without limits.
-    pace: Option<(u64, u64)>,
+    /// How fast it empties; `None` without limits.
+    leaves: Option<Leaves>,
+}
+
+/// What the slowest rule lets leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Leaves {
+    slots: u64,
+    window_ms: u64,
+    /// A message has one delivery or more: of a rule that counts messages this is the least.
+    unit: Unit,
+}
+
+/// When there is room again, as limits go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomIn {
+    /// In about so many milliseconds.
+    About(u64),
+    /// In so many milliseconds at the latest: messages are counted, and each has one delivery or more.
+    AtMost(u64),
+    /// They let nothing leave.
+    Never,
+    /// There is no limit to tell by.
+    Unknown,
 }
 
 /// Whether further mail may wait.
@@ -36,11 +58,10 @@ pub struct WaitingCap {
 pub enum Room {
     /// It may.
     Yes,
-    /// The account has as much waiting as it may: 452, and when there is room as its limits go; `None` if they let
-    /// nothing leave.
+    /// The account has as much waiting as it may: 452, and when there is room as its limits go.
     AccountFull {
-        /// In milliseconds from now.
-        room_in_ms: Option<u64>,
+        /// When enough has left.
+        room: RoomIn,
     },
     /// All accounts together have: 452.
     Full {
@@ -52,10 +73,11 @@ pub enum Room {
 impl WaitingCap {
     /// The cap of an account under those rules. Rules that count messages say nothing of deliveries.
     pub fn new<'a>(settings: &CapSettings, rules: impl IntoIterator<Item = &'a LimitRule>, expiry_ms: u64) -> Self {
-        let pace = slowest(rules);
-        let by_pace = pace.map_or(u64::MAX, |(slots, window_ms)| scale(expiry_ms / 2, slots, window_ms));
+        let rules: Vec<&LimitRule> = rules.into_iter().collect();
+        let counted = rules.iter().copied().filter(|rule| rule.unit == Unit::Recipients);
+        let by_pace = slowest(counted).map_or(u64::MAX, |leaves| scale(expiry_ms / 2, leaves.slots, leaves.window_ms));
         let account_max = settings.account_deliveries_max.unwrap_or(by_pace);
-        Self { account_max, all_max: settings.deliveries_max, pace }
+        Self { account_max, all_max: settings.deliveries_max, leaves: slowest(rules) }
     }
 
     /// The most deliveries of the account that may wait.
@@ -64,24 +86,39 @@ impl WaitingCap {
     }
 }
 
-/// Deliveries and milliseconds of the slowest rule. Rules that count messages say nothing of deliveries.
-fn slowest<'a>(rules: impl IntoIterator<Item = &'a LimitRule>) -> Option<(u64, u64)> {
-    let counted = rules.into_iter().filter(|rule| rule.unit == Unit::Recipients);
-    counted
-        .map(|rule| (u64::from(rule.slots), rule.window_ms))
-        .min_by(|(a, a_ms), (b, b_ms)| (u128::from(*a) * u128::from(*b_ms)).cmp(&(u128::from(*b) * u128::from(*a_ms))))
+fn slowest<'a>(rules: impl IntoIterator<Item = &'a LimitRule>) -> Option<Leaves> {
+    let leaves = |rule: &LimitRule| Leaves { slots: rule.slots.into(), window_ms: rule.window_ms, unit: rule.unit };
+    let slower = |a: &Leaves, b: &Leaves| {
+        let (a, b) = (u128::from(a.slots) * u128::from(b.window_ms), u128::from(b.slots) * u128::from(a.window_ms));
+        a.cmp(&b)
+    };
+    rules.into_iter().map(leaves).min_by(slower)
 }
 
-/// In how many milliseconds so many deliveries can have left, as the limits of the egresses go, each with its rules;
-/// `None` where one has no limit, or none lets anything leave.
-pub fn all_leave_in_ms<'a, R>(excess: u64, egresses: impl IntoIterator<Item = R>) -> Option<u64>
+/// When so many deliveries can have left, as the limits of the egresses go, each with its rules.
+pub fn all_leave_in<'a, R>(excess: u64, egresses: impl IntoIterator<Item = R>) -> RoomIn
 where
     R: IntoIterator<Item = &'a LimitRule>,
 {
-    let paces: Option<Vec<(u64, u64)>> = egresses.into_iter().map(slowest).collect();
-    let leave =
-        paces?.into_iter().map(|(slots, window_ms)| scale(LONG_MS, slots, window_ms)).fold(0, u64::saturating_add);
-    (leave > 0).then(|| scale(excess, LONG_MS, leave).saturating_add(1))
+    let all: Option<Vec<Leaves>> = egresses.into_iter().map(slowest).collect();
+    let Some(all) = all else { return RoomIn::Unknown };
+    let leave = all.iter().map(|one| scale(LONG_MS, one.slots, one.window_ms)).fold(0, u64::saturating_add);
+    let unit = if all.iter().any(|one| one.unit == Unit::Messages) { Unit::Messages } else { Unit::Recipients };
+    Leaves { slots: leave, window_ms: LONG_MS, unit }.room_in(excess)
+}
+
+impl Leaves {
+    /// When so many deliveries can have left.
+    fn room_in(self, excess: u64) -> RoomIn {
+        if self.slots == 0 {
+            return RoomIn::Never;
+        }
+        let in_ms = scale(excess, self.window_ms, self.slots).saturating_add(1);
+        match self.unit {
+            Unit::Recipients => RoomIn::About(in_ms),
+            Unit::Messages => RoomIn::AtMost(in_ms),
+        }
+    }
 }
 
 /// Whether `further` deliveries may wait beside those of the account and of all. A message goes in whole or not at all;
@@ -96,10 +133,8 @@ pub fn room_for(cap: &WaitingCap, account_waiting: u64, all_waiting: u64, furthe
     if excess == 0 || (account_waiting == 0 && !nothing_leaves) {
         return Room::Yes;
     }
-    let room_in_ms = cap.pace.and_then(|(slots, window_ms)| {
-        (slots > 0).then(|| scale(excess.min(account_waiting), window_ms, slots).saturating_add(1))
-    });
-    Room::AccountFull { room_in_ms }
+    let room = cap.leaves.map_or(RoomIn::Unknown, |leaves| leaves.room_in(excess.min(account_waiting)));
+    Room::AccountFull { room }
 }
 
 fn scale(value: u64, by: u64, of: u64) -> u64 {
@@ -148,15 +183,17 @@ mod tests {
                 all.map(|(_, rule)| rule.clone()).collect()
             };
             let egresses: Vec<Vec<LimitRule>> = books.iter().map(rules).collect();
-            all_leave_in_ms(excess, &egresses)
+            all_leave_in(excess, &egresses)
         };
         let day = DAY_MS + DAY_MS / 1_000; // and the thousandth by which windows are longer
         for (excess, books) in [(300, vec![book(&["300/d"])]), (600, vec![book(&["300/d"]), book(&["300/d"])])] {
-            let in_ms = in_ms(excess, &books).unwrap();
+            let RoomIn::About(in_ms) = in_ms(excess, &books) else { panic!("deliveries are counted") };
             assert!((day..day + 1_000).contains(&in_ms), "{excess} by {} egresses: {in_ms}", books.len());
         }
-        assert_eq!(in_ms(1, &[book(&["299/d", "0/h"])]), None, "the slowest of one lets nothing leave");
-        assert_eq!(in_ms(1, &[book(&[])]), None, "without a limit nobody knows");
+        assert_eq!(in_ms(1, &[book(&["299/d", "0/h"])]), RoomIn::Never, "the slowest of one lets nothing leave");
+        assert_eq!(in_ms(1, &[book(&[])]), RoomIn::Unknown, "without a limit nobody knows");
+        let messages = in_ms(300, &[book(&["300 messages/d"])]);
+        assert!(matches!(messages, RoomIn::AtMost(ms) if ms < day + 1_000), "sooner, if they have many: {messages:?}");
     }
 
     #[test]
@@ -164,12 +201,20 @@ mod tests {
         let own = CapSettings { account_deliveries_max: Some(400), deliveries_max: 1_000 };
         let cap_200 = cap(&["200/h"], own);
         let nothing = cap(&["0/h"], CapSettings::default());
+        let messages = cap(&["5 messages/h", "200/h"], own);
+        let ample = cap(&["500 messages/h", "200/h"], own);
+        let without = cap(&[], own);
+        let about_18_s = Room::AccountFull { room: RoomIn::About(18_019) };
+        let latest = Room::AccountFull { room: RoomIn::AtMost(720_721) };
         let cases = [
             ("up to the cap", cap_200, (380, 380, 20), Room::Yes),
-            ("one over it: when one has left", cap_200, (380, 380, 21), Room::AccountFull { room_in_ms: Some(18_019) }),
+            ("one over it: when one has left", cap_200, (380, 380, 21), about_18_s),
+            ("messages are counted: that late if each has one", messages, (380, 380, 21), latest),
+            ("they are, and deliveries are what is short", ample, (380, 380, 21), about_18_s),
+            ("no limit to tell by", without, (380, 380, 21), Room::AccountFull { room: RoomIn::Unknown }),
             ("a message over the cap goes in alone", cap_200, (0, 0, 900), Room::Yes),
             ("all accounts together", cap_200, (0, 999, 2), Room::Full { excess: 1 }),
-            ("a limit of nothing", nothing, (0, 0, 1), Room::AccountFull { room_in_ms: None }),
+            ("a limit of nothing", nothing, (0, 0, 1), Room::AccountFull { room: RoomIn::Never }),
         ];
         for (reason, cap, (account, all, further), expected) in cases {
             assert_eq!(room_for(&cap, account, all, further), expected, "{reason}");

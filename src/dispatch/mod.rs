@@ -33,7 +33,7 @@ mod settings;
 mod turn;
 mod why;
 
-pub use cap::{CapSettings, Room, WaitingCap, all_leave_in_ms, room_for};
+pub use cap::{CapSettings, Room, RoomIn, WaitingCap, all_leave_in, room_for};
 pub use class::{Class, ClassSettings, classify};
 pub use line::{AccountId, HopId, Item, Line};
 pub use names::Names;

@@ -418,3 +418,31 @@ fn too_much_waiting_mail_is_refused_with_the_time_of_room() {
     sink.wait_accepted(1);
     wait_for("four to have left", || admits("s@x.example", 23) == Ok(()));
 }
+
+#[test]
+fn a_refusal_names_the_latest_time_where_messages_are_counted() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan {
+        account: "4 messages/m",
+        adjust: |written| written.dispatch.waiting.account_deliveries_max = Some(100),
+        ..Plan::to(&[&sink])
+    };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.close(GateKind::All, "");
+    let full = |bed: &Bed| {
+        let refusal = outguard::intake::Queue::admit(&*bed.engine, &Account::named("s@x.example"), 9).unwrap_err();
+        let mut bytes = Vec::new();
+        refusal.reply().write(&mut bytes);
+        String::from_utf8(bytes).unwrap()
+    };
+    bed.accept("s@x.example", &recipients("r", 100, "a.example"));
+    // Nine more fit once nine have left: three windows at the latest, for a message has one or more.
+    let said = full(&bed);
+    let told = "452 4.7.1 100 deliveries of this account are waiting; as the limits go there is room by 2030-";
+    assert!(said.starts_with(told), "{said}");
+    bed.reload(&Plan { account: "0/m", ..plan });
+    let said = full(&bed);
+    let told = "452 4.7.1 100 deliveries of this account are waiting, and the limits let none leave; try later\r\n";
+    assert_eq!(said, told);
+}

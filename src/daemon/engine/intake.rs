@@ -8,7 +8,7 @@ use super::core::{Accepted, Core};
 use crate::account::Account;
 use crate::clock::Now;
 use crate::delivery::Facts;
-use crate::dispatch::{self, Room, WaitingCap, all_leave_in_ms, room_for};
+use crate::dispatch::{self, Room, RoomIn, WaitingCap, all_leave_in, room_for};
 use crate::event::Event;
 use crate::intake::Queue;
 use crate::limits::{Charged, KeyKind};
@@ -38,23 +38,22 @@ impl Queue for Engine {
             core.slots.limits.book().rules_for(&to).filter(|(kind, _)| *kind == KeyKind::Account).map(|(_, rule)| rule);
         let cap = WaitingCap::new(&core.settings.waiting, rules, core.settings.retry.expiry_ms);
         let room = room_for(&cap, core.load.of(account), core.load.all(), recipients.into());
-        let reply = match room {
+        let (reply, wait, room) = match room {
             Room::Yes => return Ok(()),
-            Room::Full { excess } => match core.all_leave_in_ms(excess) {
-                None => QUEUE_FULL,
-                Some(ms) => QUEUE_FULL.with_text(&format!(
-                    "{} deliveries are waiting in all; there is room about {}",
-                    core.load.all(),
-                    self.told(ms)
-                )),
-            },
-            Room::AccountFull { room_in_ms: None } => ACCOUNT_FULL,
-            Room::AccountFull { room_in_ms: Some(ms) } => ACCOUNT_FULL.with_text(&format!(
-                "{} deliveries of this account are waiting; there is room about {}",
-                core.load.of(account),
-                self.told(ms)
-            )),
+            Room::Full { excess } => {
+                let wait = format!("{} deliveries are waiting in all", core.load.all());
+                (QUEUE_FULL, wait, core.all_leave_in(excess))
+            }
+            Room::AccountFull { room } => {
+                (ACCOUNT_FULL, format!("{} deliveries of this account are waiting", core.load.of(account)), room)
+            }
         };
+        let reply = reply.with_text(&match room {
+            RoomIn::About(ms) => format!("{wait}; there is room about {}", self.told(ms)),
+            RoomIn::AtMost(ms) => format!("{wait}; as the limits go there is room by {}", self.told(ms)),
+            RoomIn::Never => format!("{wait}, and the limits let none leave; try later"),
+            RoomIn::Unknown => format!("{wait}; no limit tells when there is room, try later"),
+        });
         Err(Refusal::new(reply).unwrap_or(Refusal::STORE_UNAVAILABLE))
     }
 
@@ -141,7 +140,7 @@ impl Engine {
 
 impl Core {
     /// When so many deliveries of all accounts can have left, as the limits of the egresses go.
-    fn all_leave_in_ms(&self, excess: u64) -> Option<u64> {
+    fn all_leave_in(&self, excess: u64) -> RoomIn {
         let mut counted: Vec<&str> = self.router.egresses().iter().map(|egress| &*egress.counted_as).collect();
         counted.sort_unstable();
         counted.dedup();
@@ -150,6 +149,6 @@ impl Core {
             let to = Charged { account: "", egress, login: None, route: "" };
             book.rules_for(&to).filter(|(kind, _)| *kind == KeyKind::Egress).map(|(_, rule)| rule)
         };
-        all_leave_in_ms(excess, counted.into_iter().map(rules))
+        all_leave_in(excess, counted.into_iter().map(rules))
     }
 }
