@@ -10,10 +10,12 @@ use super::report::NextSlot;
 use super::slot::{Owner, Slot};
 use super::timeline::Moment;
 
-/// The smallest buffer that is not empty, in slots.
-const SLOTS_MIN: usize = 4;
+/// By how many slots a small buffer grows.
+const STEP_SLOTS_MIN: usize = 4;
+/// A large one grows by this part of it: few copies, little air.
+const STEP_DIVISOR: usize = 32;
 
-/// A ring costs 8 bytes a slot in use (the buffer grows 4, 8, … and not past N), and no buffer when idle.
+/// A ring costs 8 bytes a slot in use, a sixteenth of that and 64 bytes a key at most, and no buffer when idle.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     /// Used slots in the order of their outcomes. Those W old or older are dropped when the ring is next touched.
@@ -28,11 +30,9 @@ impl Ring {
         while let Some(slot) = self.used.pop_front_if(|slot| slot.ended().plus_ms(window_ms) <= now) {
             dropped(slot.owner());
         }
-        if self.used.len() < before && self.used.len() * 4 <= self.used.capacity() {
-            self.used.shrink_to(match self.used.len() {
-                0 => 0,
-                len => (len * 2).max(SLOTS_MIN),
-            });
+        let len = self.used.len();
+        if len < before && (len == 0 || self.used.capacity() - len > 2 * step(len)) {
+            self.used.shrink_to(if len == 0 { 0 } else { len + step(len) });
         }
     }
 
@@ -144,16 +144,21 @@ impl Ring {
         self.used.capacity() * size_of::<Slot>()
     }
 
-    /// Grows the buffer by doubling, though not past N, so that a key at its limit costs 8 bytes a slot and no more.
+    /// Grows the buffer by a step, though not past N, so that a key at its limit costs 8 bytes a slot and no more.
     /// (It goes past N where N was lowered, or where the record holds more.)
     fn make_room(&mut self, n: usize, slots: usize) {
         let needed = self.used.len() + n;
         if needed > self.used.capacity() {
-            let doubled = needed.next_power_of_two().max(SLOTS_MIN);
-            let wanted = doubled.min(slots.max(needed));
+            let wanted = needed.next_multiple_of(step(needed)).min(slots.max(needed));
             self.used.reserve_exact(wanted - self.used.len());
         }
     }
+}
+
+/// By how many slots a buffer for so many grows; it shrinks where twice that is free, so that no slot that comes and goes
+/// moves the others.
+fn step(slots: usize) -> usize {
+    (slots / STEP_DIVISOR).max(STEP_SLOTS_MIN)
 }
 
 fn count(len: usize) -> u32 {
@@ -228,6 +233,32 @@ mod tests {
         ring.expire(at(10_000), 1_000, |_| ());
         assert_eq!(ring.buffer_bytes(), 0);
         assert!(size_of::<Ring>() <= 40, "{}", size_of::<Ring>());
+    }
+
+    /// Bytes beside the eight of each slot in use.
+    fn air_bytes(ring: &Ring) -> usize {
+        ring.buffer_bytes() - 8 * ring.used.len()
+    }
+
+    #[test]
+    fn eight_bytes_a_slot_however_full_and_emptying() {
+        for slots in [10, 200, 300, 1_000, 20_000] {
+            let mut ring = Ring::default();
+            let air_max = |in_use: usize| 64 + in_use / 2; // in bytes: a sixteenth of 8 bytes each
+            for n in 0..u64::from(slots) {
+                ring.lease(1);
+                ring.settle(1, at(n), Owner::NOBODY, slots);
+                let in_use = ring.used.len();
+                assert!(air_bytes(&ring) <= air_max(in_use), "{in_use} of {slots}, rising: {}", air_bytes(&ring));
+            }
+            assert_eq!(air_bytes(&ring), 0, "{slots} of {slots}");
+            for n in 0..u64::from(slots) {
+                ring.expire(at(n + 1_000), 1_000, |_| ());
+                let in_use = ring.used.len();
+                assert!(air_bytes(&ring) <= air_max(in_use), "{in_use} of {slots}, falling: {}", air_bytes(&ring));
+            }
+            assert_eq!(ring.buffer_bytes(), 0, "{slots} are gone");
+        }
     }
 
     #[test]
