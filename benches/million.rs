@@ -11,22 +11,20 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use outguard::account::{Account, AccountSource};
+use outguard::account::AccountSource;
 use outguard::clock::{Clock, Now, SystemClock};
-use outguard::guard::{Decision, Verdict};
-use outguard::mail::{Address, BodyType, Envelope, QueueId, Recipient, ReversePath};
-use outguard::store::settings::{FreeMin, StoreSettings};
+use outguard::mail::QueueId;
+use outguard::store::settings::StoreSettings;
 use outguard::store::sqlite::SqliteStore;
-use outguard::store::{Acceptance, Body, Destination, Page, Reads, Store};
+use outguard::store::{Acceptance, Page, Reads};
+
+#[path = "../tests/engine/filled.rs"]
+mod filled;
 
 const ACCOUNTS: u64 = 1_000;
 const DOMAINS: u64 = 20;
-/// As many as go into one transaction of the store.
-const SUBMITTERS: u64 = 512;
 /// What is searched for.
 const FIRST: Page = Page { after: None, limit: 20 };
 
@@ -34,15 +32,11 @@ fn main() {
     let messages = std::env::args().find_map(|a| a.parse().ok()).unwrap_or(1_000_000_u64);
     let parent = std::env::var_os("OUTGUARD_BENCH_DIR").map_or_else(std::env::temp_dir, Into::into);
     let folder = tempfile::tempdir_in(parent).unwrap();
-    let settings = StoreSettings {
-        path: folder.path().join("store"),
-        free_min: FreeMin::Bytes(0),
-        ballast_bytes: 0,
-        ..StoreSettings::default()
-    };
+    let settings = filled::place(&folder.path().join("store"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        timed("filled", fill(&settings, messages)).await;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new().unwrap());
+        timed("filled", filled::fill(&settings, clock, messages, acceptance)).await;
         questions(&settings).await;
     });
     drop(runtime);
@@ -54,34 +48,6 @@ async fn timed<T>(what: &str, work: impl Future<Output = T>) -> T {
     let value = work.await;
     println!("{what:>20} {:>10.1} ms", begin.elapsed().as_secs_f64() * 1_000.0);
     value
-}
-
-async fn fill(settings: &StoreSettings, messages: u64) {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new().unwrap());
-    let (store, _) = SqliteStore::open(settings, Arc::clone(&clock)).unwrap();
-    let next = Arc::new(AtomicU64::new(0));
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..SUBMITTERS {
-        let (store, clock, next) = (Arc::clone(&store), Arc::clone(&clock), Arc::clone(&next));
-        tasks.spawn(async move {
-            loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= messages {
-                    return;
-                }
-                let id = loop {
-                    // Ids are reserved in blocks, one block ahead.
-                    match store.allocate() {
-                        Ok(id) => break id,
-                        Err(_) => tokio::task::yield_now().await,
-                    }
-                };
-                store.accept(acceptance(n, id, clock.now())).await.unwrap().into_inner();
-            }
-        });
-    }
-    tasks.join_all().await;
-    store.close();
 }
 
 async fn questions(settings: &StoreSettings) {
@@ -158,34 +124,16 @@ fn memory(child: &Child) -> String {
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join(", ")
 }
 
-fn acceptance(n: u64, id: QueueId, received: Now) -> Acceptance {
-    let address = |text: String| Address::parse(text.as_bytes()).unwrap();
+fn acceptance(n: u64, stamp: (QueueId, Now)) -> Acceptance {
     let account = n % ACCOUNTS;
     let sender = format!("account{account}@shop{}.example", account % DOMAINS);
     let domain = format!("d{}.example", n / ACCOUNTS % DOMAINS);
+    let (to, destination) = (format!("someone{n}@{domain}"), format!("default to={domain}"));
     Acceptance {
-        id,
-        received,
-        client: "127.0.0.1".into(),
-        account: Account::named(&sender),
         source: AccountSource::Received,
-        envelope: Envelope {
-            reverse_path: ReversePath::Address(address(sender)),
-            recipients: vec![Recipient::plain(address(format!("someone{n}@{domain}")))],
-            body: BodyType::SevenBit,
-            smtputf8: false,
-            ret: None,
-            envid: None,
-        },
-        destinations: vec![Destination(format!("default to={domain}").into())],
-        class: 0,
         mta_id: Some(format!("4ZxYw{n}")),
         message_id: Some(format!("<{n}@mail.shop.example>")),
         header_from: Some("shop.example".into()),
-        prefix: Bytes::from_static(b"Received: by outguard\r\n"),
-        verdict: Verdict { decision: Decision::Send, score_points: 0, reasons: Vec::new() },
-        header_needs_utf8: false,
-        body: Body::Inline(Bytes::from(vec![b'x'; 200])),
-        report_on: None,
+        ..filled::message(stamp, &sender, &to, &destination, &[b'x'; 200])
     }
 }

@@ -1,92 +1,16 @@
 //! A flood of a hundred thousand messages in the real store: it delays another's single message by its fair share alone.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-use outguard::account::{Account, AccountSource};
 use outguard::clock::Clock;
-use outguard::guard::{Decision, Verdict};
-use outguard::mail::{Address, BodyType, Envelope, QueueId, Recipient, ReversePath};
-use outguard::store::settings::{FreeMin, StoreSettings};
-use outguard::store::sqlite::SqliteStore;
-use outguard::store::{Acceptance, Body, DeliveryState, Destination, Store};
+use outguard::store::DeliveryState;
 
 use crate::bed::{Bed, Plan, TestClock, folder, recipients};
+use crate::filled;
 use crate::rig::process::wait_for;
 use crate::rig::sink::Sink;
 
 const FLOOD: u64 = 100_000;
-/// As many as go into one transaction of the store.
-const SUBMITTERS: u64 = 512;
-
-fn flood_message(n: u64, id: QueueId, clock: &dyn Clock) -> Acceptance {
-    let address = |text: &str| Address::parse(text.as_bytes()).unwrap();
-    Acceptance {
-        id,
-        received: clock.now(),
-        client: "127.0.0.1".into(),
-        account: Account::named("flood@x.example"),
-        source: AccountSource::ReversePath,
-        envelope: Envelope {
-            reverse_path: ReversePath::Address(address("flood@x.example")),
-            recipients: vec![Recipient::plain(address(&format!("f{n}@a.example")))],
-            body: BodyType::SevenBit,
-            smtputf8: false,
-            ret: None,
-            envid: None,
-        },
-        destinations: vec![Destination("to-a".into())],
-        class: 0,
-        mta_id: None,
-        message_id: None,
-        header_from: None,
-        prefix: Bytes::from_static(b"Received: by relay.example\r\n"),
-        verdict: Verdict { decision: Decision::Send, score_points: 0, reasons: Vec::new() },
-        header_needs_utf8: false,
-        body: Body::Inline(Bytes::from_static(b"Subject: x\r\n\r\nbuy\r\n")),
-        report_on: None,
-    }
-}
-
-/// Fills a store as many sessions at once would.
-fn fill(folder: &Path, clock: &Arc<TestClock>) {
-    let settings = StoreSettings {
-        path: folder.to_path_buf(),
-        free_min: FreeMin::Bytes(0),
-        ballast_bytes: 0,
-        ..StoreSettings::default()
-    };
-    let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
-    let (store, _) = SqliteStore::open(&settings, Arc::clone(&clock)).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    let next = Arc::new(AtomicU64::new(0));
-    runtime.block_on(async {
-        let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..SUBMITTERS {
-            let (store, clock, next) = (Arc::clone(&store), Arc::clone(&clock), Arc::clone(&next));
-            tasks.spawn(async move {
-                loop {
-                    let n = next.fetch_add(1, Ordering::Relaxed);
-                    if n >= FLOOD {
-                        return;
-                    }
-                    let id = loop {
-                        // Ids are reserved in blocks, one block ahead.
-                        match store.allocate() {
-                            Ok(id) => break id,
-                            Err(_) => tokio::task::yield_now().await,
-                        }
-                    };
-                    store.accept(flood_message(n, id, &*clock)).await.unwrap().into_inner();
-                }
-            });
-        }
-        tasks.join_all().await;
-    });
-    store.close();
-}
 
 #[test]
 fn a_hundred_thousand_of_one_delay_the_single_one_of_another_by_its_fair_share() {
@@ -94,7 +18,12 @@ fn a_hundred_thousand_of_one_delay_the_single_one_of_another_by_its_fair_share()
     let (folder, clock) = (folder(), TestClock::new());
     let place = folder.path().join("q");
     let began = std::time::Instant::now();
-    fill(&place, &clock);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let any_clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    runtime.block_on(filled::fill(&filled::place(&place), any_clock, FLOOD, |n, stamp| {
+        filled::message(stamp, "flood@x.example", &format!("f{n}@a.example"), "to-a", b"Subject: x\r\n\r\nbuy\r\n")
+    }));
+    drop(runtime);
     println!("{FLOOD} messages stored in {:?}", began.elapsed());
     let plan =
         Plan { egress: "100/h", adjust: |written| written.delivery.routes[0].concurrency = 1, ..Plan::to(&[&sink]) };

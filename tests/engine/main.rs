@@ -11,6 +11,7 @@ mod aged;
 mod bed;
 mod broken;
 mod ends;
+mod filled;
 mod flood;
 mod lost;
 mod moves;

@@ -1,7 +1,7 @@
 //! A reload: what waits goes by the new configuration, and keeps what it was accepted with.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use outguard::delivery::credentials::Credentials;
@@ -133,22 +133,7 @@ fn what_waits_goes_by_the_new_route_and_old_connections_end() {
 
 #[test]
 fn a_destination_that_was_idle_has_no_more_connections_than_before() {
-    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-    let sink = {
-        let (now, most) = (now.clone(), most.clone());
-        Sink::scripted(move |said| match said {
-            Said::Mail(_) => {
-                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                Answer::Usual
-            }
-            Said::Content(..) => {
-                std::thread::sleep(Duration::from_millis(30));
-                now.fetch_sub(1, Ordering::SeqCst);
-                Answer::Usual
-            }
-            _ => Answer::Usual,
-        })
-    };
+    let (sink, most) = Sink::slow(Duration::from_millis(30));
     let (folder, clock) = (folder(), TestClock::new());
     let plan = Plan { adjust: in_turn, ..Plan::to(&[&sink]) };
     let bed = Bed::start(&plan, &folder.path().join("q"), &clock);

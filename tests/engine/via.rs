@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use outguard::delivery::Router;
@@ -33,22 +33,7 @@ fn accept_via(bed: &Bed, mark: &str, egresses: &[IpAddr]) -> QueueId {
 
 #[test]
 fn a_server_has_so_many_connections_whatever_egresses_its_mail_may_leave_by() {
-    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-    let sink = {
-        let (now, most) = (now.clone(), most.clone());
-        Sink::scripted(move |said| match said {
-            Said::Mail(_) => {
-                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                Answer::Usual
-            }
-            Said::Content(..) => {
-                std::thread::sleep(Duration::from_millis(10));
-                now.fetch_sub(1, Ordering::SeqCst);
-                Answer::Usual
-            }
-            _ => Answer::Usual,
-        })
-    };
+    let (sink, most) = Sink::slow(Duration::from_millis(10));
     let (folder, clock) = (folder(), TestClock::new());
     let plan =
         two_egresses(Plan { adjust: |written| written.delivery.routes[0].concurrency = 2, ..Plan::to(&[&sink]) });
@@ -98,16 +83,7 @@ fn connections_are_left_to_other_mail_only_if_it_can_use_them() {
 
 #[test]
 fn a_server_that_asks_for_patience_is_left_alone_by_all_mail_for_it() {
-    let patient = Arc::new(AtomicBool::new(false));
-    let sink = {
-        let patient = patient.clone();
-        Sink::scripted(move |said| match said {
-            Said::Rcpt(_) if !patient.load(Ordering::SeqCst) => {
-                Answer::say("451 4.7.650 temporarily rate limited due to IP reputation")
-            }
-            _ => Answer::Usual,
-        })
-    };
+    let (sink, patient) = Sink::impatient();
     let (folder, clock) = (folder(), TestClock::new());
     let plan = two_egresses(Plan::to(&[&sink]));
     let bed = Bed::start(&plan, &folder.path().join("q"), &clock);

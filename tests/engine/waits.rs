@@ -72,16 +72,7 @@ fn slots_that_come_back_go_to_who_waits_for_them() {
 
 #[test]
 fn a_destination_that_asked_for_patience_is_left_alone_whatever_slots_come_back() {
-    let patient = Arc::new(AtomicBool::new(false));
-    let slow = {
-        let patient = patient.clone();
-        Sink::scripted(move |said| match said {
-            Said::Rcpt(_) if !patient.load(Ordering::SeqCst) => {
-                Answer::say("451 4.7.650 temporarily rate limited due to IP reputation")
-            }
-            _ => Answer::Usual,
-        })
-    };
+    let (slow, patient) = Sink::impatient();
     let (folder, clock) = (folder(), TestClock::new());
     let bed = Bed::start(&Plan::to(&[&slow]), &folder.path().join("q"), &clock);
     let first = bed.accept("s@x.example", &recipients("first", 1, "a.example"));

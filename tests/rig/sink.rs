@@ -5,7 +5,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -131,6 +131,38 @@ impl Sink {
 
     pub(crate) fn scripted(script: impl Fn(Said<'_>) -> Answer + Send + Sync + 'static) -> Self {
         Self::start_at(SocketAddr::from((own_address(), 2525)), None, script)
+    }
+
+    /// One that takes so long for each content, and the most transactions that it ever had under way at once.
+    pub(crate) fn slow(each: Duration) -> (Self, Arc<AtomicU32>) {
+        let (now, most) = (AtomicU32::new(0), Arc::new(AtomicU32::new(0)));
+        let counted = most.clone();
+        let sink = Self::scripted(move |said| match said {
+            Said::Mail(_) => {
+                counted.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                Answer::Usual
+            }
+            Said::Content(..) => {
+                thread::sleep(each);
+                now.fetch_sub(1, Ordering::SeqCst);
+                Answer::Usual
+            }
+            _ => Answer::Usual,
+        });
+        (sink, most)
+    }
+
+    /// One that asks for patience at each recipient until the flag is set.
+    pub(crate) fn impatient() -> (Self, Arc<AtomicBool>) {
+        let patient = Arc::new(AtomicBool::new(false));
+        let set = patient.clone();
+        let sink = Self::scripted(move |said| match said {
+            Said::Rcpt(_) if !set.load(Ordering::SeqCst) => {
+                Answer::say("451 4.7.650 temporarily rate limited due to IP reputation")
+            }
+            _ => Answer::Usual,
+        });
+        (sink, patient)
     }
 
     /// One that offers STARTTLS.
