@@ -17,6 +17,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "body-form", look: |look| seen(html(look)?.forms > 0) },
     Rule { name: "image-only", look: image_only },
     Rule { name: "image-large-alone", look: image_large_alone },
+    Rule { name: "image-in-place-of-text", look: image_in_place_of_text },
     Rule { name: "link-and-little-else", look: link_and_little_else },
     Rule { name: "links-many", look: links_many },
 ];
@@ -44,23 +45,23 @@ fn gtube(look: &Look<'_>) -> Sight {
 
 fn empty(look: &Look<'_>) -> Sight {
     let images = html(look).is_some_and(|html| html.images > 0);
-    seen(look.body.letters == 0 && !images && look.message.attachments.is_empty() && !look.message.shape.secured)
+    seen(look.text.count.letters == 0 && !images && look.message.attachments.is_empty() && !look.message.shape.secured)
 }
 
 /// The provider's guide: not over 70 % white space.
 fn white_space(look: &Look<'_>) -> Sight {
-    let count = look.body;
+    let count = look.text.count;
     seen(count.chars >= 100 && count.spaces * 10 > count.chars * 7)
 }
 
 /// Of scripts with capitals alone: the letters of the others are neither.
 fn capitals(look: &Look<'_>) -> Sight {
-    let count = look.body;
+    let count = look.text.count;
     seen(count.letters >= 200 && count.capitals * 2 > count.letters)
 }
 
 fn exclamations(look: &Look<'_>) -> Sight {
-    let count = look.body;
+    let count = look.text.count;
     seen(count.exclamations >= 6 && count.exclamations * 150 > count.chars)
 }
 
@@ -68,7 +69,7 @@ fn exclamations(look: &Look<'_>) -> Sight {
 fn image_only(look: &Look<'_>) -> Sight {
     let html = html(look)?;
     let leads_somewhere = look.clicks.iter().any(|link| link.kind == LinkKind::Anchor);
-    seen(html.images > 0 && leads_somewhere && look.body.letters < FEW_LETTERS && html.images > html.pixels)
+    seen(html.images > 0 && leads_somewhere && look.text.count.letters < FEW_LETTERS && html.images > html.pixels)
 }
 
 fn image_large_alone(look: &Look<'_>) -> Sight {
@@ -76,13 +77,21 @@ fn image_large_alone(look: &Look<'_>) -> Sight {
         (file.content == Content::Media || file.declared.starts_with("image/")) && file.size_bytes > LARGE_IMAGE_BYTES
     };
     let [only] = look.message.attachments.as_slice() else { return None };
-    seen(large(only) && look.body.letters < FEW_LETTERS)
+    seen(large(only) && look.text.count.letters < FEW_LETTERS)
+}
+
+/// The HTML shows a drawn picture that comes with it, no photograph, and hardly a letter; nothing leads anywhere.
+fn image_in_place_of_text(look: &Look<'_>) -> Sight {
+    let shows = html(look).is_some_and(|html| html.images > html.remote_images);
+    let is_drawn = |file: &crate::message::Attachment| ["image/gif", "image/png"].contains(&file.declared.as_str());
+    let drawn = !look.message.attachments.is_empty() && look.message.attachments.iter().all(is_drawn);
+    seen(shows && drawn && look.text.count.letters < 3 * FEW_LETTERS && look.clicks.is_empty() && !look.is_reply())
 }
 
 /// One line and a link to a stranger's site.
 fn link_and_little_else(look: &Look<'_>) -> Sight {
     let strange = look.clicks.iter().find(|link| !look.is_own(&link.host))?;
-    let little = look.body.letters < 2 * FEW_LETTERS && look.message.attachments.is_empty() && !look.is_reply();
+    let little = look.text.count.letters < 2 * FEW_LETTERS && look.message.attachments.is_empty() && !look.is_reply();
     if little { example(&strange.host) } else { None }
 }
 
@@ -103,6 +112,11 @@ mod tests {
         let picture = |bytes: u64| {
             move |mail: super::super::sample::Mail| {
                 mail.attachment("a.jpg", "image/jpeg", Content::Media, |file| file.size_bytes = bytes)
+            }
+        };
+        let drawn = |declared: &'static str| {
+            move |mail: super::super::sample::Mail| {
+                mail.html(|html| html.images = 1).file("a.gif", declared, Content::Media)
             }
         };
         check(
@@ -157,6 +171,18 @@ mod tests {
                 hit("image-large-alone", "over a megabyte and no text", picture(1_200_000)(text("."))),
                 miss("image-large-alone", "a smaller one", picture(900_000)(text("."))),
                 miss("image-large-alone", "with a letter", picture(1_200_000)(mail())),
+                hit("image-in-place-of-text", "a drawn picture", drawn("image/gif")(text("See"))),
+                miss("image-in-place-of-text", "a photograph", drawn("image/jpeg")(text("See"))),
+                miss(
+                    "image-in-place-of-text",
+                    "a letter with a logo",
+                    drawn("image/png")(mail().text(&ORDINARY.repeat(2))),
+                ),
+                miss(
+                    "image-in-place-of-text",
+                    "an answer",
+                    drawn("image/png")(text("See")).field("In-Reply-To", "<1@x>"),
+                ),
                 hit(
                     "link-and-little-else",
                     "to a stranger",

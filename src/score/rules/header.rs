@@ -17,6 +17,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "from-many", look: from_many },
     Rule { name: "field-twice", look: field_twice },
     Rule { name: "to-missing", look: to_missing },
+    Rule { name: "to-names-nobody", look: to_names_nobody },
 ];
 
 /// A message may wait in an MTA for days before it comes here; its clock is rarely a day ahead.
@@ -65,6 +66,19 @@ fn to_missing(look: &Look<'_>) -> Sight {
     seen(!named && !look.is_report_path())
 }
 
+/// To is there and holds no address: `undisclosed-recipients:;`, or nothing. A local name (`root`) is one.
+fn to_names_nobody(look: &Look<'_>) -> Sight {
+    let field = look.message.field("To")?;
+    let is_named = |mailbox: &crate::message::Mailbox| !mailbox.address.trim().is_empty();
+    let empty = field.trim().is_empty() || field.contains(':') || field.trim() == "<>";
+    let none = !look.message.to.iter().chain(&look.message.cc).any(is_named);
+    if none && empty && !look.is_report_path() && look.message.field("List-Id").is_none() {
+        example(field)
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::sample::{AT_S, check, hit, mail, miss};
@@ -105,6 +119,14 @@ mod tests {
                 miss("field-twice", "two trace fields", mail().also("Received", "a").also("Received", "b")),
                 hit("to-missing", "no recipient is named", mail().without("To")),
                 miss("to-missing", "only copies", mail().without("To").field("Cc", "bob@example.net")),
+                hit(
+                    "to-names-nobody",
+                    "a group of nobody",
+                    mail().without("To").also("To", "undisclosed-recipients:;"),
+                ),
+                hit("to-names-nobody", "an empty field", mail().without("To").also("To", "")),
+                miss("to-names-nobody", "a local name", mail().to("root")),
+                miss("to-names-nobody", "somebody", mail()),
                 miss("to-missing", "a report may name none", mail().without("To").reverse_path("")),
             ],
         );

@@ -13,7 +13,10 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "comment-filler", look: comment_filler },
     Rule { name: "letters-split", look: letters_split },
     Rule { name: "letters-mixed-scripts", look: mixed_scripts },
-    Rule { name: "letters-styled", look: |look| seen(look.body.styled + look.subject.count.styled >= STYLED_MIN) },
+    Rule {
+        name: "letters-styled",
+        look: |look| seen(look.text.count.styled + look.subject.count.styled >= STYLED_MIN),
+    },
     Rule { name: "name-or-subject-disguised", look: name_or_subject },
     Rule { name: "direction-override", look: direction_override },
 ];
@@ -34,7 +37,7 @@ fn html<'a>(look: &Look<'a>) -> Option<&'a Html> {
 /// More than a preview line, and much beside what is shown.
 fn hidden_text(look: &Look<'_>) -> Sight {
     let hidden = html(look)?.hidden.chars().filter(|c| c.is_alphanumeric()).take(4 * PREVIEW_LETTERS_MAX).count();
-    seen(hidden > PREVIEW_LETTERS_MAX && (hidden * 2 > look.body.letters || hidden == 4 * PREVIEW_LETTERS_MAX))
+    seen(hidden > PREVIEW_LETTERS_MAX && (hidden * 2 > look.text.count.letters || hidden == 4 * PREVIEW_LETTERS_MAX))
 }
 
 fn camouflaged(look: &Look<'_>) -> Sight {
@@ -48,12 +51,12 @@ fn comment_filler(look: &Look<'_>) -> Sight {
 
 /// Characters without width inside words.
 fn letters_split(look: &Look<'_>) -> Sight {
-    seen(look.body.zero_width >= 3)
+    seen(look.text.count.zero_width >= 3)
 }
 
 /// Once may be a slip of the keyboard.
 fn mixed_scripts(look: &Look<'_>) -> Sight {
-    seen(look.body.mixed_words >= 2)
+    seen(look.text.count.mixed_words >= 2)
 }
 
 /// The display name or the subject: there nobody slips.

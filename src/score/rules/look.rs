@@ -5,7 +5,7 @@ use crate::mail::{ReversePath, Visible};
 use crate::message::{Link, LinkKind, Mailbox, Message};
 use crate::score::Submission;
 
-use super::fold::{Count, Folded};
+use super::fold::Folded;
 use super::hosts::{Brands, site};
 use super::lists::Lists;
 use super::words::{Found, WordFinder};
@@ -43,8 +43,9 @@ pub(super) struct Look<'a> {
     pub(super) imitations: Vec<(&'a str, &'a str)>,
     /// Of the subject.
     pub(super) subject: Folded,
-    /// Of the text that a reader shows: what was counted.
-    pub(super) body: Count,
+    /// The text that a reader shows, folded.
+    pub(super) text: Folded,
+    finder: &'a WordFinder,
     /// Words of the subject.
     pub(super) subject_words: Found,
     /// Words of subject and text.
@@ -100,7 +101,7 @@ impl<'a> Look<'a> {
         submission: &'a Submission<'a>,
         lists: &'a Lists,
         brands: &'a Brands,
-        finder: &WordFinder,
+        finder: &'a WordFinder,
     ) -> Self {
         let message = submission.message;
         let from = message.from.first();
@@ -124,7 +125,8 @@ impl<'a> Look<'a> {
             strangers: Vec::new(),
             imitations: Vec::new(),
             subject,
-            body: text.count,
+            text,
+            finder,
             subject_words,
             words,
         };
@@ -136,6 +138,13 @@ impl<'a> Look<'a> {
         look.sites.dedup();
         look.imitations = look.sites().filter_map(|site| Some((site, brands.imitated(site)?))).collect();
         look
+    }
+
+    /// How many different words of a topic stand in subject and text.
+    pub(super) fn said(&self, topic: &str) -> usize {
+        let topic = self.finder.topic(topic);
+        debug_assert!(topic.is_some(), "no such topic");
+        topic.map_or(0, |topic| self.words.of(topic).count())
     }
 
     /// The domain of the reverse-path, where there is one.

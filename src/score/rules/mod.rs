@@ -18,6 +18,8 @@ mod bulk;
 mod caps;
 mod favour;
 mod fold;
+mod forged;
+mod fraud;
 mod header;
 mod hidden;
 mod hosting;

@@ -1,7 +1,10 @@
 //! Every rule that is code, by name. What it is worth and what it says is data (`config/rules.toml`).
 
 use super::look::{Look, Sight};
-use super::{attachments, body, bulk, favour, header, hidden, hosting, identity, kind, links, structure, subject, web};
+use super::{
+    attachments, body, bulk, favour, forged, fraud, header, hidden, hosting, identity, kind, links, structure, subject,
+    web,
+};
 
 /// One rule.
 pub(super) struct Rule {
@@ -12,11 +15,13 @@ pub(super) struct Rule {
 }
 
 /// The families, in the order of the data.
-pub(super) const FAMILIES: [&[Rule]; 13] = [
+pub(super) const FAMILIES: [&[Rule]; 15] = [
     header::RULES,
+    forged::RULES,
     identity::RULES,
     subject::RULES,
     body::RULES,
+    fraud::RULES,
     hidden::RULES,
     links::RULES,
     hosting::RULES,

@@ -2,6 +2,7 @@
 
 use crate::message::Bound;
 
+use super::fold::Folded;
 use super::look::{Look, Sight, example, seen};
 use super::registry::Rule;
 
@@ -11,6 +12,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "message-past-bounds", look: past_bounds },
     Rule { name: "encodings-broken", look: |look| seen(look.message.shape.broken_encodings >= BROKEN_MIN) },
     Rule { name: "html-without-plain", look: html_without_plain },
+    Rule { name: "parts-differ", look: parts_differ },
 ];
 
 /// One is a slip of a program.
@@ -30,6 +32,31 @@ fn past_bounds(look: &Look<'_>) -> Sight {
 fn html_without_plain(look: &Look<'_>) -> Sight {
     seen(look.message.html.is_some() && look.message.plain.trim().is_empty())
 }
+
+/// The plain part is no version of the HTML: of its words, spread over its beginning, most are not shown.
+fn parts_differ(look: &Look<'_>) -> Sight {
+    look.message.html.as_ref()?;
+    let plain = &look.message.plain;
+    let plain = &plain[..plain.floor_char_boundary(PLAIN_BYTES_MAX)];
+    // Addresses of pages stand behind links in the HTML, and so does what a plain part alone says of them.
+    let written: Vec<&str> = plain.split_whitespace().filter(|word| !word.contains(['/', '@', '=', '['])).collect();
+    let folded = Folded::new(&written.join(" "));
+    let words: Vec<&str> = folded.text.split(' ').filter(|word| word.len() >= WORD_BYTES_MIN).collect();
+    if words.len() < WORDS_MIN {
+        return None;
+    }
+    let step = words.len().div_ceil(WORDS_ASKED_MAX);
+    let asked: Vec<&str> = words.into_iter().step_by(step).collect();
+    let is_missing = |word: &&&str| memchr::memmem::find(look.text.text.as_bytes(), word.as_bytes()).is_none();
+    let missing = asked.iter().filter(is_missing).count();
+    seen(missing * 10 > asked.len() * 6)
+}
+
+/// So much of the plain part is compared, in words of so many letters, so many of them at least and at most.
+const PLAIN_BYTES_MAX: usize = 4 * 1024;
+const WORD_BYTES_MIN: usize = 4;
+const WORDS_MIN: usize = 8;
+const WORDS_ASKED_MAX: usize = 24;
 
 #[cfg(test)]
 mod tests {
@@ -55,6 +82,11 @@ mod tests {
             mail.message.plain.clear();
             mail
         };
+        let with_plain = |plain: &str| {
+            let mut mail = mail().html(|_| {});
+            plain.clone_into(&mut mail.message.plain);
+            mail
+        };
         check(
             RULES,
             vec![
@@ -67,6 +99,16 @@ mod tests {
                 hit("html-without-plain", "HTML alone", html_alone()),
                 miss("html-without-plain", "both", mail().html(|_| {})),
                 miss("html-without-plain", "plain alone", mail()),
+                hit(
+                    "parts-differ",
+                    "another text",
+                    with_plain(
+                        "Once upon a time there lived an old fisherman beside the wide sea, poor but content with everything",
+                    ),
+                ),
+                miss("parts-differ", "the same", with_plain(super::super::sample::ORDINARY)),
+                miss("parts-differ", "a hint", with_plain("Your program shows no HTML.")),
+                miss("parts-differ", "one part", mail()),
             ],
         );
     }

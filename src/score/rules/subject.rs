@@ -5,6 +5,7 @@ use super::registry::Rule;
 
 /// The rules of this family.
 pub(super) const RULES: &[Rule] = &[
+    Rule { name: "subject-marked-advert", look: marked_advert },
     Rule { name: "subject-empty", look: |look| seen(look.message.subject.trim().is_empty()) },
     Rule { name: "subject-capitals", look: capitals },
     Rule { name: "subject-starts-like-advert", look: starts_like_advert },
@@ -16,6 +17,11 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "subject-names-recipient", look: names_recipient },
     Rule { name: "subject-random-string", look: random_string },
 ];
+
+/// By the sender itself.
+fn marked_advert(look: &Look<'_>) -> Sight {
+    look.lists.of("advert-marks").within(&look.message.subject.to_lowercase()).and_then(example)
+}
 
 /// The provider's guide: fewer than three words in capitals.
 fn capitals(look: &Look<'_>) -> Sight {
@@ -127,6 +133,9 @@ mod tests {
         check(
             RULES,
             vec![
+                hit("subject-marked-advert", "as the law asks", subject("ADV: save on ink")),
+                hit("subject-marked-advert", "in Korea", subject("(광고) 할인")),
+                miss("subject-marked-advert", "a word", subject("Adverbs and how to use them")),
                 hit("subject-empty", "nothing", subject("")),
                 hit("subject-empty", "no field", mail().without("Subject")),
                 miss("subject-empty", "one letter", subject("?")),

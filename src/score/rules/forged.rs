@@ -1,0 +1,148 @@
+//! Marks that mail programs leave, where they cannot be theirs: who forges a header copies what a program writes, and not how.
+
+use crate::message::DateField;
+
+use super::look::{Look, Sight, example, seen};
+use super::registry::Rule;
+
+/// The rules of this family.
+pub(super) const RULES: &[Rule] = &[
+    Rule { name: "message-id-of-other-time", look: message_id_of_other_time },
+    Rule { name: "message-id-borrowed", look: message_id_borrowed },
+    Rule { name: "date-zone-impossible", look: date_zone_impossible },
+    Rule { name: "html-alone-by-outlook", look: html_alone_by_outlook },
+];
+
+/// Outlook makes a Message-ID while it sends: between that and Date lie seconds, here an hour at most.
+const SAME_TIME_S: i64 = 3_600;
+/// One step of the higher half of a Windows time (100 ns since 1601), in 100 ns.
+const STEP: i128 = 1 << 32;
+/// From 1601 to 1970.
+const WINDOWS_EPOCH_S: i64 = 11_644_473_600;
+
+/// What names a program of Microsoft's in X-Mailer or User-Agent.
+const MICROSOFT: [&str; 4] = ["microsoft", "outlook", "windows", "exchange"];
+
+/// The higher half of the time in a Message-ID of Outlook's form: `<` 4 hex digits of a counter, 8 of the time, `$`, 8, `$`,
+/// 8, `@`.
+fn outlook_time(id: &str) -> Option<i64> {
+    let (left, _) = id.trim().strip_prefix('<')?.split_once('@')?;
+    let mut pieces = left.split('$');
+    let (first, second, third) = (pieces.next()?, pieces.next()?, pieces.next()?);
+    let is_hex = |piece: &str, digits: usize| piece.len() == digits && piece.bytes().all(|b| b.is_ascii_hexdigit());
+    if pieces.next().is_some() || !is_hex(first, 12) || !is_hex(second, 8) || !is_hex(third, 8) {
+        return None;
+    }
+    i64::from_str_radix(&first[4..], 16).ok()
+}
+
+/// Seconds since 1970 of the higher half of a Windows time.
+fn windows_s(half: i64) -> i64 {
+    let seconds = i128::from(half) * STEP / 10_000_000;
+    i64::try_from(seconds).unwrap_or(i64::MAX / 2) - WINDOWS_EPOCH_S
+}
+
+/// Programs that forge the form put random digits where the time belongs.
+fn message_id_of_other_time(look: &Look<'_>) -> Sight {
+    let DateField::At { unix_s, .. } = look.message.date else { return None };
+    let id = look.message.field("Message-ID")?;
+    let from_s = windows_s(outlook_time(id)?);
+    let to_s = from_s + windows_s(1) + WINDOWS_EPOCH_S;
+    let apart = unix_s < from_s - SAME_TIME_S || unix_s > to_s + SAME_TIME_S;
+    if apart { example(id) } else { None }
+}
+
+fn message_id_borrowed(look: &Look<'_>) -> Sight {
+    let id = look.message.field("Message-ID")?;
+    outlook_time(id)?;
+    if mailer_names(look, &MICROSOFT) { None } else { example(id) }
+}
+
+fn mailer_names(look: &Look<'_>, names: &[&str]) -> bool {
+    ["X-Mailer", "User-Agent"].into_iter().filter_map(|field| look.message.field(field)).any(|value| {
+        let value = value.to_lowercase();
+        names.iter().any(|name| value.contains(name))
+    })
+}
+
+/// All zones of this world are whole hours, half ones or quarters from UTC (RFC 5322 3.3: hours and minutes), at most 14 of
+/// them.
+fn date_zone_impossible(look: &Look<'_>) -> Sight {
+    let field = look.message.field("Date")?;
+    let zone = field.split_ascii_whitespace().find_map(|word| word.strip_prefix(['+', '-']))?;
+    if zone.len() != 4 || !zone.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let (hours, minutes) = zone.split_at(2);
+    let possible = matches!(minutes, "00" | "15" | "30" | "45") && hours <= "14";
+    if possible { None } else { example(field) }
+}
+
+/// Outlook writes a plain part beside all HTML.
+fn html_alone_by_outlook(look: &Look<'_>) -> Sight {
+    let alone =
+        look.message.html.is_some() && look.message.plain.trim().is_empty() && look.message.attachments.is_empty();
+    seen(alone && mailer_names(look, &["microsoft outlook", "outlook express"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{AT_S, Mail, check, hit, mail, miss};
+    use super::*;
+
+    const OUTLOOK: &str = "Microsoft Outlook 16.0";
+
+    /// A Message-ID of Outlook's form, made so many seconds from when samples are sent.
+    fn made_at(seconds: i64, mailer: &str) -> Mail {
+        let time = i128::from(AT_S + seconds + WINDOWS_EPOCH_S) * 10_000_000 / STEP;
+        mail().field("Message-ID", &format!("<00a7{time:08x}$3c4d5e60$0a00a8c0@pc>")).field("X-Mailer", mailer)
+    }
+
+    fn date(written: &str) -> Mail {
+        mail().field("Date", written)
+    }
+
+    fn html(mailer: &str) -> Mail {
+        let mut mail = mail().html(|_| {}).field("X-Mailer", mailer);
+        mail.message.plain.clear();
+        mail
+    }
+
+    #[test]
+    fn hits_and_near_misses() {
+        check(
+            RULES,
+            vec![
+                hit("message-id-of-other-time", "a day off", made_at(-86_400, OUTLOOK)),
+                hit(
+                    "message-id-of-other-time",
+                    "digits at random",
+                    mail().field("Message-ID", "<94d201a2e3f1$7b1c2d3e$5f6a7b8c@x>").field("X-Mailer", OUTLOOK),
+                ),
+                miss("message-id-of-other-time", "made while it was sent", made_at(-2, OUTLOOK)),
+                miss("message-id-of-other-time", "a slow machine", made_at(-1_800, OUTLOOK)),
+                miss("message-id-of-other-time", "no date", made_at(-86_400, OUTLOOK).date(DateField::Broken)),
+                miss(
+                    "message-id-of-other-time",
+                    "another form",
+                    mail().field("Message-ID", "<94d201a2e3f1.7b1c2d3e@example.org>"),
+                ),
+                hit("message-id-borrowed", "a script", made_at(0, "PHPMailer 6.8")),
+                miss("message-id-borrowed", "Outlook", made_at(0, OUTLOOK)),
+                miss("message-id-borrowed", "a script's own", mail().field("X-Mailer", "PHPMailer 6.8")),
+                hit("date-zone-impossible", "minutes", date("Sat, 21 Nov 2026 13:00:00 +0117")),
+                hit("date-zone-impossible", "hours", date("Sat, 21 Nov 2026 13:00:00 -1700")),
+                miss("date-zone-impossible", "Nepal", date("Sat, 21 Nov 2026 13:00:00 +0545 (NPT)")),
+                miss("date-zone-impossible", "Kiribati", date("Sat, 21 Nov 2026 13:00:00 +1400")),
+                miss("date-zone-impossible", "a name", date("Sat, 21 Nov 2026 13:00:00 GMT")),
+                hit("html-alone-by-outlook", "no plain part", html("Microsoft Outlook Express 6.00.2800.1158")),
+                miss(
+                    "html-alone-by-outlook",
+                    "a program that sends HTML alone",
+                    html("Microsoft CDO for Windows 2000"),
+                ),
+                miss("html-alone-by-outlook", "both parts", mail().html(|_| {}).field("X-Mailer", OUTLOOK)),
+            ],
+        );
+    }
+}

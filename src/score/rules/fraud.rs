@@ -1,0 +1,281 @@
+//! What fraud and forbidden goods look like beyond single words: sums with promises, forms to fill in, addresses to write to,
+//! words written so that filters do not read them.
+
+use crate::message::Mailbox;
+
+use super::look::{Look, Sight, example};
+use super::registry::Rule;
+
+/// The rules of this family.
+pub(super) const RULES: &[Rule] = &[
+    Rule { name: "fraud-with-large-sum", look: large_sum },
+    Rule { name: "fraud-answers-to-free-mail", look: answers_to_free_mail },
+    Rule { name: "form-to-fill-in", look: form_to_fill_in },
+    Rule { name: "words-disguised", look: words_disguised },
+];
+
+/// So much of a text is looked through: fraud comes to the point.
+const LOOKED_BYTES_MAX: usize = 16 * 1024;
+/// Signs and words of money beside a number, in lower case.
+const CURRENCIES: [&str; 12] =
+    ["$", "€", "£", "usd", "eur", "gbp", "dollar", "pound", "united states", "us dollar", "million", "доллар"];
+/// Fraud speaks of a hundred thousand and more.
+const SUM_DIGITS_MIN: usize = 6;
+
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LOOKED_BYTES_MAX)]
+}
+
+/// Phrases of those who promise money to strangers, strong and weak ones.
+fn promises(look: &Look<'_>) -> usize {
+    look.said("advance-fee") + look.said("fraud-letters") + look.said("lottery")
+}
+
+/// A sum such as $10,500,000.00 or EUR 850.000 in a text that promises.
+fn large_sum(look: &Look<'_>) -> Sight {
+    if promises(look) < 2 {
+        return None;
+    }
+    let text = beginning(&look.message.text);
+    let sum = sums(text).find(|sum| sum.bytes().filter(u8::is_ascii_digit).count() >= SUM_DIGITS_MIN)?;
+    example(sum)
+}
+
+/// Numbers with groups of three digits (the cents left away) that stand beside a currency.
+fn sums(text: &str) -> impl Iterator<Item = &str> {
+    let is_of_number = |b: u8| b.is_ascii_digit() || matches!(b, b',' | b'.' | b'\'');
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let from = at + bytes[at..].iter().position(u8::is_ascii_digit)?;
+            let end = bytes[from..].iter().position(|b| !is_of_number(*b)).map_or(bytes.len(), |len| from + len);
+            at = end;
+            if let Some(whole) = grouped(&text[from..end])
+                && (is_money(&text[..from], true) || is_money(&text[end..], false))
+            {
+                return Some(&text[from..from + whole]);
+            }
+        }
+    })
+}
+
+/// How long the part of a number is that has groups of three digits, if it has any.
+fn grouped(number: &str) -> Option<usize> {
+    let mut pieces = number.split([',', '.', '\'']);
+    let head = pieces.next().filter(|head| (1..=3).contains(&head.len()))?;
+    let groups = pieces.take_while(|piece| piece.len() == 3).count();
+    (groups > 0).then_some(head.len() + 4 * groups)
+}
+
+/// Whether what stands before a number ends with a currency, or what stands behind it begins with one.
+fn is_money(beside: &str, before: bool) -> bool {
+    const NEAR: usize = 16;
+    let near = if before {
+        &beside[beside.ceil_char_boundary(beside.len().saturating_sub(NEAR))..]
+    } else {
+        &beside[..beside.floor_char_boundary(NEAR)]
+    };
+    let near = near.to_lowercase();
+    let is_apart = |c: char| c.is_whitespace() || "().*:".contains(c);
+    let near = near.trim_matches(is_apart);
+    CURRENCIES.iter().any(|currency| if before { near.ends_with(currency) } else { near.starts_with(currency) })
+}
+
+/// The text asks to write to a free mailbox that is neither From nor To, and promises or lends.
+fn answers_to_free_mail(look: &Look<'_>) -> Sight {
+    if promises(look) + 2 * look.said("loans") < 2 {
+        return None;
+    }
+    let text = beginning(&look.message.text);
+    let free = look.lists.of("free-mail");
+    let known = || look.message.from.iter().chain(&look.message.to).chain(&look.message.cc);
+    let mut ats = memchr::memchr_iter(b'@', text.as_bytes()).take(ADDRESSES_MAX);
+    let address = ats.find_map(|at| {
+        let address = Mailbox { name: String::new(), address: address_around(text, at)?.to_owned() };
+        free.domain(&address.domain()?)?;
+        let is_known = known().any(|mailbox| mailbox.address.eq_ignore_ascii_case(&address.address));
+        (!is_known).then_some(address.address)
+    })?;
+    example(&address)
+}
+
+/// Addresses of a text that are looked at.
+const ADDRESSES_MAX: usize = 20;
+
+/// The address that has its `@` there.
+fn address_around(text: &str, at: usize) -> Option<&str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || ".-_+".contains(c);
+    let local = text[..at].len() - text[..at].trim_end_matches(is_part).len();
+    let domain = text[at + 1..].len() - text[at + 1..].trim_start_matches(is_part).len();
+    let whole = text[at - local..at + 1 + domain].trim_end_matches(['.', '-']);
+    (local > 0 && whole.len() > local + 1).then_some(whole)
+}
+
+/// Labels of a person's data with nothing behind them: who answers fills them in.
+fn form_to_fill_in(look: &Look<'_>) -> Sight {
+    let labels = look.lists.of("person-labels");
+    let text = beginning(&look.message.text);
+    let mut found: Vec<String> = Vec::new();
+    let mut pieces = text.split(['\n', ':', '=', ';', ',', '?']).peekable();
+    while let Some(piece) = pieces.next() {
+        // Filled in, the next piece is no label and not empty.
+        let label = label(piece);
+        let mut is_blank =
+            || pieces.peek().is_none_or(|next| !next.contains(char::is_alphanumeric) || labels.has(&self::label(next)));
+        if labels.has(&label) && is_blank() && !found.contains(&label) {
+            found.push(label);
+        }
+    }
+    if found.len() >= LABELS_MIN { example(&found.join(", ")) } else { None }
+}
+
+/// So many labels make a form.
+const LABELS_MIN: usize = 4;
+
+/// A line's words without its number, bullets, dots and dashes, in lower case.
+fn label(piece: &str) -> String {
+    if piece.len() > 60 {
+        return String::new();
+    }
+    let words = piece.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    let own = words
+        .map(str::to_lowercase)
+        .filter(|word| !["your", "the", "a", "b", "c", "d", "e", "f"].contains(&word.as_str()));
+    own.collect::<Vec<_>>().join(" ")
+}
+
+/// A word of the list once digits and signs are read as the letters that they look like, and not so written.
+fn words_disguised(look: &Look<'_>) -> Sight {
+    let list = look.lists.of("disguised-words");
+    let pieces = look.message.subject.split_whitespace().chain(beginning(&look.message.text).split_whitespace());
+    let mut read = String::new();
+    for piece in pieces {
+        let word = piece.trim_matches(|c: char| !c.is_alphanumeric() && !"@$|!".contains(c));
+        if (5..=WORD_BYTES_MAX).contains(&word.len()) && read_as(word, &mut read) && list.has(&read) {
+            return example(word);
+        }
+    }
+    None
+}
+
+/// The longest word in disguise.
+const WORD_BYTES_MAX: usize = 32;
+
+/// Reads a word as its letters look, l as i, doubled ones once; whether any sign had to be read so.
+fn read_as(word: &str, read: &mut String) -> bool {
+    read.clear();
+    // At most one sign between two letters, and signs for letters only between letters: no date, price or address is read.
+    if !word.starts_with(|c: char| c.is_alphabetic()) || word.contains("://") {
+        return false;
+    }
+    let mut signs = 0;
+    let mut letters = 0;
+    for c in word.chars() {
+        let letter = match c {
+            '0' => 'o',
+            '1' | '!' | '|' => 'i',
+            '3' | '€' => 'e',
+            '4' | '@' => 'a',
+            '5' | '$' => 's',
+            '.' | '_' | '*' | '~' | '^' | '\'' | '`' | '/' | '\\' | ',' => {
+                signs += 1;
+                continue;
+            }
+            'à'..='å' | 'À'..='Å' => 'a',
+            'ì'..='ï' | 'Ì'..='Ï' => 'i',
+            'ò'..='ö' | 'Ò'..='Ö' => 'o',
+            'è'..='ë' | 'È'..='Ë' => 'e',
+            'l' | 'L' => {
+                letters += 1;
+                'i'
+            }
+            _ if c.is_ascii_alphabetic() => {
+                letters += 1;
+                c.to_ascii_lowercase()
+            }
+            _ => return false,
+        };
+        signs += usize::from(!c.is_ascii_alphabetic());
+        if !read.ends_with(letter) {
+            read.push(letter);
+        }
+    }
+    signs > 0 && letters >= 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Mail, check, hit, mail, miss};
+    use super::*;
+
+    fn text(text: &str) -> Mail {
+        mail().text(text)
+    }
+
+    #[test]
+    fn hits_and_near_misses() {
+        let heir = "As next of kin of a late client you are the sole beneficiary of";
+        check(
+            RULES,
+            vec![
+                hit("fraud-with-large-sum", "in front", text(&format!("{heir} US$10,500,000.00 at once"))),
+                hit("fraud-with-large-sum", "behind", text(&format!("{heir} 850.000 Euro"))),
+                hit("fraud-with-large-sum", "in brackets", text(&format!("{heir} (USD 2,700,000)"))),
+                miss("fraud-with-large-sum", "a small sum", text(&format!("{heir} $10,500"))),
+                miss("fraud-with-large-sum", "no money", text(&format!("{heir} 10,500,000 stamps"))),
+                miss("fraud-with-large-sum", "a budget", text("The council spends $10,500,000 on the new school.")),
+                hit(
+                    "fraud-answers-to-free-mail",
+                    "a stranger's",
+                    text(&format!("{heir} all. Write to barr.x@gmail.com.")),
+                ),
+                hit("fraud-answers-to-free-mail", "a lender's", text("Need a loan? Apply: lender7@yahoo.co.uk")),
+                miss(
+                    "fraud-answers-to-free-mail",
+                    "the sender's own",
+                    text(&format!("{heir} all. Write to x@gmail.com")).from("x@gmail.com"),
+                ),
+                miss("fraud-answers-to-free-mail", "nothing promised", text("Please write to carol@gmail.com")),
+                miss("fraud-answers-to-free-mail", "a company's", text(&format!("{heir} all: carol@example.org"))),
+                hit(
+                    "form-to-fill-in",
+                    "with dots",
+                    text("Fill in:\n1. Full Name: ......\n2. Your Address:\n3) Phone number:\nAge: ____\nCountry:"),
+                ),
+                hit("form-to-fill-in", "in one line", text("Send name: address: phone: age: occupation:")),
+                hit("form-to-fill-in", "in German", text("Name:\nAdresse:\nTelefon:\nAlter:\nBeruf:")),
+                miss(
+                    "form-to-fill-in",
+                    "filled in",
+                    text("Name: Bob\nAddress: 1 High Street\nPhone: 555 1234\nAge: 44\nCountry: UK"),
+                ),
+                miss("form-to-fill-in", "two questions", text("Name:\nPhone:\n")),
+                hit("words-disguised", "digits", text("Buy V1agra today")),
+                hit("words-disguised", "signs", text("cheap C.i.a.l.i.s here")),
+                hit("words-disguised", "marks", mail().subject("vi@gr@ 50")),
+                hit("words-disguised", "a digit for two letters", text("get va1ium")),
+                miss("words-disguised", "a doctor's letter", text("Viagra was not prescribed")),
+                miss("words-disguised", "a version", text("Use v1.2-rc4 of the a11y package, see o365")),
+                miss("words-disguised", "a divided word", text("the new phar-macy is open")),
+                miss("words-disguised", "French", text("C'est l'été à Sète, n'est-ce pas")),
+            ],
+        );
+    }
+
+    #[test]
+    fn numbers_with_groups_beside_money() {
+        let cases: [(&str, &[&str]); 7] = [
+            ("$1,000", &["1,000"]),
+            ("USD 1.000.000,00 now", &["1.000.000"]),
+            ("2,500 euros and 3,500 apples", &["2,500"]),
+            ("1,000,000.00 united states dollars", &["1,000,000"]),
+            ("1'000'000 £", &["1'000'000"]),
+            ("12,34 $ 1999", &[]),
+            ("version 1.000.1", &[]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(sums(text).collect::<Vec<_>>(), expected, "{text}");
+        }
+    }
+}
