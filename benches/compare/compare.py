@@ -114,7 +114,7 @@ def outguard_model(args, work, name, train):
     return {str(Path(r["file"]).relative_to(work)): (float(r["log_odds"]), int(r["points"])) for r in rows}
 
 
-SOFT_POINTS_MAX, TAKEN_BACK_MAX, TAKEN_BACK_FOR_EACH, FULL_POINTS = 70, 60, 20, 150
+SOFT_POINTS_MAX, TAKEN_BACK_MAX, TAKEN_BACK_FOR_EACH, FULL_POINTS, RAISED = 70, 60, 15, 150, 100
 
 
 def verdict(rules, soft, log_odds, points):
@@ -122,7 +122,7 @@ def verdict(rules, soft, log_odds, points):
     if log_odds < 0:
         earned = min(-log_odds * TAKEN_BACK_FOR_EACH, TAKEN_BACK_MAX)
         return rules + points - min(soft, int(earned + 0.5))
-    return rules + points + (min(soft, FULL_POINTS) * min(points, FULL_POINTS) + FULL_POINTS // 2) // FULL_POINTS
+    return rules + points + (min(soft, FULL_POINTS) * max(0, min(points, FULL_POINTS)) + RAISED // 2) // RAISED
 
 
 def outguard_rules(args, work, rows):

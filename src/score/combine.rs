@@ -28,14 +28,16 @@ const FORGIVEN_MAX: i32 = 90;
 /// What a text that is like ordinary mail's takes back at most.
 const TAKEN_BACK_MAX: i32 = 60;
 /// What it takes back for each unit of log-odds below even.
-const TAKEN_BACK_FOR_EACH: f64 = 20.0;
+const TAKEN_BACK_FOR_EACH: f64 = 15.0;
+/// The text's points with which soft rules count twice.
+const RAISED_FULL_POINTS: i32 = 100;
 
 /// What the text makes of the points of soft rules ([`Rules::is_soft`](super::Rules::is_soft)), with their sum Q and the
 /// text's points T held between 0 and 150, and its log-odds l:
 ///
 /// ```text
-/// l < 0    − min(60, Q, −20·l)     the model has read thousands of wanted messages with such marks, a rule knows of none
-/// else     + Q·T/150               two that suggest the same say more than each
+/// l < 0    − min(60, Q, −15·l)     the model has read thousands of wanted messages with such marks, a rule knows of none
+/// else     + Q·T/100               two that suggest the same say more than each
 /// ```
 pub fn rules_in_their_text(soft_points: i32, text_points: i32, log_odds: f64) -> Option<Reason> {
     let soft = soft_points.max(0);
@@ -46,14 +48,14 @@ pub fn rules_in_their_text(soft_points: i32, text_points: i32, log_odds: f64) ->
         ("text-is-ordinary", -soft.min(earned), sentence)
     } else {
         let sentence = "what light rules saw counts for more, since the text is like that of spam";
-        ("text-and-rules", product(soft, text_points), sentence)
+        ("text-and-rules", product(soft, text_points, RAISED_FULL_POINTS), sentence)
     };
     (points != 0).then(|| Reason { name: name.into(), points, sentence: sentence.into() })
 }
 
-/// What two kinds of points add to each other.
-fn product(one: i32, other: i32) -> i32 {
-    (one.clamp(0, FULL_POINTS) * other.clamp(0, FULL_POINTS) + FULL_POINTS / 2) / FULL_POINTS
+/// What two kinds of points, each held between 0 and 150, add to each other, where `full` of one add the other again.
+fn product(one: i32, other: i32, full: i32) -> i32 {
+    (one.clamp(0, FULL_POINTS) * other.clamp(0, FULL_POINTS) + full / 2) / full
 }
 
 /// All reasons: content's, behaviour's, and what follows from both.
@@ -77,7 +79,7 @@ fn sum(reasons: &[Reason]) -> i32 {
 
 /// What content and behaviour add to each other.
 fn both(content: i32, behaviour: i32) -> Option<Reason> {
-    let points = product(content, behaviour);
+    let points = product(content, behaviour, FULL_POINTS);
     (points > 0).then(|| Reason {
         name: "content-and-behaviour".into(),
         points,
@@ -135,15 +137,15 @@ mod tests {
     #[test]
     fn soft_rules_count_by_the_text_they_stand_in() {
         let cases = [
-            (40, 0, -1.0, -20, "likely wanted: twenty points for each unit"),
+            (40, 0, -1.0, -15, "likely wanted: fifteen points for each unit"),
             (40, -20, -4.0, -40, "never more than there is"),
             (90, -20, -9.0, -60, "nor more than sixty"),
             (0, -20, -4.0, 0, "there is nothing to take back"),
             (-20, -20, -4.0, 0, "what speaks for a message is not raised"),
-            (40, 8, 0.0, 2, "even odds say next to nothing"),
-            (40, 75, 1.7, 20, "both suggest it"),
-            (90, 200, 6.0, 90, "a text says no more than it does at a hold"),
-            (1_000, 200, 6.0, 150, "nor do rules"),
+            (40, 5, 0.0, 2, "even odds say next to nothing"),
+            (40, 75, 1.7, 30, "both suggest it"),
+            (90, 200, 6.0, 135, "a text says no more than it does at a hold"),
+            (1_000, 200, 6.0, 225, "nor do rules"),
             (-20, 200, 6.0, 0, "what speaks for a message is not multiplied"),
             (40, 0, f64::NAN, 0, "no number, no points"),
         ];

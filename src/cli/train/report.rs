@@ -55,7 +55,7 @@ impl Measured<'_> {
         let Some(across) = &self.across else { return Vec::new() };
         let line = self.model.calibration();
         let said = across.kept.iter().zip(across.unseen).map(|(found, unseen)| {
-            let logit = line.log_odds(unseen.sum, unseen.coverage);
+            let logit = line.log_odds(unseen.sum, unseen.coverage, found.example.features.text.len());
             let probability = 1.0 / (1.0 + (-logit).exp());
             Said {
                 found,

@@ -139,7 +139,7 @@ impl Model {
         let Sum { sum, coverage } = self.weights.sum(features);
         // What was taught here needs no calibration across sources: it is this place's own mail.
         let taught = taught.map_or(0.0, |taught| taught.adds(features, account));
-        let untaught = self.calibration.log_odds(sum, coverage);
+        let untaught = self.calibration.log_odds(sum, coverage, features.text.len());
         let logit = untaught + taught;
         ModelScore { probability: 1.0 / (1.0 + (-logit).exp()), logit, untaught, coverage, evidence: Vec::new() }
     }
@@ -182,23 +182,24 @@ impl ModelScore {
     ///
     /// | probability | log-odds | points |
     /// |--:|--:|--:|
-    /// | 0.02 or less | -4 | -20 |
-    /// | 0.5 | 0 | 8 |
-    /// | 0.73 | 1 | 45 |
-    /// | 0.91 | 2.35 | 100 |
-    /// | 0.97 | 3.5 | 150 |
+    /// | 0.02 or less | -4 | -30 |
+    /// | 0.12 | -2 | -15 |
+    /// | 0.5 | 0 | 5 |
+    /// | 0.73 | 1 | 35 |
+    /// | 0.91 | 2.35 | 90 |
+    /// | 0.97 | 3.5 | 140 |
     /// | 0.9933 or more | 5 | 200 |
     ///
     /// Even odds say next to nothing: of the mail that a server sends, far less than one message in three is spam.
-    /// The steps at 100 and 150 are where half a per cent and a per mille of the ham of *sources never seen* lay when the
-    /// line was drawn: text alone holds a message only there.
+    /// Between them lie half a per cent (at 85) and a per mille (at 130) of the ham of *sources never seen*: text alone holds
+    /// a message only beyond both.
     #[expect(clippy::cast_possible_truncation, reason = "clamped to the table's range")]
     pub fn points(&self) -> i32 {
-        const LINE: [(f64, f64); 6] =
-            [(-4.0, -20.0), (0.0, 8.0), (1.0, 45.0), (2.35, 100.0), (3.5, 150.0), (5.0, 200.0)];
+        const LINE: [(f64, f64); 7] =
+            [(-4.0, -30.0), (-2.0, -15.0), (0.0, 5.0), (1.0, 35.0), (2.35, 90.0), (3.5, 140.0), (5.0, 200.0)];
         let logit = self.logit.clamp(LINE[0].0, LINE[LINE.len() - 1].0);
         let (from, to) =
-            LINE.windows(2).map(|w| (w[0], w[1])).find(|(_, to)| logit <= to.0).unwrap_or((LINE[4], LINE[5]));
+            LINE.windows(2).map(|w| (w[0], w[1])).find(|(_, to)| logit <= to.0).unwrap_or((LINE[5], LINE[6]));
         (from.1 + (logit - from.0) / (to.0 - from.0) * (to.1 - from.1)).round() as i32
     }
 }

@@ -101,8 +101,24 @@ fn links_many(look: &Look<'_>) -> Sight {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{ORDINARY, check, hit, mail, miss};
+    use super::super::sample::{Case, Mail, ORDINARY, check, hit, mail, miss};
     use super::*;
+
+    fn drawings() -> Vec<Case> {
+        let drawn =
+            |declared: &str, mail: Mail| mail.html(|html| html.images = 1).file("a.gif", declared, Content::Media);
+        let see = || mail().text("See");
+        vec![
+            hit("image-in-place-of-text", "a drawn picture", drawn("image/gif", see())),
+            miss("image-in-place-of-text", "a photograph", drawn("image/jpeg", see())),
+            miss(
+                "image-in-place-of-text",
+                "a letter with a logo",
+                drawn("image/png", mail().text(&ORDINARY.repeat(2))),
+            ),
+            miss("image-in-place-of-text", "an answer", drawn("image/png", see()).field("In-Reply-To", "<1@x>")),
+        ]
+    }
 
     #[test]
     fn hits_and_near_misses() {
@@ -114,98 +130,92 @@ mod tests {
                 mail.attachment("a.jpg", "image/jpeg", Content::Media, |file| file.size_bytes = bytes)
             }
         };
-        let drawn = |declared: &'static str| {
-            move |mail: super::super::sample::Mail| {
-                mail.html(|html| html.images = 1).file("a.gif", declared, Content::Media)
-            }
-        };
         check(
             RULES,
-            vec![
-                hit("gtube", "the test text", text(&format!("Hello\n{GTUBE}\n"))),
-                hit("gtube", "in the plain part alone", {
-                    let mut mail = mail();
-                    mail.message.plain = GTUBE.to_owned();
-                    mail
-                }),
-                miss("gtube", "one letter off", text(&GTUBE.replace("34X", "34Y"))),
-                hit("body-empty", "nothing", text("")),
-                hit("body-empty", "signs alone", text("\n--\n")),
-                miss("body-empty", "a file is the content", text("").file("a.pdf", "application/pdf", Content::Pdf)),
-                miss("body-empty", "one word", text("ok")),
-                hit("body-white-space", "holes", text(&"a   \n  \n".repeat(20))),
-                miss("body-white-space", "a short note with a blank line", text("ok\n\n\n\n\n\n\n")),
-                miss("body-white-space", "a table", text(&"item    9.50\n".repeat(20))),
-                hit("body-capitals", "shouted", text(&"THIS IS MOST URGENT. ".repeat(15))),
-                miss("body-capitals", "a heading", text(&format!("THE MINUTES OF OUR MEETING ARE READY\n{ORDINARY}"))),
-                miss("body-capitals", "a short line", text("CALL ME AT ONCE, IT IS URGENT")),
-                miss("body-capitals", "a script without capitals", text(&"会议纪要请查收谢谢".repeat(40))),
-                hit("body-exclamations", "each sentence", text(&"Come and see! ".repeat(8))),
-                miss(
-                    "body-exclamations",
-                    "a glad letter",
-                    text(&format!("Hello! How nice! Thank you! {ORDINARY} See you!")),
-                ),
-                hit("body-huge-font", "fills the screen", mail().html(|html| html.font_px_max = 96.0)),
-                miss("body-huge-font", "a heading", mail().html(|html| html.font_px_max = 48.0)),
-                hit("body-script", "an element", mail().html(|html| html.scripts = 1)),
-                miss("body-script", "none", mail().html(|html| html.elements = 400)),
-                hit("body-form", "a form", mail().html(|html| html.forms = 1)),
-                miss("body-form", "none", mail().html(|html| html.images = 1)),
-                hit(
-                    "image-only",
-                    "a picture that leads elsewhere",
-                    text("See").html(|html| html.images = 1).click("https://example.org/", ""),
-                ),
-                miss("image-only", "a picture between friends", text("See").html(|html| html.images = 1)),
-                miss(
-                    "image-only",
-                    "a letter with a logo",
-                    mail().html(|html| html.images = 1).click("https://example.org/", ""),
-                ),
-                miss(
-                    "image-only",
-                    "a counting pixel is no picture",
-                    text("See").html(|html| (html.images, html.pixels) = (1, 1)).click("https://example.org/", ""),
-                ),
-                hit("image-large-alone", "over a megabyte and no text", picture(1_200_000)(text("."))),
-                miss("image-large-alone", "a smaller one", picture(900_000)(text("."))),
-                miss("image-large-alone", "with a letter", picture(1_200_000)(mail())),
-                hit("image-in-place-of-text", "a drawn picture", drawn("image/gif")(text("See"))),
-                miss("image-in-place-of-text", "a photograph", drawn("image/jpeg")(text("See"))),
-                miss(
-                    "image-in-place-of-text",
-                    "a letter with a logo",
-                    drawn("image/png")(mail().text(&ORDINARY.repeat(2))),
-                ),
-                miss(
-                    "image-in-place-of-text",
-                    "an answer",
-                    drawn("image/png")(text("See")).field("In-Reply-To", "<1@x>"),
-                ),
-                hit(
-                    "link-and-little-else",
-                    "to a stranger",
-                    text("Look at this").click("https://strange.example/x", "here"),
-                ),
-                miss(
-                    "link-and-little-else",
-                    "to the sender's own site",
-                    text("Look").click("https://www.example.org/x", "here"),
-                ),
-                miss(
-                    "link-and-little-else",
-                    "with a letter around it",
-                    mail().click("https://strange.example/x", "here"),
-                ),
-                miss(
-                    "link-and-little-else",
-                    "in answer to a question",
-                    text("Look").click("https://strange.example/x", "x").field("In-Reply-To", "<1@example.net>"),
-                ),
-                hit("links-many", "a wall", links(MANY_LINKS)),
-                miss("links-many", "a letter with news", links(40)),
-            ],
+            drawings()
+                .into_iter()
+                .chain(vec![
+                    hit("gtube", "the test text", text(&format!("Hello\n{GTUBE}\n"))),
+                    hit("gtube", "in the plain part alone", {
+                        let mut mail = mail();
+                        mail.message.plain = GTUBE.to_owned();
+                        mail
+                    }),
+                    miss("gtube", "one letter off", text(&GTUBE.replace("34X", "34Y"))),
+                    hit("body-empty", "nothing", text("")),
+                    hit("body-empty", "signs alone", text("\n--\n")),
+                    miss(
+                        "body-empty",
+                        "a file is the content",
+                        text("").file("a.pdf", "application/pdf", Content::Pdf),
+                    ),
+                    miss("body-empty", "one word", text("ok")),
+                    hit("body-white-space", "holes", text(&"a   \n  \n".repeat(20))),
+                    miss("body-white-space", "a short note with a blank line", text("ok\n\n\n\n\n\n\n")),
+                    miss("body-white-space", "a table", text(&"item    9.50\n".repeat(20))),
+                    hit("body-capitals", "shouted", text(&"THIS IS MOST URGENT. ".repeat(15))),
+                    miss(
+                        "body-capitals",
+                        "a heading",
+                        text(&format!("THE MINUTES OF OUR MEETING ARE READY\n{ORDINARY}")),
+                    ),
+                    miss("body-capitals", "a short line", text("CALL ME AT ONCE, IT IS URGENT")),
+                    miss("body-capitals", "a script without capitals", text(&"会议纪要请查收谢谢".repeat(40))),
+                    hit("body-exclamations", "each sentence", text(&"Come and see! ".repeat(8))),
+                    miss(
+                        "body-exclamations",
+                        "a glad letter",
+                        text(&format!("Hello! How nice! Thank you! {ORDINARY} See you!")),
+                    ),
+                    hit("body-huge-font", "fills the screen", mail().html(|html| html.font_px_max = 96.0)),
+                    miss("body-huge-font", "a heading", mail().html(|html| html.font_px_max = 48.0)),
+                    hit("body-script", "an element", mail().html(|html| html.scripts = 1)),
+                    miss("body-script", "none", mail().html(|html| html.elements = 400)),
+                    hit("body-form", "a form", mail().html(|html| html.forms = 1)),
+                    miss("body-form", "none", mail().html(|html| html.images = 1)),
+                    hit(
+                        "image-only",
+                        "a picture that leads elsewhere",
+                        text("See").html(|html| html.images = 1).click("https://example.org/", ""),
+                    ),
+                    miss("image-only", "a picture between friends", text("See").html(|html| html.images = 1)),
+                    miss(
+                        "image-only",
+                        "a letter with a logo",
+                        mail().html(|html| html.images = 1).click("https://example.org/", ""),
+                    ),
+                    miss(
+                        "image-only",
+                        "a counting pixel is no picture",
+                        text("See").html(|html| (html.images, html.pixels) = (1, 1)).click("https://example.org/", ""),
+                    ),
+                    hit("image-large-alone", "over a megabyte and no text", picture(1_200_000)(text("."))),
+                    miss("image-large-alone", "a smaller one", picture(900_000)(text("."))),
+                    miss("image-large-alone", "with a letter", picture(1_200_000)(mail())),
+                    hit(
+                        "link-and-little-else",
+                        "to a stranger",
+                        text("Look at this").click("https://strange.example/x", "here"),
+                    ),
+                    miss(
+                        "link-and-little-else",
+                        "to the sender's own site",
+                        text("Look").click("https://www.example.org/x", "here"),
+                    ),
+                    miss(
+                        "link-and-little-else",
+                        "with a letter around it",
+                        mail().click("https://strange.example/x", "here"),
+                    ),
+                    miss(
+                        "link-and-little-else",
+                        "in answer to a question",
+                        text("Look").click("https://strange.example/x", "x").field("In-Reply-To", "<1@example.net>"),
+                    ),
+                    hit("links-many", "a wall", links(MANY_LINKS)),
+                    miss("links-many", "a letter with news", links(40)),
+                ])
+                .collect(),
         );
     }
 }

@@ -8,15 +8,23 @@ use super::registry::Rule;
 /// The rules of this family.
 pub(super) const RULES: &[Rule] = &[
     Rule { name: "message-id-of-other-time", look: message_id_of_other_time },
+    Rule { name: "message-id-misshapen", look: message_id_misshapen },
     Rule { name: "message-id-borrowed", look: message_id_borrowed },
     Rule { name: "date-zone-impossible", look: date_zone_impossible },
     Rule { name: "html-alone-by-outlook", look: html_alone_by_outlook },
+    Rule { name: "mailer-is-random", look: mailer_is_random },
+    Rule { name: "template-not-filled-in", look: template_not_filled_in },
 ];
 
 /// Outlook makes a Message-ID while it sends: between that and Date lie seconds, here an hour at most.
 const SAME_TIME_S: i64 = 3_600;
 /// One step of the higher half of a Windows time (100 ns since 1601), in 100 ns.
 const STEP: i128 = 1 << 32;
+/// The day in a Message-ID is the sender's own, and counted loosely.
+const CLOCK_APART_S: i64 = 4 * 86_400;
+/// So long a word in X-Mailer is no name.
+const RANDOM_BYTES_MIN: usize = 14;
+const THE_BAT: &str = "the bat";
 /// From 1601 to 1970.
 const WINDOWS_EPOCH_S: i64 = 11_644_473_600;
 
@@ -29,7 +37,6 @@ fn outlook_time(id: &str) -> Option<i64> {
     let (left, _) = id.trim().strip_prefix('<')?.split_once('@')?;
     let mut pieces = left.split('$');
     let (first, second, third) = (pieces.next()?, pieces.next()?, pieces.next()?);
-    let is_hex = |piece: &str, digits: usize| piece.len() == digits && piece.bytes().all(|b| b.is_ascii_hexdigit());
     if pieces.next().is_some() || !is_hex(first, 12) || !is_hex(second, 8) || !is_hex(third, 8) {
         return None;
     }
@@ -46,10 +53,83 @@ fn windows_s(half: i64) -> i64 {
 fn message_id_of_other_time(look: &Look<'_>) -> Sight {
     let DateField::At { unix_s, .. } = look.message.date else { return None };
     let id = look.message.field("Message-ID")?;
-    let from_s = windows_s(outlook_time(id)?);
-    let to_s = from_s + windows_s(1) + WINDOWS_EPOCH_S;
-    let apart = unix_s < from_s - SAME_TIME_S || unix_s > to_s + SAME_TIME_S;
+    let apart = match (outlook_time(id), clock(id)) {
+        (Some(half), _) => {
+            let from_s = windows_s(half);
+            let to_s = from_s + windows_s(1) + WINDOWS_EPOCH_S;
+            unix_s < from_s - SAME_TIME_S || unix_s > to_s + SAME_TIME_S
+        }
+        (None, Some(clock)) if clock.is_eudora || mailer_names(look, &[THE_BAT]) => {
+            clock.unix_s.is_none_or(|there| (there - unix_s).abs() > CLOCK_APART_S)
+        }
+        _ => false,
+    };
     if apart { example(id) } else { None }
+}
+
+/// The time in a Message-ID of The Bat! (`<digits.yyyymmddhhmmss@`) or Eudora (`<1.2.3.4.yyyymmddhhmmss.8 hex digits@`).
+struct Clock {
+    is_eudora: bool,
+    /// Its day's noon, where its digits are a day.
+    unix_s: Option<i64>,
+}
+
+fn clock(id: &str) -> Option<Clock> {
+    let (left, _) = id.trim().strip_prefix('<')?.split_once('@')?;
+    let pieces: Vec<&str> = left.split('.').take(9).collect();
+    let (is_eudora, digits, before) = match pieces.as_slice() {
+        [first, digits] => (false, digits, std::slice::from_ref(first)),
+        [before @ .., digits, last] if (3..=6).contains(&before.len()) && is_hex(last, 8) => (true, digits, before),
+        _ => return None,
+    };
+    let is_number = |piece: &&str| !piece.is_empty() && piece.bytes().all(|b| b.is_ascii_digit());
+    if !before.iter().all(is_number) || !is_number(digits) || digits.len() != 14 {
+        return None;
+    }
+    let number = |from: usize, to: usize| digits[from..to].parse::<i64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
+    let is_day = (1990..2100).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    // Days of months are taken for 30.44: two days are allowed beside.
+    let days = (year - 1970) * 1461 / 4 + (month - 1) * 3044 / 100 + day;
+    Some(Clock { is_eudora, unix_s: is_day.then_some(days * 86_400) })
+}
+
+fn is_hex(piece: &str, digits: usize) -> bool {
+    piece.len() == digits && piece.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Outlook's form without its counter, and The Bat! with a form that is not its own.
+fn message_id_misshapen(look: &Look<'_>) -> Sight {
+    let id = look.message.field("Message-ID")?;
+    let (left, _) = id.trim().strip_prefix('<')?.split_once('@')?;
+    let pieces: Vec<&str> = left.split('$').take(4).collect();
+    let no_counter = pieces.len() == 3 && pieces.iter().all(|piece| is_hex(piece, 8));
+    let no_bat = mailer_names(look, &[THE_BAT]) && clock(id).is_none_or(|clock| clock.is_eudora);
+    if no_counter || no_bat { example(id) } else { None }
+}
+
+/// One long word of letters and digits names no program.
+fn mailer_is_random(look: &Look<'_>) -> Sight {
+    let name = look.message.field("X-Mailer")?.trim();
+    let random = name.len() >= RANDOM_BYTES_MIN
+        && name.bytes().all(|b| b.is_ascii_alphanumeric())
+        && name.bytes().any(|b| b.is_ascii_digit())
+        && name.bytes().any(|b| b.is_ascii_lowercase());
+    if random { example(name) } else { None }
+}
+
+/// A place in the header that a program for mass mail was to fill in.
+fn template_not_filled_in(look: &Look<'_>) -> Sight {
+    let is_open = |value: &&str| {
+        let named = memchr::memmem::find_iter(value.as_bytes(), b"%").any(|at| {
+            let name = value.as_bytes()[at + 1..].iter().take_while(|b| b.is_ascii_uppercase() || **b == b'_').count();
+            // Behind a number it is a discount.
+            name >= 4 && !value.as_bytes()[..at].last().is_some_and(u8::is_ascii_digit)
+        });
+        named || ["{{", "{%"].iter().any(|open| value.contains(open))
+    };
+    let fields = ["Message-ID", "X-Mailer", "From", "Subject"].into_iter().filter_map(|name| look.message.field(name));
+    fields.into_iter().find(is_open).and_then(example)
 }
 
 fn message_id_borrowed(look: &Look<'_>) -> Sight {
@@ -98,6 +178,14 @@ mod tests {
         mail().field("Message-ID", &format!("<00a7{time:08x}$3c4d5e60$0a00a8c0@pc>")).field("X-Mailer", mailer)
     }
 
+    fn id(id: &str) -> Mail {
+        mail().field("Message-ID", id)
+    }
+
+    fn bat(written: &str) -> Mail {
+        id(written).field("X-Mailer", "The Bat! (v2.10.03) Educational")
+    }
+
     fn date(written: &str) -> Mail {
         mail().field("Date", written)
     }
@@ -127,6 +215,23 @@ mod tests {
                     "another form",
                     mail().field("Message-ID", "<94d201a2e3f1.7b1c2d3e@example.org>"),
                 ),
+                hit("message-id-of-other-time", "The Bat!, no day", bat("<9979487981.98566113460443@x.example>")),
+                hit("message-id-of-other-time", "another day", bat("<9979487981.20070429121554@x.example>")),
+                miss("message-id-of-other-time", "The Bat! itself", bat("<1979487981.20261121130000@x.example>")),
+                miss("message-id-of-other-time", "a script's number", id("<9979487981.98566113460443@x.example>")),
+                hit("message-id-of-other-time", "Eudora", id("<6.0.2.9.8.90988360602415.802a9761@x.example>")),
+                miss("message-id-of-other-time", "Eudora itself", id("<6.2.1.2.0.20261121130000.01b8dd20@x.example>")),
+                hit("message-id-misshapen", "Outlook without a counter", id("<01c7919c$c255d840$6c822ecf@x>")),
+                hit("message-id-misshapen", "The Bat! with another form", bat("<20261121.4711@x.example>")),
+                miss("message-id-misshapen", "The Bat!", bat("<1979487981.20261121130000@x.example>")),
+                miss("message-id-misshapen", "Outlook", made_at(0, OUTLOOK)),
+                hit("mailer-is-random", "no name", mail().field("X-Mailer", "xLihQRz3QwM5E2FMVKYP7z")),
+                miss("mailer-is-random", "a name and a version", mail().field("X-Mailer", "PHPMailer 6.8.0 (x64)")),
+                miss("mailer-is-random", "a short one", mail().field("X-Mailer", "mutt2")),
+                hit("template-not-filled-in", "the program's own", mail().field("X-Mailer", "%XMAILER")),
+                hit("template-not-filled-in", "a name", mail().subject("Hello {{first_name}}")),
+                miss("template-not-filled-in", "a discount", mail().subject("Jetzt 50%RABATT")),
+                miss("template-not-filled-in", "percent", mail().subject("CPU at 100% SINCE NOON")),
                 hit("message-id-borrowed", "a script", made_at(0, "PHPMailer 6.8")),
                 miss("message-id-borrowed", "Outlook", made_at(0, OUTLOOK)),
                 miss("message-id-borrowed", "a script's own", mail().field("X-Mailer", "PHPMailer 6.8")),

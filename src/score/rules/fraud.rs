@@ -173,19 +173,15 @@ fn read_as(word: &str, read: &mut String) -> bool {
     let mut letters = 0;
     for c in word.chars() {
         let letter = match c {
-            '0' => 'o',
-            '1' | '!' | '|' => 'i',
-            '3' | '€' => 'e',
-            '4' | '@' => 'a',
+            '0' | 'ò'..='ö' | 'Ò'..='Ö' => 'o',
+            '1' | '!' | '|' | 'ì'..='ï' | 'Ì'..='Ï' => 'i',
+            '3' | '€' | 'è'..='ë' | 'È'..='Ë' => 'e',
+            '4' | '@' | 'à'..='å' | 'À'..='Å' => 'a',
             '5' | '$' => 's',
             '.' | '_' | '*' | '~' | '^' | '\'' | '`' | '/' | '\\' | ',' => {
                 signs += 1;
                 continue;
             }
-            'à'..='å' | 'À'..='Å' => 'a',
-            'ì'..='ï' | 'Ì'..='Ï' => 'i',
-            'ò'..='ö' | 'Ò'..='Ö' => 'o',
-            'è'..='ë' | 'È'..='Ë' => 'e',
             'l' | 'L' => {
                 letters += 1;
                 'i'
@@ -196,7 +192,7 @@ fn read_as(word: &str, read: &mut String) -> bool {
             }
             _ => return false,
         };
-        signs += usize::from(!c.is_ascii_alphabetic());
+        signs += usize::from(!c.is_alphabetic());
         if !read.ends_with(letter) {
             read.push(letter);
         }
@@ -258,6 +254,7 @@ mod tests {
                 miss("words-disguised", "a doctor's letter", text("Viagra was not prescribed")),
                 miss("words-disguised", "a version", text("Use v1.2-rc4 of the a11y package, see o365")),
                 miss("words-disguised", "a divided word", text("the new phar-macy is open")),
+                miss("words-disguised", "a word of another language", text("La réplica de la estatua, la médication")),
                 miss("words-disguised", "French", text("C'est l'été à Sète, n'est-ce pas")),
             ],
         );

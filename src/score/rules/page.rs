@@ -17,8 +17,8 @@ Rules of one *family* speak of the same thing and must not add up as if each wer
 heaviest rule alone, whichever is more; the lighter reasons are still shown, with what is left for them.
 
 *Soft* rules, those of 70 points or less that come with outguard, count by the text they stand in (`docs/model.md`). One that is
-like ordinary mail's takes back up to 60 of their points, 20 for each unit of log-odds below even (`text-is-ordinary`); one that is
-like spam adds to them, as much again where it has 150 points itself (`text-and-rules`). Points that you set, rules of your own,
+like ordinary mail's takes back up to 60 of their points, 15 for each unit of log-odds below even (`text-is-ordinary`); one that is
+like spam adds to them, as much again where it has 100 points itself (`text-and-rules`). Points that you set, rules of your own,
 and what was done rather than said (files, programs, forms, borrowed names) count as they are.
 
 **Other points**: `[score.points]` with `rule-name = 30`; 0 switches a rule off. For one account or domain the same stands in
