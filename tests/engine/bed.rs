@@ -40,9 +40,9 @@ pub(crate) struct TestClock {
     /// Added to the wall clock alone.
     stepped_ms: AtomicI64,
     free_running: AtomicBool,
-    /// How many boots there were before this one, and when it began.
+    /// How many boots there were before this one, and when it began: the first some time before the test.
     boots: AtomicU64,
-    booted_ms: AtomicU64,
+    booted_ms: AtomicI64,
     /// The task that reads the clock next within an async function of that file panics.
     panics_in: Mutex<Option<&'static str>>,
 }
@@ -57,7 +57,7 @@ impl TestClock {
             stepped_ms: AtomicI64::new(0),
             free_running: AtomicBool::new(false),
             boots: AtomicU64::new(0),
-            booted_ms: AtomicU64::new(0),
+            booted_ms: AtomicI64::new(-1_000_000),
             panics_in: Mutex::default(),
         })
     }
@@ -97,11 +97,12 @@ impl TestClock {
 
     /// Another boot begins: its clock starts anew, the wall clock goes on.
     pub(crate) fn reboot(&self) {
-        self.booted_ms.store(self.passed_ms(), Ordering::SeqCst);
+        self.booted_ms.store(i64::try_from(self.passed_ms()).unwrap(), Ordering::SeqCst);
         self.boots.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn passed_ms(&self) -> u64 {
+    /// Since the test began, whatever the clocks show.
+    pub(crate) fn passed_ms(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap() + self.ahead_ms.load(Ordering::SeqCst)
     }
 }
@@ -109,10 +110,10 @@ impl TestClock {
 impl Clock for TestClock {
     fn now(&self) -> Now {
         self.strike();
-        let passed = self.passed_ms();
-        let wall = WALL_START_MS + i64::try_from(passed).unwrap() + self.stepped_ms.load(Ordering::SeqCst);
-        let of_boot = passed - self.booted_ms.load(Ordering::SeqCst);
-        Now { boot: BootMs(1_000_000 + of_boot), wall: WallMs(u64::try_from(wall).unwrap()) }
+        let passed = i64::try_from(self.passed_ms()).unwrap();
+        let wall = WALL_START_MS + passed + self.stepped_ms.load(Ordering::SeqCst);
+        let boot = passed - self.booted_ms.load(Ordering::SeqCst);
+        Now { boot: BootMs(u64::try_from(boot).unwrap()), wall: WallMs(u64::try_from(wall).unwrap()) }
     }
 
     fn boot_id(&self) -> BootId {

@@ -1,4 +1,4 @@
-//! Random accounts, messages, refusals, cuts and kills: at the end every accepted recipient has exactly one end, second
+//! Random accounts, messages, refusals, cuts, kills, reboots, reloads, panics, gates and steps of the wall clock: at the end every accepted recipient has exactly one end, second
 //! copies stand only where an attempt was unknown, and no window of an account or egress holds more than its limit.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use outguard::clock::Clock as _;
 use outguard::mail::QueueId;
-use outguard::store::DeliveryState;
+use outguard::store::{DeliveryState, GateKind};
 
 use crate::bed::{Bed, Plan, TestClock};
 use crate::rig::loopback::own_address;
@@ -63,7 +62,7 @@ fn stormy(clock: &Arc<TestClock>, dice: &Arc<Dice>, trouble: &Arc<AtomicU32>, se
             }
             Said::Data if strikes(20) => Answer::CloseInContent(1),
             Said::Content(from, to) => {
-                let at = clock.now().boot.0;
+                let at = clock.passed_ms();
                 let mut seen = seen.lock().unwrap();
                 seen.contents.push((at, from.to_owned(), to.to_vec()));
                 if strikes(12) {
@@ -102,7 +101,9 @@ fn every_recipient_has_one_end_and_no_window_holds_more() {
     let mut bed = Bed::start(&plan, &place, &clock);
 
     let mut accepted: BTreeMap<QueueId, Vec<String>> = BTreeMap::new();
-    let mut kills = 0;
+    // A wall clock that was stepped and is called right is believed by the next boot: that is outside the promise.
+    let steps_the_clock = dice.roll(2) == 0;
+    let (mut kills, mut panics) = (0, 0);
     for message in 0..30 {
         let from = format!("sender{}@x.example", dice.roll(4));
         let count = [1, 1, 2, 3, 8, 25][usize::try_from(dice.roll(6)).unwrap()];
@@ -114,16 +115,33 @@ fn every_recipient_has_one_end_and_no_window_holds_more() {
         std::thread::sleep(std::time::Duration::from_millis(dice.roll(40)));
         clock.advance(dice.roll(1_500));
         bed.poke();
-        if dice.roll(8) == 0 {
-            // What was under way is unknown: its content may have arrived, or arrive yet.
-            drop(bed);
-            kills += 1;
-            bed = Bed::start(&plan, &place, &clock);
+        match dice.roll(16) {
+            0 | 1 => {
+                // What was under way is unknown: its content may have arrived, or arrive yet.
+                drop(bed);
+                kills += 1;
+                if !steps_the_clock && dice.roll(2) == 0 {
+                    clock.reboot();
+                }
+                bed = Bed::start(&plan, &place, &clock);
+            }
+            2 | 3 => bed.reload(&plan),
+            4 => {
+                bed.panics.fetch_add(1, Ordering::SeqCst);
+                panics += 1;
+            }
+            5 => {
+                bed.close(GateKind::All, "");
+                clock.advance(dice.roll(3_000));
+                bed.open(GateKind::All, "");
+            }
+            6 if steps_the_clock => clock.step_wall(i64::try_from(dice.roll(600_000)).unwrap() - 300_000),
+            _ => {}
         }
     }
-    bed.until_empty(2_000);
-    println!("killed {kills} times; {} contents", seen.lock().unwrap().contents.len());
-    one_end_each(&bed, &accepted, &sinks, &seen.lock().unwrap(), kills);
+    bed.until_empty(4_000); // what was put off before the clock was stepped back waits for its time to come again
+    println!("killed {kills} times, {panics} panics; {} contents", seen.lock().unwrap().contents.len());
+    one_end_each(&bed, &accepted, &sinks, &seen.lock().unwrap(), kills + panics);
     windows_hold(&seen.lock().unwrap(), &sinks);
 }
 
