@@ -143,6 +143,8 @@ impl Limits {
         counts: impl Fn(&PastAttempt<'a>) -> bool,
     ) {
         let grace_ms = self.book.unknown_grace_ms;
+        // What counted nothing made no account active: it leaves nothing to remember.
+        let counts = |attempt: &PastAttempt<'a>| attempt.counted != Counted::default() && counts(attempt);
         for attempt in past.into_iter().filter(counts) {
             // No attempt ended later than now: a stamp from the future is a broken one, and must not stop mail for ever.
             let outcome = match attempt.state {
