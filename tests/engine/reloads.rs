@@ -1,5 +1,6 @@
 //! A reload: what waits goes by the new configuration, and keeps what it was accepted with.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use outguard::guard::{Decision, Verdict};
 use outguard::store::{DeliveryState, GateKind, Reads as _};
 
 use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
+use crate::rig::loopback::own_address;
 use crate::rig::process::wait_for;
 use crate::rig::sink::{Answer, Said, Sink};
 
@@ -232,4 +234,33 @@ fn routes_that_changed_while_it_was_down_strand_nothing() {
     bed.open(GateKind::All, "");
     wait_for("all to leave", || ids.iter().all(|id| bed.states(*id) == [DeliveryState::Delivered]));
     assert_eq!((stays.accepted().len(), goes.accepted().len()), (3, 0));
+}
+
+#[test]
+fn a_limit_that_is_called_used_up_during_a_reload_is_that_of_the_egress_that_left() {
+    let (asked, answer) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let sink = {
+        let (asked, answer) = (asked.clone(), answer.clone());
+        Sink::scripted(move |said| match said {
+            Said::Mail(_) if !asked.swap(true, Ordering::SeqCst) => {
+                wait_for("leave to answer", || answer.load(Ordering::SeqCst));
+                Answer::say("555 hourly limit exceeded")
+            }
+            _ => Answer::Usual,
+        })
+    };
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan::to(&[&sink]);
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let first = bed.accept("s@x.example", &recipients("first", 1, "a.example"));
+    wait_for("it to be under way", || asked.load(Ordering::SeqCst));
+    let before = plan.egresses[0];
+    bed.reload(&Plan { egresses: vec![IpAddr::from(own_address())], ..plan });
+    answer.store(true, Ordering::SeqCst);
+    wait_for("the refusal", || bed.run(bed.store.message(first)).unwrap().unwrap().1[0].attempts == 1);
+    let next = bed.accept("s@x.example", &recipients("next", 1, "a.example"));
+    wait_for("the other egress to go on", || bed.states(next) == [DeliveryState::Delivered]);
+    let full: Vec<_> = bed.engine.limit_uses().into_iter().filter(|limit| limit.used == limit.slots).collect();
+    assert!(full.len() == 1 && full[0].key == before.to_string(), "{full:?}");
+    bed.until_empty(60);
 }

@@ -43,6 +43,8 @@ pub(super) struct After {
     /// The first due time of what was deferred.
     deferred: Option<WallMs>,
     reports: Vec<Loaded>,
+    /// The way it went, which a reload may have changed since.
+    plan: Arc<Plan>,
     /// The egress that it left from.
     egress: Arc<str>,
     signals: Vec<Signal>,
@@ -87,7 +89,7 @@ impl Sent {
 
 impl Engine {
     /// Decides what becomes of each recipient, spends the slots, and makes the reports.
-    pub(super) fn settle(&self, end: AttemptEnd, sent: &Sent, hop: HopId, plan: &Plan) -> Settled {
+    pub(super) fn settle(&self, end: AttemptEnd, sent: &Sent, hop: HopId, plan: &Arc<Plan>) -> Settled {
         let AttemptEnd { lease, content, recipients, signals, egress, next_hop, eightbit_as_is, .. } = end;
         let open = OpenAttempt { lease, egress: egress.clone(), next_hop: next_hop.clone(), ends: recipients };
         let mut undecided = Undecided::new(open, &self.broken);
@@ -95,8 +97,9 @@ impl Engine {
         let (now, slots) = self.spend(lease, content, recipients);
         let nobody = (sent.row.account.clone(), 0);
         let attempt = RecordId(lease.attempt().0);
+        let plan = Arc::clone(plan);
         let mut after =
-            After { ended: nobody, attempt, again: 0, deferred: None, reports: Vec::new(), egress, signals };
+            After { ended: nobody, attempt, again: 0, deferred: None, reports: Vec::new(), plan, egress, signals };
         let mut outcomes = Vec::with_capacity(recipients.len());
         let (mut failed, mut relayed) = (Vec::new(), Vec::new());
         for recipient in recipients.iter() {
@@ -125,7 +128,7 @@ impl Engine {
         let mut events: Vec<Event> = {
             let mut core = self.core();
             let new = after.signals.iter().filter(|signal| core.may_tell(hop, &signal.row, now));
-            new.map(|signal| trouble(plan, signal, now)).collect()
+            new.map(|signal| trouble(&after.plan, signal, now)).collect()
         };
         if slots == SlotsEnd::Unknown {
             events.push(Event::AttemptUnknown {
@@ -263,7 +266,7 @@ impl Engine {
         let now = self.clock.now();
         let used_up: Vec<Filled> = {
             let mut core = self.core();
-            let heeded = after.signals.iter().map(|signal| Self::heed(&mut core, hop, &after.egress, signal, now));
+            let heeded = after.signals.iter().map(|signal| Self::heed(&mut core, hop, &after, signal, now));
             heeded.flatten().collect()
         };
         self.remember_used_up(used_up, after.attempt, now).await;
@@ -341,17 +344,17 @@ fn trouble(plan: &Plan, signal: &Signal, now: Now) -> Event {
 
 impl Engine {
     /// What a reply said beyond its message. A limit that is used up is to be remembered.
-    fn heed(core: &mut super::core::Core, hop: HopId, egress: &Arc<str>, signal: &Signal, now: Now) -> Option<Filled> {
+    fn heed(core: &mut super::core::Core, hop: HopId, after: &After, signal: &Signal, now: Now) -> Option<Filled> {
         let pause_ms = pause_ms(signal.kind);
         if pause_ms == 0 {
             return None;
         }
         let until = Moment::from(now).plus_ms(pause_ms);
-        let plan = core.hop(hop).and_then(|hop| hop.plan.as_ref().ok()).cloned();
-        let has_login = plan.as_ref().is_some_and(|plan| plan.login.is_some());
-        if let Some(plan) = plan.filter(|_| signal.kind == SignalKind::LimitFull)
+        let After { plan, egress, .. } = after;
+        let has_login = plan.login.is_some();
+        if signal.kind == SignalKind::LimitFull
             && let Some(egress) = plan.egresses.iter().find(|of_pool| of_pool.name == *egress)
-            && let Some(filled) = core.slots.fill(egress, &plan, HOUR_MS, now.into())
+            && let Some(filled) = core.slots.fill(egress, plan, HOUR_MS, now.into())
         {
             return Some(filled); // its mail waits for slots; other egresses and logins go on
         }

@@ -134,6 +134,9 @@ impl Engine {
             match Record::read(&*self.store, &*self.clock, now, &rules).await {
                 Ok(record) if record.timeline.bridge() == Bridge::Wall => {
                     let mut core = self.core();
+                    if core.slots.limits.book().longest_window_ms() > rules.longest_window_ms() {
+                        continue; // a reload came with a window that reaches further back than what was read
+                    }
                     core.slots.limits.retime(record.past(), record.kept_since, reading, Moment::from(now));
                     for filled in record.used_up {
                         core.slots.limits.filled(filled, Moment::from(now));
