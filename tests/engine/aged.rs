@@ -105,7 +105,8 @@ fn what_came_before_the_clock_was_set_has_no_age() {
     hours(&bed, 26);
     wait_for("the dated one ends", || bed.states(dated) == [DeliveryState::Bounced]);
     assert_eq!(bed.states(kept), [DeliveryState::Held], "it has no age");
-    assert_eq!(bed.states(waits), [DeliveryState::Waiting], "it has what its retries last");
+    // It has what its retries last, and may be tried this moment.
+    assert!(matches!(bed.states(waits)[..], [DeliveryState::Waiting | DeliveryState::UnderWay]));
 }
 
 #[test]
