@@ -61,10 +61,41 @@ kinds! {
     inline_styles: |bytes| { html("", "<a class='a b c' style='color:#fff;font:1px a;x:y;background:url(http://a/'>", "", bytes) };
     links_without_number: links;
     the_list_of_an_archive: archive;
+    long_names_in_an_archive: |bytes| archive_of(bytes, 60_000);
+    words_in_many_charsets: |bytes| { header("Subject: =?koi8-r?q?=E1?= =?big5?b?p0E=?= =?iso-2022-jp?b?GyRCJDM=?= =?utf-7?q?+AP?=\n", bytes) };
+    one_word_of_ten_thousand_letters: |bytes| one_field("Subject: =?utf-16?b?", "2AA", "?=", bytes);
+    comments_in_comments: |bytes| one_field("From: a@b.example ", "(", "", bytes);
+    comments_closed_again: |bytes| one_field("To: ", "((a) \\)", "b@c.example", bytes);
+    groups_in_groups: |bytes| one_field("Cc: ", "g:a@b.example,;:", "", bytes);
+    quoted_pairs: |bytes| one_field("Reply-To: \"", "\\\"", "\" <a@b.example>", bytes);
+    comments_in_a_date: |bytes| one_field("Date: ", "(Fri, 21 ", "Nov 1997 09:55:06 -0600", bytes);
+    continued_parameters: continued;
+    continuations_out_of_order: |bytes| typed_header("; name*99999999999999999999=a; name*7*=''%; name*0=", bytes);
+    delimiters_of_all_levels: delimiters;
+    almost_delimiters: |bytes| multipart("--bb\n--b-\n--b x\n-- b\n", bytes);
+    files_written_into_text: |bytes| plain("begin 644 a.exe\nM12\n`\nend\nbegin 644 \n", bytes);
+    quotes_that_flow: |bytes| flowing(">>> > >a \n>> ", bytes);
+    attachments_in_every_encoding: |bytes| multipart(ATTACHED, bytes);
+    tables_in_tables: |bytes| html("", "<table><tr><td colspan=99999 width=1>", "x", bytes);
+    numbers_of_characters: |bytes| html("", "&#x10ffff;&#99999999999999999999;&#xd800;&#0;&#x", "", bytes);
+    selectors_for_every_element: selectors;
+    escapes_in_style: |bytes| html("<style>", "\\61 \\0 \\{@media x{@import '\\", "</style>x", bytes);
+    pictures_in_the_page: |bytes| html("<img src='data:image/png;base64,", "QUFB", "'><a href='data:text/html,", bytes);
+    a_link_of_all_text: |bytes| html("<a href=http://a.example>", "http://b.example ", "</a>", bytes);
+    punycode: |bytes| html("<a href='http://xn--", "a9b-", ".example/'>", bytes);
+    hosts_of_many_names: |bytes| html("<a href='http://", "a.", "example/'>www.", bytes);
+    letters_that_are_not_seen: |bytes| plain("p\u{200b}a\u{301}\u{202e}\u{430}\u{1d400} ", bytes);
+    words_without_spaces: |bytes| plain("\u{8a02}\u{55ae}", bytes);
 }
 
 const BROKEN: &str = "--b\nContent-Type: text/plain; charset=x-none\nContent-Transfer-Encoding: base64\n\n*=*Q\n\
                       --b\nContent-Type: text/html; charset=utf-16\nContent-Transfer-Encoding: quoted-printable\n\n=ZZ=\u{1}=D\n";
+
+const ATTACHED: &str = "--b\nContent-Type: application/zip; name=a.zip\nContent-Transfer-Encoding: base64\n\nUEsDBBQACQAI*=\n\
+                        --b\nContent-Disposition: attachment; filename*0*=utf-8''a%2e; filename*1=exe\n\
+                        Content-Transfer-Encoding: quoted-printable\n\n=4D=5A=90=\n=ZZ\n\
+                        --b\nContent-Type: application/x-msdownload\nContent-Transfer-Encoding: x-uuencode\n\nbegin 600 b.exe\nM35H\n\
+                        --b\nContent-Type: application/mac-binhex40\nContent-Transfer-Encoding: x-yencode\n\n=ybegin line=128\n:#&4\n";
 
 /// So many multiparts, each in the one before.
 pub(crate) fn multiparts(count: usize) -> Vec<u8> {
@@ -99,6 +130,38 @@ fn typed_header(parameter: &str, bytes: usize) -> Vec<u8> {
     format!("Content-Type: text/plain{}\n\nbody\n", repeated(parameter, bytes)).into_bytes()
 }
 
+/// One field of such a value, folded nowhere.
+fn one_field(before: &str, piece: &str, after: &str, bytes: usize) -> Vec<u8> {
+    format!("{before}{}{after}\n\nbody\n", repeated(piece, bytes)).into_bytes()
+}
+
+/// A parameter in thousands of pieces, each with its number (RFC 2231 3).
+fn continued(bytes: usize) -> Vec<u8> {
+    let pieces: String = (0..bytes / 26).map(|n| format!("; filename*{n}*=utf-8''%41")).collect();
+    format!("Content-Disposition: attachment{pieces}\n\nbody\n").into_bytes()
+}
+
+/// Multiparts as deep as is looked at, then the delimiters of all levels by turns.
+fn delimiters(bytes: usize) -> Vec<u8> {
+    let mut mail = multiparts(60);
+    let level = (0..60).rev().map(|n| format!("--b{n}\n--b{n}-\n")).collect::<String>();
+    mail.extend(repeated(&level, bytes).bytes());
+    mail
+}
+
+fn flowing(piece: &str, bytes: usize) -> Vec<u8> {
+    let head = "Content-Type: text/plain; format=flowed; delsp=yes\n\n";
+    format!("{head}{}", repeated(piece, bytes)).into_bytes()
+}
+
+/// As many rules as elements, and each element in many of their classes.
+fn selectors(bytes: usize) -> Vec<u8> {
+    let rules: String =
+        (0..bytes / 80).map(|n| format!(".c{n} .d{n},p.e{n}{{display:none;color:#fff}}")).collect();
+    let elements: String = (0..bytes / 80).map(|n| format!("<p class='c{n} d{} e{} c1'>x", n / 2, n / 3)).collect();
+    html(&format!("<style>{rules}</style>"), &elements, "", 0)
+}
+
 /// A multipart of such parts.
 fn multipart(part: &str, bytes: usize) -> Vec<u8> {
     format!("Content-Type: multipart/mixed; boundary=b\n\n{}--b--\n", repeated(part, bytes)).into_bytes()
@@ -130,15 +193,21 @@ fn links(bytes: usize) -> Vec<u8> {
 
 /// A zip archive that is all list: names without files, and a directory that overlaps itself.
 pub(crate) fn archive(bytes: usize) -> Vec<u8> {
+    archive_of(bytes, 16)
+}
+
+/// The same, with names of that many bytes.
+fn archive_of(bytes: usize, name_bytes: u16) -> Vec<u8> {
     let mut zip = Vec::new();
-    let count = bytes / 3 / 46;
-    for n in 0..count {
+    let name = usize::from(name_bytes);
+    for n in 0..(bytes / 3 / (30 + name)).max(1) {
         zip.extend(b"PK\x01\x02");
         zip.extend([0xff; 24]);
-        // A name of 16 bytes; no extra field, no comment.
-        zip.extend([16, 0, 0, 0, 0, 0]);
+        // No extra field, no comment.
+        zip.extend(name_bytes.to_le_bytes());
+        zip.extend([0; 4]);
         zip.extend([0; 12]);
-        zip.extend(format!("PK\x03\x04{n:012}").bytes());
+        zip.extend(format!("PK\x03\x04{n:0>width$}", width = name - 4).bytes());
     }
     let size = u32::try_from(zip.len()).unwrap().to_le_bytes();
     zip.extend(b"PK\x05\x06\0\0\0\0\xff\xff\xff\xff");
