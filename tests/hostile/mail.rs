@@ -137,15 +137,15 @@ fn one_field(before: &str, piece: &str, after: &str, bytes: usize) -> Vec<u8> {
 
 /// A parameter in thousands of pieces, each with its number (RFC 2231 3).
 fn continued(bytes: usize) -> Vec<u8> {
-    let pieces: String = (0..bytes / 26).map(|n| format!("; filename*{n}*=utf-8''%41")).collect();
-    format!("Content-Disposition: attachment{pieces}\n\nbody\n").into_bytes()
+    let pieces: Vec<String> = (0..bytes / 26).map(|n| format!("; filename*{n}*=utf-8''%41")).collect();
+    format!("Content-Disposition: attachment{}\n\nbody\n", pieces.concat()).into_bytes()
 }
 
 /// Multiparts as deep as is looked at, then the delimiters of all levels by turns.
 fn delimiters(bytes: usize) -> Vec<u8> {
     let mut mail = multiparts(60);
-    let level = (0..60).rev().map(|n| format!("--b{n}\n--b{n}-\n")).collect::<String>();
-    mail.extend(repeated(&level, bytes).bytes());
+    let level: Vec<String> = (0..60).rev().map(|n| format!("--b{n}\n--b{n}-\n")).collect();
+    mail.extend(repeated(&level.concat(), bytes).bytes());
     mail
 }
 
@@ -156,10 +156,11 @@ fn flowing(piece: &str, bytes: usize) -> Vec<u8> {
 
 /// As many rules as elements, and each element in many of their classes.
 fn selectors(bytes: usize) -> Vec<u8> {
-    let rules: String =
+    let rules: Vec<String> =
         (0..bytes / 80).map(|n| format!(".c{n} .d{n},p.e{n}{{display:none;color:#fff}}")).collect();
-    let elements: String = (0..bytes / 80).map(|n| format!("<p class='c{n} d{} e{} c1'>x", n / 2, n / 3)).collect();
-    html(&format!("<style>{rules}</style>"), &elements, "", 0)
+    let elements: Vec<String> =
+        (0..bytes / 80).map(|n| format!("<p class='c{n} d{} e{} c1'>x", n / 2, n / 3)).collect();
+    html(&format!("<style>{}</style>", rules.concat()), &elements.concat(), "", 0)
 }
 
 /// A multipart of such parts.
