@@ -31,6 +31,10 @@ use rustix::time::{ClockId, clock_gettime};
 use corpus::Mail;
 use others::Other;
 
+/// That of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Messages up to this size are what the percentiles speak of, in bytes.
 const ORDINARY_BYTES_MAX: usize = 100 << 10;
 /// How often the corpus is gone through; the best time of each message counts, for what disturbs only ever adds.

@@ -147,14 +147,7 @@ impl Model {
 
 impl Weights {
     fn sum(&self, features: &Features) -> Sum {
-        let mut steps = 0_i64;
-        let mut known = 0_u32;
-        for hash in &features.text {
-            if let Some(weight) = self.table.get(*hash) {
-                steps += i64::from(weight);
-                known += 1;
-            }
-        }
+        let (steps, known) = self.table.sum(&features.text);
         let marks: f64 = features.marks.iter().filter_map(|mark| self.mark(mark.hash())).map(f64::from).sum();
         #[expect(clippy::cast_precision_loss, reason = "at most 12,000 features of at most 127 steps")]
         let text = steps as f64 * self.unit(features);

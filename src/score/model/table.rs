@@ -6,6 +6,8 @@
 
 /// Slots: a power of two.
 pub(super) const SLOTS: usize = 1 << 19;
+/// Slots that are read at once.
+const TOGETHER: usize = 16;
 /// Features that are kept at most: past this, looking for one takes too many steps.
 pub(super) const FEATURES_MAX: usize = SLOTS * 7 / 10;
 /// Bytes of the table in a model's file.
@@ -46,9 +48,35 @@ impl Table {
     /// A feature's weight in steps, if it is known.
     #[inline]
     pub(super) fn get(&self, hash: u32) -> Option<i32> {
-        let (mut slot, mark) = place(hash);
+        let (slot, mark) = place(hash);
+        self.get_from(slot, mark, self.slots[slot])
+    }
+
+    /// The sum of the weights of all features, and how many of them are known. The first slots of several are read before
+    /// any is looked at: most are in no cache, and so they are waited for together.
+    pub(super) fn sum(&self, hashes: &[u32]) -> (i64, u32) {
+        let (mut sum, mut known) = (0, 0);
+        let mut first = [(0, 0, [0, 0]); TOGETHER];
+        for hashes in hashes.chunks(TOGETHER) {
+            for (first, hash) in first.iter_mut().zip(hashes) {
+                let (slot, mark) = place(*hash);
+                *first = (slot, mark, self.slots[slot]);
+            }
+            for (slot, mark, found) in &first[..hashes.len()] {
+                if let Some(weight) = self.get_from(*slot, *mark, *found) {
+                    sum += i64::from(weight);
+                    known += 1;
+                }
+            }
+        }
+        (sum, known)
+    }
+
+    /// Looks on from the first slot, in which this stands.
+    #[inline]
+    fn get_from(&self, mut slot: usize, mark: u8, first: [u8; 2]) -> Option<i32> {
+        let [mut at, mut steps] = first;
         loop {
-            let [at, steps] = self.slots[slot];
             if at == mark {
                 return Some(i32::from(steps.cast_signed()));
             }
@@ -56,6 +84,7 @@ impl Table {
                 return None;
             }
             slot = (slot + 1) % SLOTS; // ends: a table is never full
+            [at, steps] = self.slots[slot];
         }
     }
 
