@@ -25,6 +25,8 @@ pub(crate) enum Text {
     Found(Rc<[u8]>),
     /// One that looks clean, with other names and links for each recipient.
     Clean,
+    /// The same with one link for all.
+    CleanOneLink,
     /// One that looks clean, in other words each time.
     CleanAndVaried,
     /// A request to log in.
@@ -117,6 +119,11 @@ impl Attack {
             Text::Found(raw) => (String::new(), Body::Raw(Rc::clone(raw))),
             Text::Known => one_of(&words::KNOWN, "For you", random),
             Text::Clean => one_of(&words::CLEAN, "As agreed", random),
+            Text::CleanOneLink => {
+                let (subject, _) = one_of(&words::CLEAN, "As agreed", random);
+                let text = words::CLEAN[pick % words::CLEAN.len()].replace("{number}", "7");
+                (subject, self.shape(text.replace("{name}", words::name(random))))
+            }
             Text::Phishing => one_of(&words::PHISHING, "Your account", random),
             Text::CleanAndVaried => {
                 let (subject, text) = words::letter(random);

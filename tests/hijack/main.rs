@@ -105,7 +105,7 @@ const NEW: &str = "a new account";
 /// Attacks: name, how, and how many may leave before the hold.
 fn attacks() -> Vec<(&'static str, Attack, u32)> {
     use From::{Elsewhere, OwnMachine};
-    use Text::{Clean, CleanAndVaried, Known, Phishing};
+    use Text::{Clean, CleanAndVaried, CleanOneLink, Known, Phishing};
     use To::{Colleagues, ContactsFirst, Strangers};
     let attack = |text, from, to, every_ms, recipients| Attack { text, from, to, every_ms, recipients };
     vec![
@@ -115,6 +115,7 @@ fn attacks() -> Vec<(&'static str, Attack, u32)> {
         ("a clean text, own machine", attack(Clean, OwnMachine, Strangers, FAST, 1), 5),
         ("a clean text to a hundred at once", attack(Clean, OwnMachine, Strangers, FAST, 100), 1),
         ("a clean text, contacts first", attack(Clean, OwnMachine, ContactsFirst, FAST, 1), 100),
+        ("a clean text, one link, contacts first", attack(CleanOneLink, OwnMachine, ContactsFirst, FAST, 1), 100),
         ("clean, other words each time", attack(CleanAndVaried, Elsewhere, Strangers, FAST, 1), 15),
         ("clean, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, FAST, 1), 60),
         ("phishing to colleagues", attack(Phishing, Elsewhere, Colleagues, FAST, 1), 5),
@@ -225,7 +226,10 @@ fn the_memory_is_bounded() {
 type Run = Box<dyn Fn(&mut World, &Office, &mut Random) -> Tally>;
 
 /// Innocent mail: name, account, how it is sent, how many may be held.
-fn innocents(extent: &Extent) -> Vec<(&'static str, &'static str, Run, u32)> {
+type Innocent = (&'static str, &'static str, Run, u32);
+
+/// Of accounts that write to many.
+fn to_many(extent: &Extent) -> Vec<Innocent> {
     let (readers, part) = (extent.readers, extent.part);
     let news = Newsletter {
         account: "news@shop.example",
@@ -237,7 +241,6 @@ fn innocents(extent: &Extent) -> Vec<(&'static str, &'static str, Run, u32)> {
     };
     let issue = |news: Newsletter| -> Run { Box::new(move |world, _, random| news.run(world, random)) };
     let first = Newsletter { readers: readers / 10, issues_before: 0, ..news.clone() };
-    let me = "person0@firm.example";
     let (shop, news_account) = ("shop@store.example", news.account);
     vec![
         ("a weekly newsletter", news_account, issue(news.clone()), 0),
@@ -280,6 +283,13 @@ fn innocents(extent: &Extent) -> Vec<(&'static str, &'static str, Run, u32)> {
             Box::new(move |world, _, random| bulk::mailing_list(world, 28 / part, random)),
             0,
         ),
+    ]
+}
+
+/// Of people.
+fn letters() -> Vec<Innocent> {
+    let me = "person0@firm.example";
+    vec![
         (
             "a new account's first days",
             "newcomer@firm.example",
@@ -306,6 +316,19 @@ fn innocents(extent: &Extent) -> Vec<(&'static str, &'static str, Run, u32)> {
             0,
         ),
         (
+            "wedding invitations by mail merge",
+            me,
+            Box::new(|world, office, _| people::invitations(world, office.person())),
+            0,
+        ),
+        ("plans for a journey", me, Box::new(|world, office, _| people::journey(world, office.person())), 0),
+        (
+            "a press office with twice as much to do",
+            "press@office.example",
+            Box::new(|world, office, _| people::press_office(world, 55 + office.rows.len() as u64)),
+            0,
+        ),
+        (
             "twelve applications in an evening",
             me,
             Box::new(|world, office, _| people::applications(world, office.person(), 0)),
@@ -327,7 +350,8 @@ fn the_innocent_are_not_held() {
     let mut faults = Vec::new();
     for seed in &extent.seeds {
         let office = Office::new(*seed);
-        for (name, account, run, held_max) in innocents(&extent).into_iter().filter(|one| one.0.contains(&extent.only))
+        for (name, account, run, held_max) in
+            to_many(&extent).into_iter().chain(letters()).filter(|one| one.0.contains(&extent.only))
         {
             let mut world = office.world();
             let tally = run(&mut world, &office, &mut Random::new(*seed));

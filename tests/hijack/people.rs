@@ -36,7 +36,8 @@ impl Person {
         } else {
             self.random.pick(&self.contacts).clone()
         };
-        let text = format!("{text}\n\n-- \n{}\nSome Firm, Some Street, Some Town", self.account);
+        let link = words::link(&mut self.random);
+        let text = format!("{text}{link}\n\n-- \n{}\nSome Firm, Some Street, Some Town", self.account);
         let client = ip(self.network, u8::try_from(self.random.below(200)).unwrap());
         Mail { client, ..Mail::letter(&self.account, to, subject, text) }
     }
@@ -158,6 +159,65 @@ pub(crate) fn outbox(world: &mut World, mut person: Person) -> Tally {
             letter.to = vec![format!("new{}@train{nth}.example", person.random.below(1_000_000))];
         }
         world.send(&letter, START + MONTH * DAY + 16 * HOUR + nth * 2_000, &mut tally);
+    }
+    tally
+}
+
+/// A wedding: eighty contacts, each with a letter of their own by a mail merge, all with the link to one new site.
+pub(crate) fn invitations(world: &mut World, mut person: Person) -> Tally {
+    let mut tally = Tally::default();
+    for nth in 0..80 {
+        let text = format!(
+            "Dear {},\nwe are getting married on the twentieth of August and would love to have you with us! How to find the \
+             house, where to sleep and what we wish for stands at https://our-day.example/welcome. Please tell us by the end \
+             of next month whether you will come.\nYours",
+            words::name(&mut person.random)
+        );
+        let letter = Mail {
+            to: vec![person.contacts[nth].clone()],
+            subject: "Our wedding".to_owned(),
+            body: Body::Plain(text),
+            ..person.letter()
+        };
+        world.send(&letter, START + MONTH * DAY + 12 * HOUR + nth as u64 * 2_000, &mut tally);
+    }
+    tally
+}
+
+/// Plans for a journey: questions to twelve hotels and guides who are strangers, each with a link to something else, in
+/// one afternoon.
+pub(crate) fn journey(world: &mut World, mut person: Person) -> Tally {
+    let mut tally = Tally::default();
+    for nth in 0..12 {
+        let (_, text) = words::letter(&mut person.random);
+        let letter = Mail {
+            to: vec![format!("welcome@hotel{nth}.example")],
+            body: Body::Plain(format!("{text} I mean this one: https://seen-at{nth}.example/{nth}")),
+            ..person.letter()
+        };
+        world.send(&letter, START + MONTH * DAY + 13 * HOUR + nth * 9 * MINUTE, &mut tally);
+    }
+    tally
+}
+
+/// A press office: each day eight letters to people, four of them strangers, most with a link to an article somewhere.
+pub(crate) fn press_office(world: &mut World, seed: u64) -> Tally {
+    let mut tally = Tally::default();
+    let mut person = Person::new("press@office.example", seed);
+    for day in (0..=MONTH).filter(|day| is_workday(*day)) {
+        if day == MONTH {
+            tally = Tally::default();
+        }
+        for nth in 0..if day == MONTH { 16 } else { 8 } {
+            let (_, text) = words::letter(&mut person.random);
+            let mut letter = person.letter();
+            if nth % 2 == 0 {
+                letter.to = vec![format!("desk{}@paper{}.example", person.random.below(1_000_000), nth)];
+            }
+            let article = person.random.below(1_000_000);
+            letter.body = Body::Plain(format!("{text} https://article{article}.example/read"));
+            world.send(&letter, START + day * DAY + 8 * HOUR + nth * 20 * MINUTE, &mut tally);
+        }
     }
     tally
 }

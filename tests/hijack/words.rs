@@ -91,6 +91,17 @@ pub(crate) fn letter(random: &mut Random) -> (String, String) {
     (subject, text)
 }
 
+/// What one letter in twelve has beside: a link, mostly to where others lead too, at times to somewhere new.
+pub(crate) fn link(random: &mut Random) -> String {
+    if !random.one_in(12) {
+        return String::new();
+    }
+    if random.one_in(4) {
+        return format!(" https://found{}.example/page", random.below(1_000_000));
+    }
+    format!(" https://everybody{}.example/{}", random.below(40), random.below(1_000))
+}
+
 /// Something that people order or ask about.
 pub(crate) fn thing(random: &mut Random) -> &'static str {
     pick(random, &SUBJECTS)

@@ -13,7 +13,7 @@ use crate::guard::{Decision, Reason, Sender, Verdict};
 use crate::intake::judge::{Asked, Judged, Mark};
 use crate::message::{Bounds, Message};
 use crate::score::Submission;
-use crate::score::behaviour;
+use crate::score::behaviour::{self, Footprint};
 use crate::score::model::taught::Taught;
 use crate::score::other::{self, Answer, Failure, OnFailure, OtherSettings, Question};
 use crate::score::scorer::ContentScore;
@@ -108,8 +108,10 @@ impl Judging {
         }
         content.reasons.extend(read_in_part(asked));
         let sender = if asked.source == AccountSource::Login { Sender::Here } else { Sender::Elsewhere };
+        // Before the memory is locked: it reads the text, and others wait for the memory.
+        let seen = Footprint::of(&submission);
         let mut memory = self.memory();
-        let assessment = memory.behaviour.assess(&submission);
+        let assessment = seen.map(|seen| memory.behaviour.assess_seen(seen)).unwrap_or_default();
         let mut reasons = live.scorer.joined(&submission, content.reasons, &assessment, &memory.allow, thresholds);
         // Behind what habits and allow rules change: receivers know neither.
         reasons.extend(aligned.reasons());

@@ -3,6 +3,8 @@
 use super::recent::Counts;
 use super::signals::{Case, Sign};
 
+/// Points of near-copies that lead to different new sites from which on known recipients make them no better.
+const COPIES_ELSEWHERE: f64 = 60.0;
 /// Messages in two minutes that a hand sends, from a full outbox.
 const HAND_PACE_MAX: u32 = 4;
 /// Near-copies to so many strangers have so many points where they are sent faster than the account ever sends; more have
@@ -146,8 +148,10 @@ impl Case<'_> {
 
     /// Mail to strangers at a pace that the account never had.
     pub(super) fn rush(&self) -> Option<Sign> {
-        let ratio = self.rush_ratio()?;
-        let to_strangers = share_of_strangers(self.counts);
+        // Near-copies that lead to ever other sites are no letters to friends, whoever gets them.
+        let copies = self.copies_elsewhere() / COPIES_ELSEWHERE;
+        let to_strangers = share_of_strangers(self.counts).max(copies.min(1.0));
+        let ratio = self.pace_ratio().filter(|_| to_strangers > 0.0)?;
         // Who always writes to strangers has customers, and they come in rushes.
         let rare = 1.0 - 0.5 * self.habit.usual.strangers.as_f64();
         Some(Sign {
@@ -161,11 +165,16 @@ impl Case<'_> {
         })
     }
 
-    /// How many times as fast as ever before and as a hand, where that is much.
+    /// [`Self::pace_ratio`] of mail to strangers.
     fn rush_ratio(&self) -> Option<f64> {
+        self.pace_ratio().filter(|_| self.counts.strangers > 0)
+    }
+
+    /// How many times as fast as ever before and as a hand, where that is much.
+    fn pace_ratio(&self) -> Option<f64> {
         let usual = self.habit.usual.pace.highest().max(HAND_PACE_MAX);
         let ratio = f64::from(self.pace()) / f64::from(usual);
-        (ratio >= 1.25 && self.counts.strangers > 0 && !self.is_part()).then_some(ratio)
+        (ratio >= 1.25 && !self.is_part()).then_some(ratio)
     }
 
     /// Messages of this minute and the one before, this one among them.
@@ -189,7 +198,7 @@ pub(super) fn share_of_strangers(counts: Counts) -> f64 {
 }
 
 /// By how many a count is over what its usual share explains: two standard deviations and one more are chance.
-fn excess(part: u32, whole: u32, usual: f64) -> Option<f64> {
+pub(super) fn excess(part: u32, whole: u32, usual: f64) -> Option<f64> {
     let (part, whole) = (f64::from(part), f64::from(whole));
     let more = part - whole * usual - 2.0 * (whole * usual * (1.0 - usual)).sqrt() - 1.0;
     (more > 0.0).then_some(more)

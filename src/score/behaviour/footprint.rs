@@ -8,14 +8,19 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::language::Language;
 use crate::account::Account;
 use crate::clock::WallMs;
-use crate::mail::Address;
-use crate::message::{Content, Message};
+use crate::mail::{Address, Envelope};
+use crate::message::{Content, LinkKind, Mailbox, Message};
 use crate::score::Submission;
+use crate::score::rules::site;
 use crate::score::similar::Signature;
 use crate::score::similar::signature::hear;
 
 /// Recipients of one message that are told apart; the rest is counted only.
 const RECIPIENTS_MAX: usize = 1_000;
+/// Links of one message that are looked at, and recipients whose own sites they may lead to.
+const LINKS_MAX: usize = 16;
+/// The seed of domains' hashes.
+const DOMAIN: u64 = 2;
 
 /// One message as behaviour sees it. Made anew from the stored message whenever it is needed ([`Footprint::of`]).
 #[derive(Debug, Clone)]
@@ -29,6 +34,8 @@ pub struct Footprint {
     pub(super) recipients_len: u32,
     /// Each once.
     pub(super) domains: Box<[u64]>,
+    /// Sites that its links lead to, each once, as domains: those of the sender's and of recipients' own are left out.
+    pub(super) sites: Box<[u64]>,
     pub(super) client: Option<Network>,
     pub(super) from: u32,
     pub(super) program: u32,
@@ -68,7 +75,8 @@ impl Footprint {
             message_id: message.field("Message-ID").map_or(0, |id| hash(8, id.trim().as_bytes()).max(1)),
             recipients: distinct(addresses().map(recipient_hash)),
             recipients_len: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
-            domains: distinct(addresses().map(|address| hash(2, address.domain().to_string().as_bytes()))),
+            domains: distinct(addresses().map(|address| hash(DOMAIN, address.domain().to_string().as_bytes()))),
+            sites: sites(submission, account, envelope),
             client: submission.client.map(network),
             from,
             program,
@@ -92,6 +100,10 @@ impl Footprint {
 
     pub(super) fn account_hash(&self) -> u64 {
         hash(0, self.account.as_str().as_bytes()).max(1)
+    }
+
+    pub(super) fn account_short(&self) -> u32 {
+        shortened(self.account_hash())
     }
 
     pub(super) fn language_hash(&self) -> u32 {
@@ -145,7 +157,12 @@ pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
 
 /// A hash for facets; never 0, which stands for none.
 pub(super) fn short(seed: u64, bytes: &[u8]) -> u32 {
-    u32::try_from(hash(seed, bytes) >> 32).unwrap_or(1).max(1)
+    shortened(hash(seed, bytes))
+}
+
+/// The upper half of a hash; never 0.
+pub(super) fn shortened(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).unwrap_or(1).max(1)
 }
 
 fn distinct(hashes: impl Iterator<Item = u64>) -> Box<[u64]> {
@@ -162,6 +179,25 @@ fn network(address: IpAddr) -> Network {
         IpAddr::V6(v6) => short(4, &v6.octets()[..6]),
     };
     Network { hash, address }
+}
+
+/// The sites that a click leads to, but for the sender's own and, of the first recipients, theirs.
+fn sites(submission: &Submission<'_>, account: &Account, envelope: &Envelope) -> Box<[u64]> {
+    let message = submission.message;
+    let clicks = message.links.iter().filter(|link| link.kind != LinkKind::Loaded && !link.host.is_empty());
+    let mut sites: Vec<&str> = clicks.take(LINKS_MAX).map(|link| site(&link.host)).collect();
+    sites.sort_unstable();
+    sites.dedup();
+    if sites.is_empty() {
+        return Box::default();
+    }
+    let mut leave_out = |domain: &str| sites.retain(|other| *other != site(domain));
+    leave_out(account.as_str().rsplit('@').next().unwrap_or_default());
+    message.from.first().and_then(Mailbox::domain).iter().for_each(|domain| leave_out(domain));
+    for recipient in envelope.recipients.iter().take(LINKS_MAX) {
+        leave_out(&recipient.address.domain().to_string());
+    }
+    distinct(sites.into_iter().map(|site| hash(DOMAIN, site.as_bytes())))
 }
 
 /// Fields that a program writes always or never, in the order in which it writes them.

@@ -9,8 +9,10 @@ use super::share::Share;
 use super::usual::{Today, Usual};
 
 /// Version of what [`Habit::to_bytes`] writes.
-const VERSION: u8 = 4;
-/// The version before, which ends without the strangers of the last day.
+const VERSION: u8 = 5;
+/// The version before, which ends without what links led to.
+const VERSION_WITHOUT_LINKS: u8 = 4;
+/// The one before that, which ends without the strangers of the last day.
 const VERSION_WITHOUT_STRANGERS: u8 = 3;
 /// How far one day moves how often something new turns up.
 const NEW_DAYS_WEIGHT: Share = Share(9_830); // 15 %
@@ -68,7 +70,7 @@ impl Habit {
             recipients: seen.recipients_len,
             strangers: new(&|hash| self.recipients.has(hash, week), &seen.recipients),
             domains_new: new(&|hash| self.domains.has(hash, week), &seen.domains),
-            held: 0,
+            ..Counts::default()
         }
     }
 
@@ -161,13 +163,16 @@ impl Habit {
         self.recipients.write(&mut to);
         self.domains.write(&mut to);
         self.recent.write_strangers(&mut to);
+        self.recent.write_led(&mut to);
+        self.today.write_led(&mut to);
+        self.usual.write_led(&mut to);
         to.finish()
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut from = Reader::new(bytes);
         let version = from.u8()?;
-        if !matches!(version, VERSION | VERSION_WITHOUT_STRANGERS) {
+        if !matches!(version, VERSION | VERSION_WITHOUT_LINKS | VERSION_WITHOUT_STRANGERS) {
             return None;
         }
         let mut habit = Self {
@@ -184,8 +189,13 @@ impl Habit {
             recipients: Known::read(&mut from)?,
             domains: Known::read(&mut from)?,
         };
-        if version == VERSION {
+        if version != VERSION_WITHOUT_STRANGERS {
             habit.recent.read_strangers(&mut from)?;
+        }
+        if version == VERSION {
+            habit.recent.read_led(&mut from)?;
+            habit.today.read_led(&mut from)?;
+            habit.usual.read_led(&mut from)?;
         }
         from.is_empty().then_some(habit)
     }

@@ -17,11 +17,13 @@ mod habit;
 mod identity;
 mod known;
 pub(in crate::score) mod language;
+mod links;
 mod peers;
 mod recent;
 pub mod settings;
 pub(in crate::score) mod share;
 mod signals;
+mod sites;
 mod usual;
 
 pub use footprint::{Footprint, Template, list_id, list_id_of};
@@ -139,7 +141,11 @@ impl Behaviour {
 
     /// What is unlike the account's habit in this message. Changes nothing.
     pub fn assess(&self, submission: &Submission<'_>) -> Assessment {
-        let Some(seen) = Footprint::of(submission) else { return Assessment::default() };
+        Footprint::of(submission).map(|seen| self.assess_seen(seen)).unwrap_or_default()
+    }
+
+    /// The same of a footprint that was made before: making it reads the text, and needs nothing of this memory.
+    pub fn assess_seen(&self, seen: Footprint) -> Assessment {
         // The first message of a day is seen with the day before as part of the habit, or as none if it was spoiled.
         let habit = match self.accounts.get(&seen.account) {
             Some(habit) if seen.day() <= habit.today.day => Cow::Borrowed(habit),
@@ -153,8 +159,9 @@ impl Behaviour {
         let text = seen
             .signature
             .map(|signature| self.texts.known(&signature, seen.account_hash(), seen.at.0).unwrap_or_default());
-        let counts = habit.count(&seen);
-        let signs = Case { habit: &habit, peers: &self.peers, seen: &seen, text, counts }.signs();
+        let (new_sites, leading) = new_sites(&self.peers, &habit, &seen);
+        let counts = Counts { leading, led: u32::from(!new_sites.is_empty()), ..habit.count(&seen) };
+        let signs = Case { habit: &habit, peers: &self.peers, seen: &seen, text, counts, new_sites }.signs();
         let reasons = signs.reasons.into_iter().map(|reason| self.weigh(reason, seen.at)).collect();
         Assessment { reasons, established: signs.established, footprint: Some(seen) }
     }
@@ -164,9 +171,11 @@ impl Behaviour {
         self.since.get_or_insert(seen.at);
         self.end_day_of(seen);
         let bounds = self.bounds();
-        let texts = &mut self.texts;
+        let (texts, peers) = (&mut self.texts, &self.peers);
         let advice = self.accounts.change(&seen.account, seen.at.0, bounds, |habit| {
-            let counts = habit.count(seen);
+            let (new_sites, leading) = new_sites(peers, habit, seen);
+            let counts = Counts { leading, led: u32::from(!new_sites.is_empty()), ..habit.count(seen) };
+            habit.recent.add_sites(&new_sites, seen.at.0);
             let is_part = habit.recent.is_part(seen.message_id, seen.at.0);
             let copy = count_text(texts, seen, counts, is_part, judged);
             habit.accepted(seen, counts, copy, judged);
@@ -281,8 +290,15 @@ impl Behaviour {
     /// Where the account's day is over, it becomes habit and goes into the pool.
     fn end_day_of(&mut self, seen: &Footprint) {
         let (day, bounds) = (seen.day(), self.bounds());
-        let mut ended = None;
-        self.accounts.change_known(&seen.account, seen.at.0, bounds, |habit| ended = habit.turn(day));
+        let (mut ended, mut spoiled) = (None, None);
+        self.accounts.change_known(&seen.account, seen.at.0, bounds, |habit| {
+            let last = (habit.today.day < day && habit.today.is_spoiled()).then_some(habit.today.day);
+            (ended, spoiled) = (habit.turn(day), last);
+        });
+        if let Some(last) = spoiled {
+            self.peers.sites.forget_day(seen.account_short(), last);
+            self.peers_changed = true;
+        }
         if let Some(today) = ended {
             self.peers.learn(&today);
             self.peers_changed = true;
@@ -292,8 +308,23 @@ impl Behaviour {
     fn learn_domains(&mut self, seen: &Footprint) {
         let week = week_of(seen.day());
         seen.domains.iter().for_each(|hash| self.peers.learn_domain(*hash, week));
+        let account = seen.account_short();
+        seen.sites.iter().for_each(|site| self.peers.sites.learn(*site, account, seen.day()));
         self.peers_changed = true;
     }
+}
+
+/// The sites that a message leads to and no mail from here did before, short; and 1 where that can be told.
+fn new_sites(peers: &Peers, habit: &Habit, seen: &Footprint) -> (Vec<u32>, u32) {
+    let day = seen.day();
+    if !peers.sites.are_grown(day) {
+        return (Vec::new(), 0);
+    }
+    let week = week_of(day);
+    let is_new = |site: &&u64| {
+        peers.sites.is_new(**site, day) && !habit.domains.has(**site, week) && !peers.knows_domain(**site, week)
+    };
+    (seen.sites.iter().filter(is_new).map(|site| footprint::shortened(*site)).collect(), 1)
 }
 
 /// Counts the text, and says what the message is among its near-copies.

@@ -4,10 +4,13 @@
 
 use super::bytes::{Reader, Writer};
 use super::known::Known;
+use super::sites::Sites;
 use super::usual::Today;
 
 /// Version of what [`Peers::to_bytes`] writes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version before, which ends without sites.
+const VERSION_WITHOUT_SITES: u8 = 1;
 /// Days of accounts below which the default stands in for the pool.
 const DAYS_MIN: u32 = 50;
 /// When so many days are pooled, all are halved: the pool follows what people do.
@@ -24,6 +27,8 @@ pub(super) struct Peers {
     days: u32,
     /// Domains of recipients that anybody wrote to.
     domains: Known<8_192>,
+    /// Where mail of anybody led.
+    pub(super) sites: Sites,
 }
 
 /// What nine of ten accounts stay below on nine of ten days.
@@ -43,7 +48,7 @@ struct Histogram([u32; STEPS]);
 impl Default for Peers {
     fn default() -> Self {
         let empty = Histogram([0; STEPS]);
-        Self { hour: empty, day: empty, message: empty, days: 0, domains: Known::default() }
+        Self { hour: empty, day: empty, message: empty, days: 0, domains: Known::default(), sites: Sites::default() }
     }
 }
 
@@ -89,12 +94,14 @@ impl Peers {
             histogram.0.iter().for_each(|count| to.u32(*count));
         }
         self.domains.write(&mut to);
+        self.sites.write(&mut to);
         to.finish()
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut from = Reader::new(bytes);
-        if from.u8()? != VERSION {
+        let version = from.u8()?;
+        if !matches!(version, VERSION | VERSION_WITHOUT_SITES) {
             return None;
         }
         let mut peers = Self { days: from.u32()?, ..Self::default() };
@@ -104,6 +111,9 @@ impl Peers {
             }
         }
         peers.domains = Known::read(&mut from)?;
+        if version == VERSION {
+            peers.sites = Sites::read(&mut from)?;
+        }
         from.is_empty().then_some(peers)
     }
 }

@@ -7,6 +7,8 @@ const STEP_MS: u64 = 600_000;
 const HOUR_STEPS: usize = 6;
 const DAY_HOURS: usize = 24;
 const HOUR_MS: u64 = 3_600_000;
+/// Different new sites that are remembered.
+pub(super) const SITES: usize = 8;
 /// No step and no minute is as late: what is read from the store is not believed beyond it.
 const TIME_MAX: u64 = 1 << 40;
 
@@ -23,6 +25,10 @@ pub(super) struct Counts {
     pub(super) domains_new: u32,
     /// Messages that were held.
     pub(super) held: u32,
+    /// Messages of which it can be told whether they lead to a new site ([`sites`](super::sites)); not kept by the hour.
+    pub(super) leading: u32,
+    /// Of these, those that do; not kept by the hour.
+    pub(super) led: u32,
 }
 
 impl Counts {
@@ -45,7 +51,7 @@ fn packed(counts: Counts) -> Packed {
 
 fn unpacked(step: Packed) -> Counts {
     let [messages, recipients, strangers, domains_new, held] = step.map(u32::from);
-    Counts { messages, recipients, strangers, domains_new, held }
+    Counts { messages, recipients, strangers, domains_new, held, ..Counts::default() }
 }
 
 /// The hour in six steps of ten minutes, the day in 24 hours. A window covers its full length and up to one step less: a
@@ -58,10 +64,23 @@ pub(super) struct Recent {
     hours: [u32; DAY_HOURS],
     /// Of these, those the account never wrote to before; 65,535 an hour at most.
     strangers: [u16; DAY_HOURS],
+    /// Messages of which it can be told whether they lead to a new site, and those that do.
+    led: [[u16; 2]; DAY_HOURS],
+    /// New sites that they led to, each once with the hour in which it came last.
+    sites: [Led; SITES],
     /// The latest minute seen, since 1970, and the messages of it and of the one before.
     minute: u64,
     minutes: [u16; 2],
     latest: Latest,
+}
+
+/// A new site that mail led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Led {
+    /// 0 where the place is free.
+    site: u32,
+    /// Since 1970.
+    hour: u32,
 }
 
 /// The latest message. Some MTAs send each recipient a transaction of its own: what has the Message-ID of the one before is
@@ -103,6 +122,9 @@ impl Recent {
         if is_part {
             self.latest.recipients = self.latest.recipients.saturating_add(counts.recipients);
         } else {
+            let [messages, led] = &mut self.led[hour];
+            *messages = messages.saturating_add(u16::from(counts.leading > 0));
+            *led = led.saturating_add(u16::from(counts.led > 0));
             self.minutes[0] = self.minutes[0].saturating_add(1);
             self.latest = Latest { message_id, step: at_ms / STEP_MS, recipients: counts.recipients };
         }
@@ -147,6 +169,36 @@ impl Recent {
         self.day_places(at_ms).map(|hour| u32::from(self.strangers[hour])).sum()
     }
 
+    /// Messages of the last 24 hours that led to a new site, and of how many that can be told.
+    pub(super) fn day_led(&self, at_ms: u64) -> (u32, u32) {
+        self.day_places(at_ms).fold((0, 0), |(led, messages), hour| {
+            (led + u32::from(self.led[hour][1]), messages + u32::from(self.led[hour][0]))
+        })
+    }
+
+    /// How many different new sites the mail of the last 24 hours and a message with these led to; at most [`SITES`].
+    pub(super) fn sites_with(&self, sites: &[u32], at_ms: u64) -> u32 {
+        let is_recent = |led: &Led| led.site != 0 && u64::from(led.hour) + DAY_HOURS as u64 > at_ms / HOUR_MS;
+        let old = self.sites.iter().filter(|led| is_recent(led));
+        let new = sites.iter().filter(|site| !self.sites.iter().any(|led| led.site == **site && is_recent(led)));
+        u32::try_from((old.count() + new.count()).min(SITES)).unwrap_or(0)
+    }
+
+    /// A message led to these new sites.
+    pub(super) fn add_sites(&mut self, sites: &[u32], at_ms: u64) {
+        let hour = u32::try_from(at_ms / HOUR_MS).unwrap_or(u32::MAX);
+        for site in sites {
+            if let Some(known) = self.sites.iter_mut().find(|led| led.site == *site) {
+                known.hour = known.hour.max(hour);
+                continue;
+            }
+            // The one that came longest ago gives way; a free place came never.
+            if let Some(oldest) = self.sites.iter_mut().min_by_key(|led| led.hour) {
+                *oldest = Led { site: *site, hour };
+            }
+        }
+    }
+
     fn day_places(&self, at_ms: u64) -> impl Iterator<Item = usize> {
         let here = self.step * STEP_MS / HOUR_MS;
         let gone = (at_ms / HOUR_MS).saturating_sub(here);
@@ -174,6 +226,7 @@ impl Recent {
         let (from, to) = (self.step * STEP_MS / HOUR_MS, now * STEP_MS / HOUR_MS);
         for hour in (from + 1..=to).rev().take(DAY_HOURS) {
             (self.hours[hour_place(hour)], self.strangers[hour_place(hour)]) = (0, 0);
+            self.led[hour_place(hour)] = [0, 0];
         }
         self.step = now;
     }
@@ -193,6 +246,23 @@ impl Recent {
         to.u64(self.latest.message_id);
         to.u64(self.latest.step);
         to.u32(self.latest.recipients);
+    }
+
+    /// What [`Recent::write`] and [`Recent::write_strangers`] leave out.
+    pub(super) fn write_led(&self, to: &mut Writer) {
+        self.led.as_flattened().iter().for_each(|count| to.u16(*count));
+        for led in self.sites {
+            to.u32(led.site);
+            to.u32(led.hour);
+        }
+    }
+
+    pub(super) fn read_led(&mut self, from: &mut Reader<'_>) -> Option<()> {
+        self.led.as_flattened_mut().iter_mut().try_for_each(|count| from.u16().map(|read| *count = read))?;
+        for led in &mut self.sites {
+            *led = Led { site: from.u32()?, hour: from.u32()? };
+        }
+        Some(())
     }
 
     /// What [`Recent::write`] leaves out: the first versions had none of it.

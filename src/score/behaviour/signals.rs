@@ -4,7 +4,7 @@
 //! text that looks bad. Signs of a [`campaign`](super::campaign) and of another hand ([`identity`](super::identity)) have
 //! files of their own.
 
-use super::campaign::share_of_strangers;
+use super::campaign::{excess, share_of_strangers};
 use super::facet::Familiar;
 use super::footprint::Footprint;
 use super::habit::Habit;
@@ -16,6 +16,8 @@ use crate::score::similar::texts;
 
 /// Points of client, program, From, template, language and time of day together, at most.
 const IDENTITY_MAX: f64 = 90.0;
+/// So many of all addresses that people type do not exist.
+const UNKNOWN_MIN: f64 = 0.02;
 /// A series is established after so many days of it.
 const SERIES_DAYS: u16 = 3;
 
@@ -35,6 +37,8 @@ pub(super) struct Case<'a> {
     pub(super) text: Option<texts::Known>,
     /// Its recipients.
     pub(super) counts: Counts,
+    /// Sites that it leads to and no mail from here did before, short.
+    pub(super) new_sites: Vec<u32>,
 }
 
 /// One sign.
@@ -57,7 +61,7 @@ impl Case<'_> {
             reasons.extend(signs.into_iter().filter_map(|sign| sign.reason(scale)));
         };
         group(vec![self.copies(established), self.strangers(), self.domains()], self.campaign_max());
-        group(vec![self.rush(), self.strangers_all_day()], f64::INFINITY);
+        group(vec![self.rush(), self.strangers_all_day(), self.new_links()], f64::INFINITY);
         group(self.identity(), IDENTITY_MAX);
         group(vec![self.volume(), self.large(), self.unknown_users()], f64::INFINITY);
         group(vec![self.held_text()], f64::INFINITY);
@@ -161,11 +165,15 @@ impl Case<'_> {
 
     fn unknown_users(&self) -> Option<Sign> {
         let today = &self.habit.today;
-        let usual = self.habit.usual.unknown.as_f64().max(0.05);
+        let usual = self.habit.usual.unknown.as_f64();
         let share = f64::from(today.unknown) / f64::from(today.outcomes.max(1));
-        (today.unknown >= 3 && share > usual).then(|| Sign {
+        // A large part of a few, or more than chance of many.
+        let part = 150.0 * (share - usual.max(0.05));
+        let many = 15.0 * excess(today.unknown, today.outcomes, usual.max(UNKNOWN_MIN)).unwrap_or(0.0);
+        let points = part.max(many).min(60.0);
+        (today.unknown >= 3 && points > 0.0).then(|| Sign {
             name: "unknown-users",
-            points: (150.0 * (share - usual)).min(60.0),
+            points,
             sentence: format!(
                 "{} of {} recipients today do not exist, usually {:.0} %",
                 today.unknown,

@@ -69,6 +69,10 @@ pub(super) struct Usual {
     pub(super) copies: Share,
     /// Of the outcomes, unknown users.
     pub(super) unknown: Share,
+    /// Of the messages, those that lead to a new site.
+    pub(super) led: Share,
+    /// Messages that this was learned of.
+    leading: u32,
     /// Hours of the day (UTC) with mail: 255 is each day.
     hours: [u8; 24],
     /// Days of the week with mail, from Thursday (1970-01-01) on.
@@ -101,6 +105,10 @@ pub(super) struct Today {
     message_peak: u32,
     pace_peak: u32,
     hours: u32,
+    /// Messages of which it can be told whether they lead to a new site.
+    leading: u32,
+    /// Of these, those that do.
+    led: u32,
 }
 
 impl Today {
@@ -116,6 +124,8 @@ impl Today {
         self.strangers = self.strangers.saturating_add(counts.strangers);
         self.domains_new = self.domains_new.saturating_add(counts.domains_new);
         self.copies += u32::from(is_copy);
+        self.leading = self.leading.saturating_add(counts.leading);
+        self.led = self.led.saturating_add(counts.led);
         self.hour_peak = self.hour_peak.max(recent.hour(at_ms).recipients);
         self.day_peak = self.day_peak.max(recent.day_recipients(at_ms));
         self.message_peak = self.message_peak.max(recent.latest_recipients());
@@ -157,8 +167,21 @@ impl Today {
         }
     }
 
+    /// What [`Today::write`] leaves out: the first versions had none of it.
+    pub(super) fn write_led(&self, to: &mut Writer) {
+        to.u32(self.leading);
+        to.u32(self.led);
+    }
+
+    pub(super) fn read_led(&mut self, from: &mut Reader<'_>) -> Option<()> {
+        (self.leading, self.led) = (from.u32()?, from.u32()?);
+        Some(())
+    }
+
     pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
+            leading: 0,
+            led: 0,
             day: from.u16()?,
             messages: from.u32()?,
             recipients: from.u32()?,
@@ -189,6 +212,8 @@ impl Usual {
         self.domains_new = toward(self.domains_new, today.domains_new, today.recipients);
         self.copies = toward(self.copies, today.copies, today.messages);
         self.unknown = toward(self.unknown, today.unknown, today.outcomes);
+        self.led = toward(self.led, today.led, today.leading);
+        self.leading = self.leading.saturating_add(today.leading);
         self.hour.learn(today.hour_peak, today.day);
         self.day.learn(today.day_peak, today.day);
         self.message.learn(today.message_peak, today.day);
@@ -255,6 +280,22 @@ impl Usual {
         }
         (usual.days, usual.messages) = (from.u16()?, from.u32()?);
         Some(usual)
+    }
+
+    /// What [`Usual::write`] leaves out: the first versions had none of it.
+    pub(super) fn write_led(&self, to: &mut Writer) {
+        to.u16(self.led.0);
+        to.u32(self.leading);
+    }
+
+    pub(super) fn read_led(&mut self, from: &mut Reader<'_>) -> Option<()> {
+        (self.led, self.leading) = (Share(from.u16()?), from.u32()?);
+        Some(())
+    }
+
+    /// How far the share of messages that lead to new sites is known.
+    pub(super) fn maturity_of_links(&self) -> f64 {
+        (f64::from(self.leading) / 30.0).min(1.0)
     }
 
     /// How far habit may be trusted for questions of days: nothing on the first day, all after a week.

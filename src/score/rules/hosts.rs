@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use super::data::Brand;
 
 /// The domain that was registered for a host (`b.example.co.uk` → `example.co.uk`); the host itself where there is none.
-pub(super) fn site(host: &str) -> &str {
+pub(in crate::score) fn site(host: &str) -> &str {
     psl::domain_str(host).unwrap_or(host)
 }
 

@@ -45,6 +45,7 @@ use crate::score::settings::{ScoreSettings, ScoredAs};
 use caps::Weighed;
 use data::{Part, RuleData, RuleEntry};
 use hosts::Brands;
+pub(in crate::score) use hosts::site;
 use lists::Lists;
 use look::{Evidence, Look, Sight};
 use own::{OwnRules, PatternError};

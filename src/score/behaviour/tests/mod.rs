@@ -3,7 +3,7 @@
 use super::*;
 use crate::account::AccountSource;
 use crate::mail::{Address, BodyType, Envelope, Recipient, ReversePath};
-use crate::message::{HeaderField, Html, Mailbox, Message};
+use crate::message::{HeaderField, Html, Link, LinkKind, Mailbox, Message};
 
 mod rows;
 mod signs;
@@ -24,6 +24,8 @@ struct Letter<'a> {
     /// Its Message-ID, if it has one.
     id: &'a str,
     text: &'a str,
+    /// The host that its link leads to, if it has one.
+    link: &'a str,
     /// Elements of its HTML; 0 is plain text.
     elements: u32,
 }
@@ -42,6 +44,7 @@ impl Letter<'_> {
         let message = Message {
             header,
             from: vec![Mailbox { name: String::new(), address: self.from.into() }],
+            links: (!self.link.is_empty()).then(|| link(self.link)).into_iter().collect(),
             text: self.text.into(),
             plain: self.text.into(),
             html: (self.elements > 0).then(|| Html { elements: self.elements, ..Html::default() }),
@@ -78,6 +81,11 @@ impl Letter<'_> {
     }
 }
 
+fn link(host: &str) -> Link {
+    let (target, visible) = (format!("https://{host}/x"), String::new());
+    Link { kind: LinkKind::Written, target, scheme: "https".into(), host: host.into(), visible }
+}
+
 const OFFER: &str = "I have read that you look for somebody who keeps your books and would like to offer you my help. I have \
                      done this for companies of your size for eight years.";
 
@@ -92,6 +100,7 @@ fn usual(nth: u64) -> Letter<'static> {
         list: "",
         id: "",
         text: "Thank you, I have read the plan and will send you my remarks with the next letter.",
+        link: "",
         elements: 0,
     }
 }

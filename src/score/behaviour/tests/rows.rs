@@ -30,15 +30,29 @@ fn a_restart_changes_nothing() {
 
 /// An upgrade keeps what was learned.
 #[test]
-fn a_habit_of_the_version_before_is_read() {
+fn a_habit_of_the_versions_before_is_read() {
     let row = month().changed(usize::MAX).into_iter().find(|row| !row.key.is_empty()).unwrap();
     let mut bytes = row.bytes.unwrap();
-    bytes.truncate(bytes.len() - 2 * 24);
-    bytes[0] = 3;
+    let links = 24 * 2 * 2 + 8 * 2 * 4 + 2 * 4 + 2 + 4;
+    for (version, behind) in [(4, links), (3, 24 * 2)] {
+        bytes.truncate(bytes.len() - behind);
+        bytes[0] = version;
+        let mut again = Behaviour::new(BehaviourSettings::default(), None);
+        assert!(again.restore(RowKind::Habit, &row.key, &bytes), "version {version}");
+        assert_eq!(points_of(&again, &usual(1), NOW), [], "one more of the usual");
+        assert!(has(&points_of(&again, &Letter { client: "198.51.100.1", ..usual(1) }, NOW), "new-client"));
+    }
+}
+
+#[test]
+fn a_pool_of_the_version_before_is_read() {
+    let row = month().changed(usize::MAX).into_iter().find(|row| row.key.is_empty()).unwrap();
+    let mut bytes = row.bytes.unwrap();
+    bytes.truncate(bytes.len() - (2 + 4 + 4));
+    bytes[0] = 1;
     let mut again = Behaviour::new(BehaviourSettings::default(), None);
-    assert!(again.restore(RowKind::Habit, &row.key, &bytes));
-    assert_eq!(points_of(&again, &usual(1), NOW), [], "one more of the usual");
-    assert!(has(&points_of(&again, &Letter { client: "198.51.100.1", ..usual(1) }, NOW), "new-client"));
+    assert!(again.restore(RowKind::Habit, "", &bytes));
+    assert_eq!(again.changed(usize::MAX), []);
 }
 
 /// Five issues of a weekly newsletter to sixty readers, one by one, and what its account's memory is then.

@@ -162,3 +162,82 @@ fn a_letter_that_comes_in_parts_is_one_letter() {
     }
     assert!(last.iter().any(|reason| reason.name == "many-recipients" && reason.points >= 30), "{last:?}");
 }
+
+/// Three weeks in which one letter of four leads somewhere: to where it led before.
+fn weeks_with_links() -> Behaviour {
+    let mut behaviour = Behaviour::new(BehaviourSettings::default(), None);
+    for nth in 0..120 {
+        let link = if nth % 4 == 0 { "www.known.example" } else { "" };
+        Letter { link, ..usual(nth) }.sent(&mut behaviour, START + nth / 4 * DAY + nth % 4 * 1_800_000);
+    }
+    behaviour
+}
+
+fn new_links(reasons: &[Reason]) -> i32 {
+    reasons.iter().find(|reason| reason.name == "new-links").map_or(0, |reason| reason.points)
+}
+
+#[test]
+fn letters_to_strangers_that_lead_to_ever_other_sites() {
+    let (same, others) = (|_: u64| "files.example".to_owned(), |nth: u64| format!("files{nth}.example"));
+    let (known, theirs) = (|_: u64| "known.example".to_owned(), |nth: u64| format!("www.far{nth}.example"));
+    let cases = [
+        ("ever other new sites", &others as &dyn Fn(u64) -> String, 55, 60),
+        ("one new site: a project of somebody's", &same, 15, 20),
+        ("where mail from here leads", &known, 0, 0),
+        ("the recipient's own", &theirs, 0, 0),
+    ];
+    for (what, site, least, most) in cases {
+        let (mut behaviour, mut last) = (weeks_with_links(), 0);
+        for nth in 0..12 {
+            let (to, link) = (format!("somebody{nth}@far{nth}.example"), site(nth));
+            let letter = Letter { to: &to, link: &link, text: "ok", ..usual(0) };
+            last = new_links(&letter.sent(&mut behaviour, NOW + nth * 600_000).reasons);
+        }
+        assert!((least..=most).contains(&last), "{what}: {last}");
+    }
+}
+
+#[test]
+fn near_copies_to_friends_that_lead_to_ever_other_sites() {
+    for (what, varied, is_strange) in [("other sites", true, true), ("one new site: an invitation", false, false)] {
+        let (mut behaviour, mut last) = (weeks_with_links(), Vec::new());
+        for nth in 0..9 {
+            let link = if varied { format!("files{nth}.example") } else { "our-day.example".to_owned() };
+            let letter = Letter { link: &link, text: OFFER, ..usual(nth) };
+            last = letter.sent(&mut behaviour, NOW + nth * 2_000).reasons;
+        }
+        let rush = last.iter().any(|reason| reason.name == "rush");
+        assert_eq!((new_links(&last) >= 80, rush), (is_strange, is_strange), "{what}: {last:?}");
+    }
+}
+
+#[test]
+fn who_always_links_to_new_sites_may() {
+    let mut behaviour = weeks_with_links();
+    let mut last = 0;
+    for nth in 0..200_u64 {
+        let (link, to) = (format!("article{nth}.example"), format!("desk{nth}@paper.example"));
+        let letter = Letter { link: &link, to: &to, text: "ok", ..usual(0) };
+        last = new_links(&letter.sent(&mut behaviour, NOW + nth / 8 * DAY + nth % 8 * 1_800_000).reasons);
+    }
+    assert_eq!(last, 0);
+}
+
+#[test]
+fn more_dead_addresses_than_chance() {
+    let mut behaviour = month();
+    let ann = Account::named("ann@firm.example");
+    let letter = Letter { to: "x@far.example", ..usual(0) };
+    letter.sent(&mut behaviour, NOW); // the day begins
+    for (delivered, unknown, expected) in [(20, 2, 0..=0), (60, 4, 5..=20), (200, 30, 50..=60)] {
+        for nth in 0..delivered + unknown {
+            let outcome = if nth < unknown { Outcome::UnknownUser } else { Outcome::Delivered };
+            behaviour.outcome(&ann, outcome, WallMs(NOW));
+        }
+        letter.sent(&mut behaviour, NOW);
+        let points = points_of(&behaviour, &letter, NOW + 1_000);
+        let found = points.iter().find(|(name, _)| name == "unknown-users").map_or(0, |(_, points)| *points);
+        assert!(expected.contains(&found), "{unknown} further of {delivered}: {found}");
+    }
+}
