@@ -43,7 +43,8 @@ pub(super) fn run(arguments: &Arguments, asked: &DoctorArguments, out: &mut dyn 
 const LOOK_YOURSELF: &str = "the daemon keeps what it found; without --last the doctor looks here and now";
 
 /// Who calls the doctor waits for the answer: it comes within a minute, whoever is silent.
-const PATIENCE: Patience = Patience { part: Duration::from_secs(20), whole: Duration::from_secs(45) };
+const PATIENCE: Patience =
+    Patience { question: Duration::from_secs(20), visit: Duration::from_secs(40), whole: Duration::from_secs(45) };
 
 async fn examined(config: &Config, asked: &DoctorArguments) -> Result<Vec<Finding>, Failed> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new()?);

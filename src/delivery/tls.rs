@@ -59,6 +59,11 @@ impl Tls {
         self.verified.clone()
     }
 
+    /// The configuration that takes any certificate, for whoever says nothing that is secret.
+    pub fn unverified(&self) -> Arc<ClientConfig> {
+        self.opportunistic.clone()
+    }
+
     /// The configuration for one handshake.
     pub(super) fn config(&self, verify: Verify) -> Result<Arc<ClientConfig>, String> {
         match verify {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -82,9 +83,11 @@ pub struct KeyWanted {
 /// How long is waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// For one part, once its turn has come: a record, a list, a server.
-    pub part: Duration,
-    /// For all of them.
+    /// For what DNS says of one thing, once its turn has come: a record, a list.
+    pub question: Duration,
+    /// For one visit, to several servers if need be.
+    pub visit: Duration,
+    /// For everything.
     pub whole: Duration,
 }
 
@@ -109,11 +112,13 @@ pub struct Asked {
     pub clock_synchronised: bool,
     /// How long is waited.
     pub patience: Patience,
+    /// For servers that take nothing in the clear; no certificate is asked for.
+    pub tls: Arc<ClientConfig>,
 }
 
 /// Parts that ask DNS alone, at once.
 const QUESTIONS_MAX: usize = 32;
-/// Parts that visit servers, at once.
+/// Parts that visit servers, at once: large receivers, and as many of the domains' own.
 const VISITS_MAX: usize = 8;
 
 /// Asks everything. Dropped, it leaves every server.
@@ -121,7 +126,7 @@ pub async fn gather(dns: &Arc<dyn Lookup>, asked: &Asked) -> Facts {
     let counted = Arc::new(Counted::new(Arc::clone(dns)));
     let dns: Arc<dyn Lookup> = counted.clone();
     let mut facts = nothing_known(asked);
-    let mut parts = Parts::new(asked.patience.part);
+    let mut parts = Parts::new(asked.patience);
     for (at, egress) in asked.egresses.iter().enumerate() {
         of_egress(&mut parts, &dns, asked, egress, at);
     }
@@ -148,14 +153,16 @@ struct Parts {
     /// `None`: it did not come in time.
     running: JoinSet<Option<Told>>,
     questions: Arc<Semaphore>,
-    visits: Arc<Semaphore>,
-    limit: Duration,
+    probes: Arc<Semaphore>,
+    mailboxes: Arc<Semaphore>,
+    patience: Patience,
 }
 
 impl Parts {
-    fn new(limit: Duration) -> Self {
+    fn new(patience: Patience) -> Self {
         let places = |most| Arc::new(Semaphore::new(most));
-        Self { running: JoinSet::new(), questions: places(QUESTIONS_MAX), visits: places(VISITS_MAX), limit }
+        let (questions, probes, mailboxes) = (places(QUESTIONS_MAX), places(VISITS_MAX), places(VISITS_MAX));
+        Self { running: JoinSet::new(), questions, probes, mailboxes, patience }
     }
 
     /// A part that asks DNS alone.
@@ -164,25 +171,34 @@ impl Parts {
         part: impl Future<Output = T> + Send + 'static,
         put: impl FnOnce(&mut Facts, T) + Send + 'static,
     ) {
-        self.begin(Arc::clone(&self.questions), part, put);
+        self.begin(Arc::clone(&self.questions), self.patience.question, part, put);
     }
 
-    /// A part that visits a server.
+    /// A part that visits a large receiver.
+    fn probe<T: Send + 'static>(
+        &mut self,
+        part: impl Future<Output = T> + Send + 'static,
+        put: impl FnOnce(&mut Facts, T) + Send + 'static,
+    ) {
+        self.begin(Arc::clone(&self.probes), self.patience.visit, part, put);
+    }
+
+    /// A part that visits a domain's own servers.
     fn visit<T: Send + 'static>(
         &mut self,
         part: impl Future<Output = T> + Send + 'static,
         put: impl FnOnce(&mut Facts, T) + Send + 'static,
     ) {
-        self.begin(Arc::clone(&self.visits), part, put);
+        self.begin(Arc::clone(&self.mailboxes), self.patience.visit, part, put);
     }
 
     fn begin<T: Send + 'static>(
         &mut self,
         places: Arc<Semaphore>,
+        limit: Duration,
         part: impl Future<Output = T> + Send + 'static,
         put: impl FnOnce(&mut Facts, T) + Send + 'static,
     ) {
-        let limit = self.limit;
         self.running.spawn(async move {
             let _place = places.acquire().await; // nobody closes it
             let found = tokio::time::timeout(limit, part).await.ok()?;
@@ -193,8 +209,8 @@ impl Parts {
 
 /// What is told of a part that did not come in time.
 fn too_late(patience: Patience) -> Box<str> {
-    let (part, whole) = (patience.part.as_secs(), patience.whole.as_secs());
-    format!("no end within {part} s, or no turn within the {whole} s that there are for everything").into()
+    let (question, visit, whole) = (patience.question.as_secs(), patience.visit.as_secs(), patience.whole.as_secs());
+    format!("no answer in time (DNS {question} s, a server {visit} s, everything {whole} s)").into()
 }
 
 /// Everything that is asked, before anybody has answered.
@@ -263,7 +279,7 @@ fn of_egress(parts: &mut Parts, dns: &Arc<dyn Lookup>, asked: &Asked, egress: &P
     for (nth, way) in egress.ways.iter().enumerate() {
         if egress.reach == Reach::Anybodys {
             let probing = port25::probe(Arc::clone(dns), Arc::clone(&probe), egress.local, Some(way.like));
-            parts.visit(probing, move |facts, found| facts.egresses[at].ways[nth].port25 = found);
+            parts.probe(probing, move |facts, found| facts.egresses[at].ways[nth].port25 = found);
         }
         let Some(address) = way.address else { continue };
         let asking = Arc::clone(dns);
@@ -309,17 +325,30 @@ fn of_sender(parts: &mut Parts, dns: &Arc<dyn Lookup>, asked: &Asked, sender: &S
     }
 }
 
-/// From the first egress that carries the domain's mail, else from the first of all.
+/// From the egresses that carry the domain's mail, else from the first of all.
 fn mailbox_question(asked: &Asked, sender: &Sender) -> Option<mailbox::Question> {
     let carries = |egress: &&Patient| sender.egresses.contains(&egress.name);
-    let egress = asked.egresses.iter().find(carries).or(asked.egresses.first())?;
+    let mut egresses: Vec<&Patient> = asked.egresses.iter().filter(carries).collect();
+    if egresses.is_empty() {
+        egresses.push(asked.egresses.first()?);
+    }
+    let asker = |egress: &Patient, way: Option<&Way>| mailbox::Asker {
+        from: egress.local,
+        like: way.map(|way| way.like),
+        seen: way.and_then(|way| way.address),
+        ehlo: egress.ehlo.clone(),
+    };
+    let askers = egresses.iter().flat_map(|egress| match egress.ways.as_slice() {
+        [] => vec![asker(egress, None)],
+        ways => ways.iter().map(|way| asker(egress, Some(way))).collect(),
+    });
     Some(mailbox::Question {
         domain: sender.domain.clone(),
         mailboxes: asked.mailboxes.clone(),
-        from: egress.local,
-        like: egress.ways.first().map(|way| way.like),
-        ehlo: egress.ehlo.clone(),
+        askers: askers.collect(),
         time_limit: asked.probe.time_limit,
+        whole: asked.patience.visit.mul_f32(0.9),
         port: asked.probe.port,
+        tls: Arc::clone(&asked.tls),
     })
 }

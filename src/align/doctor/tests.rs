@@ -50,7 +50,12 @@ fn asked() -> Asked {
         mailboxes: Vec::new(),
         dnssec: crate::align::settings::Dnssec::Off,
         clock_synchronised: true,
-        patience: Patience { part: Duration::from_millis(200), whole: Duration::from_secs(5) },
+        patience: Patience {
+            question: Duration::from_millis(200),
+            visit: Duration::from_millis(200),
+            whole: Duration::from_secs(5),
+        },
+        tls: mailbox::tests::trusting(rustls::RootCertStore::empty()),
     }
 }
 
@@ -393,9 +398,9 @@ async fn where_nobody_answers_it_ends_in_time() {
     let dns: Arc<dyn Lookup> = Arc::new(Silent);
     let (soon, never) = (Duration::from_millis(100), Duration::from_hours(1));
     // Each part ends, and so does the whole: without a limit this test has no end.
-    asked.patience = Patience { part: soon, whole: never };
+    asked.patience = Patience { question: soon, visit: soon, whole: never };
     let by_parts = examine(&gather(&dns, &asked).await);
-    asked.patience = Patience { part: never, whole: soon };
+    asked.patience = Patience { question: never, visit: never, whole: soon };
     let found = examine(&gather(&dns, &asked).await);
     let keys = |findings: &[Finding]| findings.iter().map(Finding::key).collect::<Vec<_>>();
     assert_eq!(keys(&by_parts), keys(&found));

@@ -2,10 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::align::dns::{Data, Kind, Lookup};
@@ -49,17 +52,36 @@ pub(super) async fn connect(
     }
 }
 
+/// Plain or encrypted.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 /// A connection to an SMTP server. Each reply has the time limit, and the bounds of [`ReplyReader`].
 pub(super) struct Visit {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     unread: BytesMut,
     reader: ReplyReader,
     time_limit: Duration,
 }
 
 impl Visit {
-    pub(super) fn new(stream: TcpStream, time_limit: Duration) -> Self {
-        Self { stream, unread: BytesMut::new(), reader: ReplyReader::new(), time_limit }
+    pub(super) fn new(stream: impl Stream + 'static, time_limit: Duration) -> Self {
+        Self { stream: Box::new(stream), unread: BytesMut::new(), reader: ReplyReader::new(), time_limit }
+    }
+
+    /// Encrypted from here on. What was said before is thrown away, and said anew (RFC 3207 4.2).
+    pub(super) async fn encrypted(self, host: &str, tls: &Arc<ClientConfig>) -> Result<Self, String> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| format!("{host}: {error}"))?;
+        if !self.unread.is_empty() {
+            return Err("it goes on in the clear after STARTTLS".to_owned());
+        }
+        let handshake = tokio_rustls::TlsConnector::from(Arc::clone(tls)).connect(name, self.stream);
+        match tokio::time::timeout(self.time_limit, handshake).await {
+            Ok(Ok(stream)) => Ok(Self::new(stream, self.time_limit)),
+            Ok(Err(error)) => Err(format!("no TLS: {error}")),
+            Err(_) => Err("no TLS in time".to_owned()),
+        }
     }
 
     /// The next reply, or what came in its place as part of a sentence.

@@ -16,7 +16,7 @@ use crate::align::doctor::{Asked, Finding, KeyWanted, Patience, Patient, Probe, 
 use crate::align::sign::Signer;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::delivery::Router;
+use crate::delivery::{Router, Tls};
 use crate::intake::own_name;
 
 /// One look at everything: at what was asked for, and at OVHcloud's API where it is configured. It ends when the patience
@@ -37,6 +37,7 @@ pub fn asked_by(config: &Config, domains: &[String], clock: &dyn Clock, patience
     let doctor = &config.align.doctor;
     let router = Router::new(&config.delivery, &own_name(&config.intake)).map_err(|error| error.to_string())?;
     let signer = Signer::new(&config.align.signing).map_err(|fault| fault.to_string())?;
+    let tls = Tls::new(config.delivery.ca_file.as_deref())?.unverified();
     let direct = router.direct_egresses();
     let system = SystemAddresses::now();
     let patient = |egress: &std::sync::Arc<crate::delivery::Egress>| Patient {
@@ -72,5 +73,6 @@ pub fn asked_by(config: &Config, domains: &[String], clock: &dyn Clock, patience
         dnssec: config.align.dns.dnssec.clone(),
         clock_synchronised: clock.synchronised(),
         patience,
+        tls,
     })
 }

@@ -17,7 +17,8 @@ const START_AFTER: Duration = Duration::from_mins(2);
 /// What went wrong is looked at again after so long before it is told: a server that was just restarted is no news.
 const SECOND_LOOK_AFTER: Duration = Duration::from_mins(5);
 /// How long one look may take; nobody waits for it.
-const PATIENCE: Patience = Patience { part: Duration::from_mins(1), whole: Duration::from_mins(5) };
+const PATIENCE: Patience =
+    Patience { question: Duration::from_mins(1), visit: Duration::from_mins(2), whole: Duration::from_mins(5) };
 /// How often it is seen whether a round is due: a reload may have changed when.
 const TICK: Duration = Duration::from_mins(1);
 /// The part of the time between rounds by which one may be late, so that many servers do not ask at once.
