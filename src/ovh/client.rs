@@ -20,6 +20,10 @@ use crate::delivery::Tls;
 
 /// The longest answer taken, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Rights that lack are named up to so many.
+const MISSING_MAX: usize = 20;
+/// The longest words of a refusal that are kept, in characters.
+const WORDS_CHARS_MAX: usize = 300;
 /// For one question, connection and TLS included.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 
@@ -32,8 +36,15 @@ pub struct Credential {
     pub expiration: Option<String>,
     /// What they may do: method and path.
     pub rules: Vec<String>,
+}
+
+/// What a look at the API came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
     /// OVHcloud's clock less ours, in seconds.
-    pub clock_ahead_s: i64,
+    pub clock_ahead_s: Result<i64, OvhError>,
+    /// What the credentials are.
+    pub credential: Result<Credential, OvhError>,
 }
 
 /// Why nothing is known of them.
@@ -41,6 +52,16 @@ pub struct Credential {
 pub enum OvhError {
     /// The API was not reached, or its answer is none.
     NotReached(String),
+    /// It has no time for us (429): that says nothing of the credentials.
+    Busy {
+        /// How long it asks to wait, where it says so, in seconds.
+        retry_after_s: Option<u64>,
+    },
+    /// It has trouble of its own (5xx).
+    Trouble {
+        /// The HTTP status.
+        status: u16,
+    },
     /// It says no.
     Refused {
         /// The HTTP status.
@@ -49,6 +70,8 @@ pub enum OvhError {
         code: String,
         /// Its words.
         message: String,
+        /// The rights that lack, where it names them.
+        missing: Vec<String>,
     },
 }
 
@@ -56,7 +79,25 @@ impl fmt::Display for OvhError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotReached(why) => f.write_str(why),
-            Self::Refused { status, code, message } => write!(f, "{message} ({status} {code})"),
+            Self::Busy { retry_after_s: None } => f.write_str("OVHcloud's API wants fewer questions (429)"),
+            Self::Busy { retry_after_s: Some(wait) } => {
+                write!(f, "OVHcloud's API wants fewer questions (429), the next after {wait} s")
+            }
+            Self::Trouble { status } => write!(f, "OVHcloud's API has trouble of its own ({status})"),
+            Self::Refused { status, code, message, .. } => write!(f, "{message} ({status} {code})"),
+        }
+    }
+}
+
+impl OvhError {
+    /// Whether another time of OVHcloud's clock may help: a request is signed with it.
+    fn is_of_time_or_signature(&self) -> bool {
+        match self {
+            Self::Refused { status: 400, code, message, .. } => {
+                let text = format!("{code} {message}").to_ascii_lowercase();
+                text.contains("signature") || text.contains("time")
+            }
+            Self::Refused { .. } | Self::NotReached(_) | Self::Busy { .. } | Self::Trouble { .. } => false,
         }
     }
 }
@@ -85,22 +126,55 @@ struct RefusalJson {
     code: Option<String>,
     class: Option<String>,
     message: Option<String>,
+    /// Its shape is not ours to demand: an odd one must not hide the rest.
+    details: serde_json::Value,
 }
 
-/// Asks what the credentials are worth. `now` is our wall clock.
-///
-/// # Errors
-/// [`OvhError`].
-pub async fn current_credential(settings: &OvhSettings, now: WallMs) -> Result<Credential, OvhError> {
+/// Rights that a refusal names as lacking: one text, or a list of them.
+fn missing(details: &serde_json::Value) -> Vec<String> {
+    let texts: Vec<&str> = match details.get("unauthorizedActionsByIAM") {
+        Some(serde_json::Value::String(text)) => text.split([',', ' ']).collect(),
+        Some(serde_json::Value::Array(list)) => list.iter().filter_map(serde_json::Value::as_str).collect(),
+        Some(_) | None => Vec::new(),
+    };
+    let named = texts.into_iter().filter(|text| !text.is_empty());
+    named.take(MISSING_MAX).map(shortened).collect()
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(WORDS_CHARS_MAX).collect()
+}
+
+/// Asks what the credentials are worth. `now` is our wall clock. A request that is not of its time is signed anew once.
+pub async fn current_credential(settings: &OvhSettings, now: WallMs) -> Looked {
+    let time = match its_time(settings).await {
+        Ok(time) => time,
+        Err(error) => return Looked { clock_ahead_s: Err(error.clone()), credential: Err(error) },
+    };
+    let clock_ahead_s = Ok(time.cast_signed() - (now.0 / 1_000).cast_signed());
+    let mut answer = ask(settings, CREDENTIAL, Some(time)).await;
+    if matches!(&answer, Err(error) if error.is_of_time_or_signature())
+        && let Ok(time) = its_time(settings).await
+    {
+        answer = ask(settings, CREDENTIAL, Some(time)).await;
+    }
+    Looked { clock_ahead_s, credential: answer.and_then(|body| read(&body)) }
+}
+
+/// What tells of the credentials that a request is signed with.
+pub const CREDENTIAL: &str = "/auth/currentCredential";
+
+async fn its_time(settings: &OvhSettings) -> Result<u64, OvhError> {
     let time = ask(settings, "/auth/time", None).await?;
-    let time: u64 = serde_json::from_slice(&time).map_err(|_| broken("/auth/time"))?;
-    let answer = ask(settings, "/auth/currentCredential", Some(time)).await?;
-    let told: CredentialJson = serde_json::from_slice(&answer).map_err(|_| broken("/auth/currentCredential"))?;
+    serde_json::from_slice(&time).map_err(|_| broken("/auth/time"))
+}
+
+fn read(body: &[u8]) -> Result<Credential, OvhError> {
+    let told: CredentialJson = serde_json::from_slice(body).map_err(|_| broken(CREDENTIAL))?;
     Ok(Credential {
         status: told.status,
         expiration: told.expiration,
         rules: told.rules.into_iter().map(|rule| format!("{} {}", rule.method, rule.path)).collect(),
-        clock_ahead_s: time.cast_signed() - (now.0 / 1_000).cast_signed(),
     })
 }
 
@@ -111,22 +185,33 @@ fn broken(path: &str) -> OvhError {
 /// One GET; signed where the seconds of OVHcloud's clock are given.
 async fn ask(settings: &OvhSettings, path: &str, seconds: Option<u64>) -> Result<Bytes, OvhError> {
     let asked = tokio::time::timeout(ANSWER_TIME_MAX, exchange(settings, path, seconds)).await;
-    let (status, body) = asked
+    let answer = asked
         .map_err(|_| OvhError::NotReached(format!("no answer in {} s", ANSWER_TIME_MAX.as_secs())))?
         .map_err(OvhError::NotReached)?;
-    if status == StatusCode::OK {
-        return Ok(body);
+    match answer.status.as_u16() {
+        200 => return Ok(answer.body),
+        429 => return Err(OvhError::Busy { retry_after_s: answer.retry_after_s }),
+        status @ 500.. => return Err(OvhError::Trouble { status }),
+        _ => {}
     }
-    let told: RefusalJson = serde_json::from_slice(&body).unwrap_or_default();
+    let told: RefusalJson = serde_json::from_slice(&answer.body).unwrap_or_default();
     Err(OvhError::Refused {
-        status: status.as_u16(),
-        code: told.code.or(told.class).unwrap_or_default(),
-        message: told.message.unwrap_or_else(|| "it refuses without a word".to_owned()),
+        status: answer.status.as_u16(),
+        missing: missing(&told.details),
+        code: shortened(&told.code.or(told.class).unwrap_or_default()),
+        message: shortened(told.message.as_deref().unwrap_or("it refuses without a word")),
     })
 }
 
-/// Status and body, or what went wrong as a sentence. Redirects are not followed: they are a refusal.
-async fn exchange(settings: &OvhSettings, path: &str, seconds: Option<u64>) -> Result<(StatusCode, Bytes), String> {
+/// What came back.
+struct Answer {
+    status: StatusCode,
+    retry_after_s: Option<u64>,
+    body: Bytes,
+}
+
+/// The answer, or what went wrong as a sentence. Redirects are not followed: they are a refusal.
+async fn exchange(settings: &OvhSettings, path: &str, seconds: Option<u64>) -> Result<Answer, String> {
     let text = format!("{}{path}", settings.endpoint.base());
     let url = Url::parse(&text).map_err(|error| format!("{text}: {error}"))?;
     let host = url.host_str().ok_or("the endpoint has no host")?.to_owned();
@@ -158,7 +243,7 @@ async fn exchange(settings: &OvhSettings, path: &str, seconds: Option<u64>) -> R
     converse(tls, request).await.map_err(|why| unreached(&why))
 }
 
-async fn converse<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<(StatusCode, Bytes), String>
+async fn converse<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<Answer, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -168,7 +253,9 @@ where
         let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| broken(&error))?;
-        Ok((head.status, body.to_bytes()))
+        let wait =
+            head.headers.get(hyper::header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
+        Ok(Answer { status: head.status, retry_after_s: wait, body: body.to_bytes() })
     };
     let mut exchange = std::pin::pin!(exchange);
     tokio::select! {

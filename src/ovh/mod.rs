@@ -9,5 +9,5 @@ pub mod flagged;
 pub mod settings;
 pub mod signature;
 
-pub use client::{Credential, OvhError, current_credential};
+pub use client::{CREDENTIAL, Credential, Looked, OvhError, current_credential};
 pub use settings::OvhSettings;

@@ -47,6 +47,6 @@ impl Endpoint {
             Self::Ca => "https://ca.api.ovh.com/createToken/",
             Self::Us => "https://api.us.ovhcloud.com/createToken/",
         };
-        format!("{page}?GET=/ip&GET=/ip/*&POST=/ip/*/spam/*/unblock&GET=/me")
+        format!("{page}?GET=/ip&GET=/ip/*&POST=/ip/*/spam/*/unblock&GET=/me&GET=/auth/*")
     }
 }

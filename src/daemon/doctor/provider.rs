@@ -8,7 +8,7 @@ use crate::clock::WallMs;
 use crate::config::Config;
 use crate::mail::Visible;
 use crate::ovh::settings::Endpoint;
-use crate::ovh::{Credential, OvhError, current_credential};
+use crate::ovh::{CREDENTIAL, Credential, Looked, OvhError, current_credential};
 
 const WHY: &str = "outguard cannot ask whether an address is blocked for spam, nor have it unblocked";
 const WHY_RIGHTS: &str = "a call that the keys do not allow is refused on the day it is needed";
@@ -20,54 +20,127 @@ const CLOCK_S_MAX: u64 = 30;
 pub(super) async fn examine(config: &Config, now: WallMs, limit: Duration) -> Vec<Finding> {
     let Some(settings) = &config.ovh else { return Vec::new() };
     let answer = tokio::time::timeout(limit, current_credential(settings, now)).await;
-    let late = |_| Err(OvhError::NotReached(format!("no answer within {} s", limit.as_secs())));
-    told(&settings.endpoint, answer.unwrap_or_else(late))
+    let late = || OvhError::NotReached(format!("no answer within {} s", limit.as_secs()));
+    let looked = answer.unwrap_or_else(|_| Looked { clock_ahead_s: Err(late()), credential: Err(late()) });
+    told(&settings.endpoint, &looked)
 }
 
-fn told(endpoint: &Endpoint, answer: Result<Credential, OvhError>) -> Vec<Finding> {
-    let make = || format!("make keys at {} and write them into [ovh]", endpoint.create_token());
-    let mut findings = Vec::new();
-    let mut tell = |check: &'static str, grade, found: String, why: &'static str, mend: String| {
-        let about = String::new();
-        let (check, why) = (Cow::Borrowed(check), Cow::Borrowed(why));
-        findings.push(Finding { subject: "OVHcloud API".to_owned(), check, about, grade, found, why, mend });
-    };
-    let credential = match answer {
-        Ok(credential) => credential,
-        Err(OvhError::Refused { status: 400..=499, code, message }) => {
-            let (code, message) = (Visible(&code), Visible(&message));
-            tell("credentials", Grade::Warning, format!("the API refuses the keys: {message} ({code})"), WHY, make());
-            return findings;
+/// What is said of it: each time the same three things, or one that is not known now would be forgotten.
+fn told(endpoint: &Endpoint, looked: &Looked) -> Vec<Finding> {
+    let mut told = Told { findings: Vec::new() };
+    match &looked.credential {
+        Ok(credential) => of_credential(endpoint, credential, &mut told),
+        Err(error) => of_refusal(endpoint, error, &mut told),
+    }
+    match looked.clock_ahead_s {
+        Err(_) => told.unknown("clock", "its clock is not known".to_owned()),
+        Ok(apart) if apart.unsigned_abs() > CLOCK_S_MAX => {
+            let found = format!("OVHcloud's clock is {apart} s ahead of this machine's");
+            told.warning("clock", found, WHY_CLOCK, "timedatectl set-ntp true".to_owned());
         }
-        Err(error @ (OvhError::Refused { .. } | OvhError::NotReached(_))) => {
-            tell("credentials", Grade::Unknown, Visible(&error.to_string()).to_string(), "", String::new());
-            return findings;
-        }
-    };
+        Ok(apart) => told.right("clock", format!("its clock and ours are {apart} s apart")),
+    }
+    told.findings
+}
+
+fn make(endpoint: &Endpoint) -> String {
+    format!("make keys at {} and write them into [ovh]", endpoint.create_token())
+}
+
+fn of_credential(endpoint: &Endpoint, credential: &Credential, told: &mut Told) {
     let ends = credential.expiration.as_deref().unwrap_or("never");
     let state = format!("the keys are {} and end {}", Visible(&credential.status), Visible(ends));
     if credential.status == "validated" {
-        tell("credentials", Grade::Right, state, "", String::new());
+        told.right("credentials", state);
     } else {
-        tell("credentials", Grade::Warning, state, WHY, make());
+        told.warning("credentials", state, WHY, make(endpoint));
     }
     let rules: Vec<String> = credential.rules.iter().map(|rule| Visible(rule).to_string()).collect();
     let may = if rules.is_empty() { "nothing".to_owned() } else { rules.join(", ") };
     let missing: Vec<&str> = NEEDED.into_iter().filter(|needed| !allows(&credential.rules, needed)).collect();
     if missing.is_empty() {
-        tell("rights", Grade::Right, format!("the keys may {may}"), "", String::new());
+        told.right("rights", format!("the keys may {may}"));
     } else {
         let found = format!("the keys may {may}, but not {}", missing.join(", "));
-        tell("rights", Grade::Warning, found, WHY_RIGHTS, make());
+        told.warning("rights", found, WHY_RIGHTS, make(endpoint));
     }
-    let apart = credential.clock_ahead_s;
-    if apart.unsigned_abs() > CLOCK_S_MAX {
-        let found = format!("OVHcloud's clock is {apart} s ahead of this machine's");
-        tell("clock", Grade::Warning, found, WHY_CLOCK, "timedatectl set-ntp true".to_owned());
+}
+
+/// Only what speaks of the keys is told as their fault; else it is not known what they are worth.
+fn of_refusal(endpoint: &Endpoint, error: &OvhError, told: &mut Told) {
+    let words = Visible(&error.to_string()).to_string();
+    let (status, code, missing) = match error {
+        OvhError::NotReached(_) | OvhError::Busy { .. } | OvhError::Trouble { .. } => {
+            told.unknown("credentials", words);
+            return told.unknown("rights", "what the keys may do is not known".to_owned());
+        }
+        OvhError::Refused { status, code, missing, .. } => (*status, code.as_str(), missing),
+    };
+    let granted = || code == "NOT_GRANTED_CALL" || words.contains("not been granted") || words.contains("not granted");
+    if status == 403 && (!missing.is_empty() || granted()) {
+        told.unknown("credentials", format!("the keys are known, but not when they end: {words}"));
+        let call = format!("GET {CREDENTIAL}");
+        let lacks: Vec<String> = missing.iter().map(|right| Visible(right).to_string()).collect();
+        let lacks = if lacks.is_empty() { call } else { lacks.join(", ") };
+        return told.warning(
+            "rights",
+            format!("the keys lack the right to {lacks}: {words}"),
+            WHY_RIGHTS,
+            make(endpoint),
+        );
+    }
+    let base = endpoint.base();
+    let (found, mend) = match (status, code) {
+        (400, "INVALID_SIGNATURE") => (
+            format!("the signature is refused: {words}"),
+            "correct application_secret and consumer_key in [ovh]: one of them is not that of the application_key"
+                .to_owned(),
+        ),
+        (_, "INVALID_KEY") => (
+            format!("{base} does not know the application key: {words}"),
+            format!(
+                "correct application_key in [ovh], or endpoint if the keys are of another region; else {}",
+                make(endpoint)
+            ),
+        ),
+        (_, "NOT_CREDENTIAL") => (format!("the consumer key is not known: {words}"), make(endpoint)),
+        (_, "INVALID_CREDENTIAL") => {
+            (format!("the consumer key was never confirmed, has ended or was withdrawn: {words}"), make(endpoint))
+        }
+        (401 | 403, _) => (format!("the API refuses the keys: {words}"), make(endpoint)),
+        // A question that is not understood, or not of its time even by its own clock, is no fault of the keys.
+        _ => (format!("the API does not answer what was asked: {words}"), String::new()),
+    };
+    if mend.is_empty() {
+        told.unknown("credentials", found);
     } else {
-        tell("clock", Grade::Right, format!("its clock and ours are {apart} s apart"), "", String::new());
+        told.warning("credentials", found, WHY, mend);
     }
-    findings
+    told.unknown("rights", "what the keys may do is not known".to_owned());
+}
+
+struct Told {
+    findings: Vec<Finding>,
+}
+
+impl Told {
+    fn right(&mut self, check: &'static str, found: String) {
+        self.tell(check, Grade::Right, found, "", String::new());
+    }
+
+    fn unknown(&mut self, check: &'static str, found: String) {
+        self.tell(check, Grade::Unknown, found, "", String::new());
+    }
+
+    fn warning(&mut self, check: &'static str, found: String, why: &'static str, mend: String) {
+        self.tell(check, Grade::Warning, found, why, mend);
+    }
+
+    fn tell(&mut self, check: &'static str, grade: Grade, found: String, why: &'static str, mend: String) {
+        let (check, why) = (Cow::Borrowed(check), Cow::Borrowed(why));
+        let (subject, about) = ("OVHcloud API".to_owned(), String::new());
+        self.findings.push(Finding { subject, check, about, grade, found, why, mend });
+    }
 }
 
 /// Calls that tell of a block and end it; `1` stands for what a path names.
@@ -110,31 +183,67 @@ mod tests {
 
     #[test]
     fn what_is_said_of_each_answer() {
-        let of = |status: &str, rules: &[&str], clock_ahead_s| Credential {
+        let of = |status: &str, rules: &[&str]| Credential {
             status: status.to_owned(),
             expiration: Some("2026-12-01T00:00:00+01:00".to_owned()),
             rules: rules.iter().map(ToString::to_string).collect(),
-            clock_ahead_s,
         };
         let all = ["GET /ip", "GET /ip/*", "POST /ip/*/spam/*/unblock"];
-        let refused = |status| OvhError::Refused { status, code: "INVALID_KEY".into(), message: "no\x1b".into() };
-        let cases: [(Result<Credential, OvhError>, &[Grade]); 7] = [
-            (Ok(of("validated", &all, -3)), &[Right, Right, Right]),
-            (Ok(of("expired", &all, 0)), &[Warning, Right, Right]),
-            (Ok(of("validated", &all[..2], 0)), &[Right, Warning, Right]),
-            (Ok(of("validated", &all, -31)), &[Right, Right, Warning]),
-            (Err(refused(403)), &[Warning]),
-            (Err(refused(503)), &[Unknown]), // their trouble is not ours
-            (Err(OvhError::NotReached("timed out".into())), &[Unknown]),
+        let refused = |status, code: &str, missing: &[&str]| {
+            let missing = missing.iter().map(ToString::to_string).collect();
+            Err(OvhError::Refused { status, code: code.into(), message: "no\x1b".into(), missing })
+        };
+        // The answer and how far the clocks are apart; grades of credentials, rights and clock; words of one of them.
+        type Case = (Result<Credential, OvhError>, i64, [Grade; 3], &'static str);
+        let cases: [Case; 15] = [
+            (Ok(of("validated", &all)), -3, [Right, Right, Right], "-3 s apart"),
+            (Ok(of("expired", &all)), 0, [Warning, Right, Right], "the keys are expired"),
+            (Ok(of("validated", &all[..2])), 0, [Right, Warning, Right], "but not POST /ip/1/spam/1/unblock"),
+            (Ok(of("validated", &all)), -31, [Right, Right, Warning], "timedatectl"),
+            (
+                refused(403, "INVALID_KEY", &[]),
+                0,
+                [Warning, Unknown, Right],
+                "or endpoint if the keys are of another region",
+            ),
+            (refused(403, "NOT_CREDENTIAL", &[]), 0, [Warning, Unknown, Right], "consumer key is not known"),
+            (refused(403, "INVALID_CREDENTIAL", &[]), 0, [Warning, Unknown, Right], "has ended or was withdrawn"),
+            (
+                refused(403, "NOT_GRANTED_CALL", &[]),
+                0,
+                [Unknown, Warning, Right],
+                "right to GET /auth/currentCredential",
+            ),
+            (
+                refused(403, "Client::Forbidden", &["ip:apiovh:get"]),
+                0,
+                [Unknown, Warning, Right],
+                "right to ip:apiovh:get",
+            ),
+            (refused(400, "INVALID_SIGNATURE", &[]), 0, [Warning, Unknown, Right], "correct application_secret"),
+            (refused(400, "QUERY_TIME_OUT", &[]), 0, [Unknown, Unknown, Right], "does not answer what was asked"),
+            (refused(400, "Client::BadRequest", &[]), 0, [Unknown, Unknown, Right], ""),
+            // Their trouble is not ours.
+            (Err(OvhError::Trouble { status: 503 }), 0, [Unknown, Unknown, Right], "trouble of its own (503)"),
+            (Err(OvhError::Busy { retry_after_s: Some(7) }), 0, [Unknown, Unknown, Right], "the next after 7 s"),
+            (Err(OvhError::NotReached("timed out".into())), 0, [Unknown, Unknown, Right], "timed out"),
         ];
-        for (answer, expected) in cases {
-            let findings = told(&Endpoint::Eu, answer.clone());
+        for (credential, apart, expected, words) in cases {
+            let looked = Looked { clock_ahead_s: Ok(apart), credential };
+            let findings = told(&Endpoint::Eu, &looked);
+            let names: Vec<&str> = findings.iter().map(|finding| &*finding.check).collect();
+            assert_eq!(names, ["credentials", "rights", "clock"], "always: {looked:?}");
             let grades: Vec<Grade> = findings.iter().map(|finding| finding.grade).collect();
-            assert_eq!(grades, expected, "{answer:?}");
+            assert_eq!(grades, expected, "{looked:?}");
+            let all: String = findings.iter().map(|finding| format!("{} {}\n", finding.found, finding.mend)).collect();
+            assert!(all.contains(words), "{words}: {all}");
             for finding in findings {
                 assert_eq!(finding.grade == Warning, !finding.mend.is_empty(), "{finding:?}");
                 assert!(!finding.found.contains('\x1b'), "{finding:?}");
             }
         }
+        let nobody = || OvhError::NotReached("timed out".into());
+        let findings = told(&Endpoint::Eu, &Looked { clock_ahead_s: Err(nobody()), credential: Err(nobody()) });
+        assert!(findings.iter().all(|finding| finding.grade == Unknown), "{findings:?}");
     }
 }

@@ -15,11 +15,18 @@ const VALID: &str =
 
 /// A server that tells the time, and then this; and the heads of all requests.
 async fn server(status: &'static str, body: &'static str) -> (OvhSettings, Arc<Mutex<Vec<String>>>) {
+    server_of(&[(status, body)]).await
+}
+
+/// The same with an answer to each signed request, the last to all further ones; its clock goes on by a second each time.
+async fn server_of(answers: &[(&'static str, &'static str)]) -> (OvhSettings, Arc<Mutex<Vec<String>>>) {
+    let answers = answers.to_vec();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/1.0/", listener.local_addr().unwrap());
     let heads = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&heads);
     tokio::spawn(async move {
+        let (mut time, mut nth) = (TIME, 0);
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
@@ -27,8 +34,11 @@ async fn server(status: &'static str, body: &'static str) -> (OvhSettings, Arc<M
             }
             let head = String::from_utf8(head).unwrap();
             let (status, body) = if head.starts_with("GET /1.0/auth/time ") {
-                ("200 OK", TIME.to_string())
+                time += 1;
+                ("200 OK", (time - 1).to_string())
             } else {
+                nth += 1;
+                let (status, body) = answers[(nth - 1).min(answers.len() - 1)];
                 (status, body.to_owned())
             };
             told.lock().unwrap().push(head);
@@ -50,10 +60,9 @@ async fn server(status: &'static str, body: &'static str) -> (OvhSettings, Arc<M
 #[tokio::test]
 async fn what_is_asked_and_what_is_understood() {
     let (settings, heads) = server("200 OK", VALID).await;
-    let told = current_credential(&settings, WallMs((TIME - 6) * 1_000)).await.unwrap();
-    let expected =
-        Credential { status: "validated".into(), expiration: None, rules: vec!["GET /ip/*".into()], clock_ahead_s: 6 };
-    assert_eq!(told, expected);
+    let told = current_credential(&settings, WallMs((TIME - 6) * 1_000)).await;
+    let expected = Credential { status: "validated".into(), expiration: None, rules: vec!["GET /ip/*".into()] };
+    assert_eq!(told, Looked { clock_ahead_s: Ok(6), credential: Ok(expected) });
     let heads = heads.lock().unwrap().clone();
     assert!(!heads[0].contains("x-ovh"), "the time is asked for without keys: {}", heads[0]);
     let url = format!("{}/auth/currentCredential", settings.endpoint.base());
@@ -67,22 +76,39 @@ async fn what_is_asked_and_what_is_understood() {
 
 #[tokio::test]
 async fn refusals_and_answers_that_are_none() {
-    let refused = |status, code: &str, message: &str| {
-        Err(OvhError::Refused { status, code: code.to_owned(), message: message.to_owned() })
+    let refused = |status, code: &str, message: &str, missing: &[&str]| {
+        let missing = missing.iter().map(ToString::to_string).collect();
+        Err(OvhError::Refused { status, code: code.to_owned(), message: message.to_owned(), missing })
     };
+    let silent = "it refuses without a word";
     let cases = [
         (
             "403 Forbidden",
             r#"{"errorCode":"INVALID_KEY","httpCode":"403 Forbidden","message":"This application key is invalid"}"#,
-            refused(403, "INVALID_KEY", "This application key is invalid"),
+            refused(403, "INVALID_KEY", "This application key is invalid", &[]),
+        ),
+        ("403 Forbidden", r#"{"class":"Client::Forbidden"}"#, refused(403, "Client::Forbidden", silent, &[])),
+        (
+            "403 Forbidden",
+            r#"{"class":"Client::Forbidden","details":{"unauthorizedActionsByIAM":"ip:apiovh:get, ip:apiovh:spam/get"}}"#,
+            refused(403, "Client::Forbidden", silent, &["ip:apiovh:get", "ip:apiovh:spam/get"]),
         ),
         (
             "403 Forbidden",
-            r#"{"class":"Client::Forbidden"}"#,
-            refused(403, "Client::Forbidden", "it refuses without a word"),
+            r#"{"class":"Client::Forbidden","details":{"unauthorizedActionsByIAM":["ip:apiovh:get"]}}"#,
+            refused(403, "Client::Forbidden", silent, &["ip:apiovh:get"]),
         ),
-        ("503 Unavailable", "<html>", refused(503, "", "it refuses without a word")),
-        ("302 Found", "", refused(302, "", "it refuses without a word")), // keys go nowhere else
+        // An odd shape beside it hides nothing.
+        (
+            "403 Forbidden",
+            r#"{"errorCode":"NOT_CREDENTIAL","details":[]}"#,
+            refused(403, "NOT_CREDENTIAL", silent, &[]),
+        ),
+        ("503 Unavailable", "<html>", Err(OvhError::Trouble { status: 503 })),
+        ("429 Too Many Requests", "{}", Err(OvhError::Busy { retry_after_s: None })),
+        ("429 Too Many Requests\r\nretry-after: 7", "", Err(OvhError::Busy { retry_after_s: Some(7) })),
+        ("429 Too Many Requests\r\nretry-after: soon", "", Err(OvhError::Busy { retry_after_s: None })),
+        ("302 Found", "", refused(302, "", silent, &[])), // keys go nowhere else
         (
             "200 OK",
             "[]",
@@ -90,11 +116,38 @@ async fn refusals_and_answers_that_are_none() {
         ),
     ];
     for (status, body, expected) in cases {
-        let (settings, _) = server(status, body).await;
-        assert_eq!(current_credential(&settings, WallMs(0)).await, expected, "{status} {body}");
+        let (settings, heads) = server(status, body).await;
+        let looked = current_credential(&settings, WallMs(TIME * 1_000)).await;
+        assert_eq!(looked, Looked { clock_ahead_s: Ok(0), credential: expected }, "{status} {body}");
+        assert_eq!(heads.lock().unwrap().len(), 2, "asked once: {status} {body}");
     }
     let (mut settings, _) = server("200 OK", VALID).await;
     settings.endpoint = Endpoint::At("http://127.0.0.1:9/1.0".into());
     let nobody = current_credential(&settings, WallMs(0)).await;
-    assert!(matches!(&nobody, Err(OvhError::NotReached(why)) if why.contains("not reached")), "{nobody:?}");
+    assert!(matches!(&nobody.credential, Err(OvhError::NotReached(why)) if why.contains("not reached")), "{nobody:?}");
+    assert!(nobody.clock_ahead_s.is_err());
+}
+
+/// Between its word of the time and our question its clock may have gone on: asked once more, and no more.
+#[tokio::test]
+async fn what_is_not_of_its_time_is_signed_anew_once() {
+    for refusal in [
+        r#"{"errorCode":"INVALID_SIGNATURE","message":"Invalid signature"}"#,
+        r#"{"errorCode":"QUERY_TIME_OUT","message":"Query out of time"}"#,
+    ] {
+        let bad = ("400 Bad Request", refusal);
+        let (settings, heads) = server_of(&[bad, ("200 OK", VALID)]).await;
+        let looked = current_credential(&settings, WallMs(TIME * 1_000)).await;
+        assert!(looked.credential.is_ok(), "{refusal}: {looked:?}");
+        let stamps: Vec<bool> = [TIME, TIME + 1]
+            .iter()
+            .map(|time| heads.lock().unwrap().iter().any(|head| head.contains(&format!("x-ovh-timestamp: {time}\r\n"))))
+            .collect();
+        assert_eq!(stamps, [true, true], "with the time of then: {heads:?}");
+
+        let (settings, heads) = server_of(&[bad]).await;
+        let looked = current_credential(&settings, WallMs(TIME * 1_000)).await;
+        assert!(matches!(looked.credential, Err(OvhError::Refused { status: 400, .. })), "{looked:?}");
+        assert_eq!(heads.lock().unwrap().len(), 4, "time, keys, time, keys");
+    }
 }
