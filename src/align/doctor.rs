@@ -8,9 +8,11 @@ mod counted;
 mod domain;
 mod egress;
 mod gather;
+mod lists;
 mod mailbox;
 mod port25;
 mod questions;
+mod sender_policy;
 mod standing;
 mod visit;
 
@@ -70,6 +72,8 @@ pub struct EgressFacts {
 pub struct WayFacts {
     /// `IPv4` or `IPv6` where the system chooses; empty where an address is written.
     pub about: &'static str,
+    /// An address of the family that it connects by.
+    pub like: IpAddr,
     /// What the world sees.
     pub address: Option<IpAddr>,
     /// Whether it reaches port 25 of others.
@@ -89,8 +93,21 @@ pub enum Listed {
     No,
     /// It is.
     Yes(Vec<IpAddr>),
-    /// The list refuses our resolver, or does not answer.
+    /// It answers 127.255.255 and this byte: it does not talk to us.
+    Refused(u8),
+    /// It does not answer, or not as a list.
     Unknown(Box<str>),
+}
+
+/// The mail exchanges of a domain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exchanges {
+    /// Their names.
+    pub hosts: Vec<Box<str>>,
+    /// Whether `.` is among its records: it takes no mail (RFC 7505).
+    pub is_null: bool,
+    /// Those of them that have no address.
+    pub lost: Vec<Box<str>>,
 }
 
 /// What DNS says of a sending domain.
@@ -106,8 +123,10 @@ pub struct DomainFacts {
     pub dmarc: Result<View, NoAnswer>,
     /// Its keys, and what is published.
     pub keys: Vec<KeyFacts>,
-    /// Its mail exchanges; `.` alone takes no mail (RFC 7505).
-    pub exchanges: Result<Vec<Box<str>>, NoAnswer>,
+    /// The text of its SPF record, where it has one.
+    pub spf_record: Option<String>,
+    /// Its mail exchanges.
+    pub exchanges: Result<Exchanges, NoAnswer>,
     /// Whether DNSSEC vouches for its records; `None`: nobody looks.
     pub assurance: Option<Result<Assurance, NoAnswer>>,
     /// Mailboxes that it should have, by local part.
@@ -264,6 +283,14 @@ impl Check<'_> {
 
     fn unknown(self, found: impl Into<String>) {
         self.tell(Grade::Unknown, found, "", "");
+    }
+
+    fn warning(self, found: impl Into<String>, why: &'static str, mend: impl Into<String>) {
+        self.tell(Grade::Warning, found, why, mend);
+    }
+
+    fn fault(self, found: impl Into<String>, why: &'static str, mend: impl Into<String>) {
+        self.tell(Grade::Fault, found, why, mend);
     }
 
     fn tell(self, grade: Grade, found: impl Into<String>, why: &'static str, mend: impl Into<String>) {

@@ -1,19 +1,13 @@
 //! What is said of a sending domain.
 
-use super::{DomainFacts, Finding, Grade, KeyFacts, SpfFacts, Subject, mailbox};
+use super::{DomainFacts, Exchanges, Finding, Grade, KeyFacts, Subject, mailbox, sender_policy};
 use crate::align::dkim::key::PublicKey;
 use crate::align::dkim::{KeyRecord, RSA_BITS_MIN, RSA_BITS_WEAK};
 use crate::align::dmarc::{Policy, View};
 use crate::align::dns::{Assurance, NoAnswer};
-use crate::align::facts::Demands;
 use crate::align::sign::key::zone_strings;
-use crate::align::spf::{LOOKUPS_MAX, SpfResult, VOIDS_MAX};
 use crate::mail::Visible;
 
-const WHY_SPF: &str = "receivers refuse mail from an address that the domain does not name";
-const WHY_SPF_ALONE: &str = "its signature carries the mail now; where that breaks on the way, nothing is left";
-const WHY_SMARTHOST: &str = "receivers see the smarthost's addresses, which are not known here";
-const WHY_LOOKUPS: &str = "past its limits receivers stop reading a record, and it counts as broken";
 const WHY_DKIM: &str = "a signature whose key is not published counts as none";
 const WHY_WEAK: &str = "receivers count no signature of a key under 1024 bits (RFC 8301)";
 const WHY_SHORT: &str = "keys under 2048 bits count less from year to year (RFC 8301)";
@@ -24,6 +18,7 @@ const WHY_ED25519: &str = "many receivers count only signatures of RSA keys (RFC
 const WHY_DMARC: &str = "large receivers ask every sending domain for a DMARC record";
 const WHY_BOGUS: &str = "for receivers that check signatures it has no SPF, no DKIM and no DMARC record now";
 const WHY_MX: &str = "receivers refuse mail of a domain that takes no answers";
+const WHY_NO_NAME: &str = "receivers refuse mail of a domain that does not exist";
 
 pub(super) fn examine(domain: &DomainFacts, findings: &mut Vec<Finding>) {
     let name = domain.domain.as_str();
@@ -33,13 +28,7 @@ pub(super) fn examine(domain: &DomainFacts, findings: &mut Vec<Finding>) {
         of_key(name, key, &mut of_keys);
     }
     let signed = domain.keys.iter().any(carries);
-    for spf in &domain.spf {
-        of_spf(name, spf, signed, findings);
-    }
-    of_limits(name, domain, findings);
-    for host in &domain.smarthosts {
-        of_smarthost(name, host, findings);
-    }
+    sender_policy::examine(domain, signed, findings);
     findings.append(&mut of_keys);
     if domain.keys.is_empty() {
         let mend = format!("outguard dkim keygen {name}");
@@ -55,24 +44,42 @@ pub(super) fn examine(domain: &DomainFacts, findings: &mut Vec<Finding>) {
         check.tell(Grade::Warning, "only Ed25519 keys sign its mail", WHY_ED25519, mend);
     }
     of_policy(name, &domain.dmarc, findings);
-    let exchange = Subject { name, findings }.check("mx", "");
-    let mend = || format!("{name}. IN MX 10 a server that takes its mail, abuse@ and postmaster@ among it");
-    match &domain.exchanges {
-        Err(NoAnswer::Failed(why)) => exchange.unknown(format!("no answer: {}", Visible(why))),
-        Ok(hosts) if hosts.iter().any(|host| &**host == ".") => {
-            exchange.tell(Grade::Fault, "it says that it takes no mail (RFC 7505)", WHY_MX, mend());
-        }
-        Ok(hosts) => exchange.right(format!("{} mail exchange(s)", hosts.len())),
-        Err(NoAnswer::NoSuchName | NoAnswer::NoRecords) => {
-            exchange.tell(Grade::Warning, "it has no mail exchange", WHY_MX, mend());
-        }
-    }
+    of_exchanges(name, &domain.exchanges, findings);
     of_signatures(name, domain.assurance.as_ref(), findings);
     // Where it says that it takes no mail, that is the news.
-    let takes_mail = !matches!(&domain.exchanges, Ok(hosts) if hosts.iter().any(|host| &**host == "."));
+    let takes_mail = !matches!(&domain.exchanges, Ok(found) if found.is_null && found.hosts.is_empty());
     for (mailbox, deliverable) in domain.mailboxes.iter().filter(|_| takes_mail) {
         let check = Subject { name, findings }.check("mailbox", mailbox);
         mailbox::tell(name, mailbox, deliverable, check);
+    }
+}
+
+fn of_exchanges(name: &str, exchanges: &Result<Exchanges, NoAnswer>, findings: &mut Vec<Finding>) {
+    let check = Subject { name, findings }.check("mx", "");
+    let publish =
+        format!("{name}. IN MX 10 HOST. with HOST for the server that takes its mail, abuse@ and postmaster@ among it");
+    let Exchanges { hosts, is_null, lost } = match exchanges {
+        Ok(exchanges) => exchanges,
+        Err(NoAnswer::Failed(why)) => return check.unknown(format!("no answer: {}", Visible(why))),
+        Err(NoAnswer::NoSuchName) => return check.fault("it does not exist in the DNS", WHY_NO_NAME, publish),
+        Err(NoAnswer::NoRecords) => return check.warning("it has no mail exchange", WHY_MX, publish),
+    };
+    let shown = |hosts: &[Box<str>]| hosts.iter().map(|host| Visible(host).to_string()).collect::<Vec<_>>().join(", ");
+    if *is_null && hosts.is_empty() {
+        let mend = format!("remove {name}. IN MX 0 . and publish {publish}");
+        check.fault("it says that it takes no mail (RFC 7505)", WHY_MX, mend);
+    } else if *is_null {
+        let found = format!("it says that it takes no mail, and names {} (RFC 7505 3)", shown(hosts));
+        check.warning(found, WHY_MX, format!("remove {name}. IN MX 0 ."));
+    } else if lost.is_empty() {
+        check.right(format!("its mail is taken by {}", shown(hosts)));
+    } else {
+        let first = lost.first().map(|host| Visible(host).to_string()).unwrap_or_default();
+        let found = format!("of its mail exchanges these have no address: {}", shown(lost));
+        let mend =
+            format!("{first}. IN A with the address of the server, or remove {first} from the MX records of {name}");
+        let grade = if lost.len() == hosts.len() { Grade::Fault } else { Grade::Warning };
+        check.tell(grade, found, WHY_MX, mend);
     }
 }
 
@@ -86,8 +93,8 @@ pub(super) fn of_signatures(name: &str, assurance: Option<&Result<Assurance, NoA
         }
         Err(fault) if fault.is_bogus() => {
             let mend = format!(
-                "sign the zone of {name} again, or correct its DS record at the registrar; if all domains \
-                                are told so, the name servers of [align.dns] do not hand signatures on"
+                "sign the zone of {name} again, or correct its DS record at the registrar (delv {name} MX says what is \
+                 wrong); if all domains are told so, the name servers of [align.dns] do not hand signatures on"
             );
             check.tell(Grade::Fault, format!("no answer to rely on: {fault}"), WHY_BOGUS, mend);
         }
@@ -105,61 +112,6 @@ fn carries(key: &KeyFacts) -> bool {
     };
     let ours = KeyRecord::parse(key.record.as_bytes()).is_ok_and(|ours| published.public == ours.public);
     long_enough && ours && published.fit && !published.testing
-}
-
-/// `signed`: a signature carries the mail where SPF does not, unless SPF forbids the address outright.
-fn of_spf(name: &str, facts: &SpfFacts, signed: bool, findings: &mut Vec<Finding>) {
-    let SpfFacts { about, egress, address, spf } = facts;
-    let check = Subject { name, findings }.check("spf", about);
-    let (result, detail) = (spf.result.as_str(), Visible(&spf.detail));
-    let told = format!("SPF from egress {} ({address}) is {result}: {detail}", Visible(egress));
-    let term = if address.is_ipv4() { format!("ip4:{address}") } else { format!("ip6:{address}") };
-    let (lenient, why) = if signed { (Grade::Warning, WHY_SPF_ALONE) } else { (Grade::Fault, WHY_SPF) };
-    match spf.result {
-        SpfResult::Pass => check.right(told),
-        SpfResult::TempError => check.unknown(told),
-        SpfResult::None => check.tell(lenient, told, why, format!("{name}. IN TXT \"v=spf1 {term} ~all\"")),
-        SpfResult::PermError => check.tell(Grade::Fault, told, WHY_LOOKUPS, format!("mend the SPF record of {name}")),
-        SpfResult::SoftFail | SpfResult::Neutral => {
-            check.tell(lenient, told, why, format!("add {term} to the SPF record of {name}"));
-        }
-        SpfResult::Fail => {
-            check.tell(Grade::Fault, told, WHY_SPF, format!("add {term} to the SPF record of {name}"));
-        }
-    }
-}
-
-fn of_limits(name: &str, domain: &DomainFacts, findings: &mut Vec<Finding>) {
-    if domain.spf.iter().all(|facts| facts.spf.result == SpfResult::None) {
-        return;
-    }
-    let check = Subject { name, findings }.check("spf-limits", "");
-    let mut known =
-        domain.spf.iter().map(|facts| &facts.spf).filter(|spf| spf.result != SpfResult::TempError).peekable();
-    if known.peek().is_none() {
-        return check.unknown("no SPF record could be read to its end");
-    }
-    let (lookups, voids) = known.fold((0, 0), |(l, v), spf| (l.max(spf.lookups), v.max(spf.voids)));
-    let found = format!("SPF needs {lookups} of {LOOKUPS_MAX} look-ups, {voids} of {VOIDS_MAX} of them in vain");
-    if lookups + 2 > LOOKUPS_MAX || voids >= VOIDS_MAX {
-        let mend = format!("write addresses in place of include, a and mx into the SPF record of {name}");
-        check.tell(Grade::Warning, found, WHY_LOOKUPS, mend);
-    } else {
-        check.right(found);
-    }
-}
-
-/// What its record says of a smarthost's addresses cannot be told without knowing these.
-fn of_smarthost(name: &str, host: &str, findings: &mut Vec<Finding>) {
-    let bare = host.rsplit_once(':').map_or(host, |(bare, _)| bare);
-    let mend = match Demands::of_host(bare) {
-        Demands::LoginDomain => format!("the SPF record of {name} should have include:mx.ovh.com"),
-        Demands::Nothing => {
-            format!("the SPF record of {name} should have the include: that the operator of {} names", Visible(bare))
-        }
-    };
-    let found = format!("SPF is not known: its mail goes through {}", Visible(host));
-    Subject { name, findings }.check("spf-smarthost", host).tell(Grade::Unknown, found, WHY_SMARTHOST, mend);
 }
 
 pub(super) fn of_key(name: &str, key: &KeyFacts, findings: &mut Vec<Finding>) {
@@ -203,11 +155,12 @@ pub(super) fn of_key(name: &str, key: &KeyFacts, findings: &mut Vec<Finding>) {
 fn of_policy(name: &str, dmarc: &Result<View, NoAnswer>, findings: &mut Vec<Finding>) {
     let check = Subject { name, findings }.check("dmarc", "");
     let record = |policy: &str| format!("_dmarc.{name}. IN TXT \"v=DMARC1; p={policy}; rua=mailto:postmaster@{name}\"");
+    let alone = || format!("{}, and no other record that begins with v=DMARC1 there", record("none"));
     match dmarc {
         Err(why) => check.unknown(format!("no answer: {}", Visible(&why.to_string()))),
         Ok(View { applied: None, fault, .. }) => {
             let found = Visible(fault.as_deref().unwrap_or("there is no DMARC record")).to_string();
-            check.tell(Grade::Fault, found, WHY_DMARC, record("none"));
+            check.fault(found, WHY_DMARC, if fault.is_some() { alone() } else { record("none") });
         }
         Ok(View { applied: Some(applied), .. }) => {
             let found = format!("p={} by the record of {}", applied.policy.as_str(), Visible(&applied.record_of));

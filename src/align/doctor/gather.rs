@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::counted::Counted;
 use super::mailbox::{self, Deliverable};
 use super::port25::{self, Port25, Probe};
-use super::questions::{exchanges, listed, names, spf};
+use super::questions::{addresses, exchanges, listed, names, spf, spf_record};
 use super::{DomainFacts, EgressFacts, Facts, KeyFacts, Listed, SpfFacts, WayFacts};
 use crate::align::dkim::Failure;
 use crate::align::dkim::verify::key_record;
@@ -224,6 +224,7 @@ fn nothing_known(asked: &Asked) -> Facts {
     };
     let way = |egress: &Patient, way: &Way| WayFacts {
         about: way.about,
+        like: way.like,
         address: way.address,
         port25: probed(egress),
         names: Err(failed()),
@@ -246,6 +247,7 @@ fn nothing_known(asked: &Asked) -> Facts {
         spf: seen_for(asked, sender)
             .map(|(egress, about, address)| SpfFacts::not_known(egress, about, address, &sender.domain, &late))
             .collect(),
+        spf_record: None,
         smarthosts: sender.smarthosts.clone(),
         dmarc: Err(failed()),
         keys: asked.keys.iter().filter(|wanted| wanted.domain == sender.domain).map(key).collect(),
@@ -286,7 +288,7 @@ fn of_egress(parts: &mut Parts, dns: &Arc<dyn Lookup>, asked: &Asked, egress: &P
         let reversed = async move { names(&*asking, address).await };
         parts.ask(reversed, move |facts, found| facts.egresses[at].ways[nth].names = found);
         let (asking, ehlo) = (Arc::clone(dns), egress.ehlo.clone());
-        let forward = async move { super::questions::addresses(&*asking, &ehlo, address).await };
+        let forward = async move { addresses(&*asking, &ehlo, address).await };
         parts.ask(forward, move |facts, found| facts.egresses[at].ways[nth].ehlo_addresses = found);
         for (list, zone) in asked.lists.iter().enumerate() {
             let (asking, zone) = (Arc::clone(dns), zone.clone());
@@ -309,10 +311,14 @@ fn of_sender(parts: &mut Parts, dns: &Arc<dyn Lookup>, asked: &Asked, sender: &S
         parts.ask(published, move |facts, found| facts.domains[at].keys[nth].published = found);
     }
     let (asking, author) = (Arc::clone(dns), Arc::clone(&domain));
+    let record = async move { spf_record(&*asking, &author).await };
+    parts.ask(record, move |facts, found| facts.domains[at].spf_record = found);
+    let (asking, author) = (Arc::clone(dns), Arc::clone(&domain));
     let policy = async move { discover(&*asking, &author, Method::TreeWalk).await };
     parts.ask(policy, move |facts, found| facts.domains[at].dmarc = found);
+    let half = asked.patience.question / 2;
     let (asking, dnssec, author) = (Arc::clone(dns), asked.dnssec.clone(), Arc::clone(&domain));
-    let hosts = async move { exchanges(&*asking, &author, &dnssec).await };
+    let hosts = async move { exchanges(&*asking, &author, &dnssec, half).await };
     parts.ask(hosts, move |facts, (exchanges, assurance)| {
         facts.domains[at].exchanges = exchanges;
         facts.domains[at].assurance = assurance;
@@ -332,15 +338,15 @@ fn mailbox_question(asked: &Asked, sender: &Sender) -> Option<mailbox::Question>
     if egresses.is_empty() {
         egresses.push(asked.egresses.first()?);
     }
-    let asker = |egress: &Patient, way: Option<&Way>| mailbox::Asker {
+    let ask_by = |egress: &Patient, way: Option<&Way>| mailbox::Asker {
         from: egress.local,
         like: way.map(|way| way.like),
         seen: way.and_then(|way| way.address),
         ehlo: egress.ehlo.clone(),
     };
     let askers = egresses.iter().flat_map(|egress| match egress.ways.as_slice() {
-        [] => vec![asker(egress, None)],
-        ways => ways.iter().map(|way| asker(egress, Some(way))).collect(),
+        [] => vec![ask_by(egress, None)],
+        ways => ways.iter().map(|way| ask_by(egress, Some(way))).collect(),
     });
     Some(mailbox::Question {
         domain: sender.domain.clone(),

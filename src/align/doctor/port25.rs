@@ -221,8 +221,8 @@ async fn who_answers(
     None
 }
 
-/// What is said of it.
-pub(super) fn tell(port25: &Port25, other: Other, check: Check<'_>) {
+/// What is said of it; `own` is the address that connections begin at.
+pub(super) fn tell(port25: &Port25, own: IpAddr, other: Other, check: Check<'_>) {
     let (bad, why) = match other {
         Other::Open => (Grade::Warning, WHY_ONE_FAMILY),
         Other::None => (Grade::Fault, WHY_BLOCKED),
@@ -238,7 +238,10 @@ pub(super) fn tell(port25: &Port25, other: Other, check: Check<'_>) {
         }
         Port25::NoAddress { detail } => {
             let found = format!("no connection can begin at its address: {detail}");
-            let mend = "give the machine the address (ip address add …), or correct address in its [[egress]]";
+            let bits = if own.is_ipv4() { 32 } else { 128 };
+            let mend = format!(
+                "ip address add {own}/{bits} dev DEVICE (ip link names it), or correct address in its [[egress]]"
+            );
             check.tell(bad, found, why, mend);
         }
         Port25::Blocked { tried, answered } => {
@@ -248,7 +251,8 @@ pub(super) fn tell(port25: &Port25, other: Other, check: Check<'_>) {
         }
         Port25::Silent { tried } => {
             let found = format!("nothing is reached from it, on no port: {} time out", tried.join(", "));
-            let mend = "see whether the address is routed: ip route get 192.0.2.1 from its address";
+            let (version, to) = if own.is_ipv4() { (4, "192.0.2.1") } else { (6, "2001:db8::1") };
+            let mend = format!("see whether the address is routed: ip -{version} route get {to} from {own}");
             check.tell(bad, found, why, mend);
         }
         Port25::Refused { tried } => {

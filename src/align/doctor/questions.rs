@@ -1,11 +1,14 @@
 //! The questions to DNS that the doctor asks of an address or a domain.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use super::Listed;
-use crate::align::dns::{Assurance, Data, Kind, Lookup, NoAnswer, reverse_name};
+use super::{Exchanges, Listed};
+use crate::align::dns::{Assurance, Data, Kind, Lookup, NoAnswer, reverse_name, texts};
 use crate::align::settings::Dnssec;
+use crate::align::spf::record::is_spf;
 use crate::align::spf::{Identity, Spf, check_host};
+use crate::align::together::{One, together};
 
 /// Names of one address that are looked at.
 const NAMES_MAX: usize = 10;
@@ -44,12 +47,10 @@ pub(super) async fn names(dns: &dyn Lookup, address: IpAddr) -> Result<Vec<(Box<
     }
 }
 
-/// Whether an address is on a list (RFC 5782). Answers lie in 127.0.0.0/8; those of 127.255.255.0/24 say that the list
-/// does not talk to this resolver.
+/// Whether an address is on a list (RFC 5782). Answers lie in 127.0.0.0/8; those of 127.255.255.0/24 are no listing: they
+/// say why the list does not answer.
 pub(super) async fn listed(dns: &dyn Lookup, address: IpAddr, zone: &str) -> Listed {
-    let reversed = reverse_name(address);
-    let reversed = reversed.trim_end_matches(".in-addr.arpa").trim_end_matches(".ip6.arpa");
-    let records = match dns.ask(&format!("{reversed}.{zone}"), Kind::Ipv4).await.answer {
+    let records = match dns.ask(&name_in(address, zone), Kind::Ipv4).await.answer {
         Ok(records) => records,
         Err(NoAnswer::Failed(why)) => return Listed::Unknown(why),
         Err(NoAnswer::NoSuchName | NoAnswer::NoRecords) => return Listed::No,
@@ -58,13 +59,29 @@ pub(super) async fn listed(dns: &dyn Lookup, address: IpAddr, zone: &str) -> Lis
     for data in records.iter() {
         match data {
             Data::Address(IpAddr::V4(v4)) if v4.octets()[..3] == [127, 255, 255] => {
-                return Listed::Unknown("it refuses this resolver; use a resolver of your own".into());
+                return Listed::Refused(v4.octets()[3]);
             }
             Data::Address(address @ IpAddr::V4(v4)) if v4.is_loopback() => codes.push(*address),
             _ => {}
         }
     }
     if codes.is_empty() { Listed::Unknown("its answer is none of a list".into()) } else { Listed::Yes(codes) }
+}
+
+/// The name that an address has in a list.
+pub(super) fn name_in(address: IpAddr, zone: &str) -> String {
+    let reversed = reverse_name(address);
+    format!("{}.{zone}", reversed.trim_end_matches(".in-addr.arpa").trim_end_matches(".ip6.arpa"))
+}
+
+/// The text of a domain's SPF record, where it has exactly one.
+pub(super) async fn spf_record(dns: &dyn Lookup, domain: &str) -> Option<String> {
+    let records = texts(dns, domain).await.ok()?;
+    let mut records = records.iter().filter(|text| is_spf(text));
+    match (records.next(), records.next()) {
+        (Some(one), None) => Some(String::from_utf8_lossy(one).into_owned()),
+        _ => None,
+    }
 }
 
 /// SPF of a domain's mail from an address.
@@ -74,10 +91,10 @@ pub(super) async fn spf(dns: &dyn Lookup, domain: &str, address: IpAddr, ehlo: &
 }
 
 /// What a domain has, and whether DNSSEC vouches for it; `None`: nobody looks.
-type Exchanges = (Result<Vec<Box<str>>, NoAnswer>, Option<Result<Assurance, NoAnswer>>);
+type Found = (Result<Exchanges, NoAnswer>, Option<Result<Assurance, NoAnswer>>);
 
-/// The mail exchanges of a domain.
-pub(super) async fn exchanges(dns: &dyn Lookup, domain: &str, dnssec: &Dnssec) -> Exchanges {
+/// The mail exchanges of a domain. Whether they have addresses is waited for so long.
+pub(super) async fn exchanges(dns: &dyn Lookup, domain: &str, dnssec: &Dnssec, limit: Duration) -> Found {
     let reply = dns.ask(domain, Kind::Exchange).await;
     let assurance = match (dnssec, &reply.answer) {
         (Dnssec::Off, _) => None,
@@ -88,8 +105,29 @@ pub(super) async fn exchanges(dns: &dyn Lookup, domain: &str, dnssec: &Dnssec) -
         }
         (Dnssec::Validate { .. }, answer) => Some(answer.clone().map(|_| reply.assurance)),
     };
-    let hosts = reply.answer.map(|records| {
-        records.iter().filter_map(|d| if let Data::Exchange(_, host) = d { Some(host.clone()) } else { None }).collect()
-    });
-    (hosts, assurance)
+    let records = match reply.answer {
+        Ok(records) => records,
+        Err(fault) => return (Err(fault), assurance),
+    };
+    let mut hosts: Vec<Box<str>> = Vec::new();
+    let named = records.iter().filter_map(|d| if let Data::Exchange(_, host) = d { Some(host) } else { None });
+    for host in named.filter(|host| &***host != ".") {
+        hosts.push(host.clone());
+    }
+    let is_null = hosts.len() < records.len();
+    let asking = hosts.iter().take(NAMES_MAX).map(|host| -> One<'_, bool> { Box::pin(has_no_address(dns, host)) });
+    // Of one that is silent nothing is said; the records themselves are known.
+    let gone = tokio::time::timeout(limit, together(asking.collect())).await.unwrap_or_default();
+    let lost = hosts.iter().zip(gone).filter(|(_, gone)| *gone).map(|(host, _)| host.clone()).collect();
+    (Ok(Exchanges { hosts, is_null, lost }), assurance)
+}
+
+/// Whether it is certain that a name has no address of either family.
+async fn has_no_address(dns: &dyn Lookup, host: &str) -> bool {
+    for kind in [Kind::Ipv4, Kind::Ipv6] {
+        if !matches!(dns.ask(host, kind).await.answer, Err(fault) if fault.is_certain()) {
+            return false;
+        }
+    }
+    true
 }

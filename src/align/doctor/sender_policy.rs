@@ -75,7 +75,9 @@ fn lacking(domain: &DomainFacts, is_lacking: impl Fn(SpfResult) -> bool) -> Vec<
 
 /// The record as it should be: the one that stands there with what lacks at its head, where it comes before `-all`.
 fn whole_record(domain: &DomainFacts) -> String {
-    let Some(text) = domain.spf_record.as_deref().filter(|text| text.len() >= VERSION.len()) else { return anew(domain) };
+    let Some(text) = domain.spf_record.as_deref().filter(|text| text.len() >= VERSION.len()) else {
+        return anew(domain);
+    };
     let lacks = |result| !matches!(result, SpfResult::Pass | SpfResult::TempError);
     let (version, rest) = text.split_at(VERSION.len());
     let terms = lacking(domain, lacks).join(" ");
@@ -98,7 +100,8 @@ fn of_limits(name: &str, domain: &DomainFacts, findings: &mut Vec<Finding>) {
         return;
     }
     let check = Subject { name, findings }.check("spf-limits", "");
-    let mut known = domain.spf.iter().map(|facts| &facts.spf).filter(|spf| spf.result != SpfResult::TempError).peekable();
+    let mut known =
+        domain.spf.iter().map(|facts| &facts.spf).filter(|spf| spf.result != SpfResult::TempError).peekable();
     if known.peek().is_none() {
         return check.unknown("no SPF record could be read to its end");
     }

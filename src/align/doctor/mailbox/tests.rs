@@ -214,9 +214,9 @@ async fn the_next_egress_asks_where_the_first_is_refused() {
         }
         told
     });
-    let asker = |ip: IpAddr| Asker { from: Some(ip), like: None, seen: Some(ip), ehlo: "mail.example.com".into() };
+    let by = |ip: IpAddr| Asker { from: Some(ip), like: None, seen: Some(ip), ehlo: "mail.example.com".into() };
     let mut asked = question(port);
-    asked.askers = vec![asker(refused), asker([127, 77, 26, 9].into())];
+    asked.askers = vec![by(refused), by([127, 77, 26, 9].into())];
     let answers = ask(dns(), asked).await;
     assert!(answers.iter().all(|(_, answer)| matches!(answer, Deliverable::Yes { .. })), "{answers:?}");
     let told = serving.await.unwrap();
@@ -225,7 +225,7 @@ async fn the_next_egress_asks_where_the_first_is_refused() {
     // Where all are refused, what the first was told stands.
     let (port, _told) = server(&[("", "554 5.7.1 blocked for you\r\n")]).await;
     let mut asked = question(port);
-    asked.askers = vec![asker(refused), asker([127, 77, 26, 9].into())];
+    asked.askers = vec![by(refused), by([127, 77, 26, 9].into())];
     let answers = ask(dns(), asked).await;
     assert!(matches!(&answers[0].1, Deliverable::Unknown(why) if why.contains("blocked for you")), "{answers:?}");
 }

@@ -31,7 +31,7 @@ fn probe_of(domains: &[&str], port: u16, other: u16) -> Arc<Probe> {
 
 fn finding(port25: &Port25) -> Finding {
     let mut findings = Vec::new();
-    tell(port25, Other::None, Subject { name: "egress one", findings: &mut findings }.check("port25", ""));
+    tell(port25, HOST.into(), Other::None, Subject { name: "egress one", findings: &mut findings }.check("port25", ""));
     findings.remove(0)
 }
 
