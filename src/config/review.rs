@@ -7,6 +7,12 @@ use super::reader::{TableReader, key};
 use crate::intake::settings::AuthSettings;
 use crate::review::ReviewSettings;
 
+/// Ports over 1023 that browsers refuse to ask for a page (the "bad ports" of the Fetch standard).
+const REFUSED_BY_BROWSERS: [u16; 19] = [
+    1_719, 1_720, 1_723, 2_049, 3_659, 4_045, 4_190, 5_060, 5_061, 6_000, 6_566, 6_665, 6_666, 6_667, 6_668, 6_669,
+    6_679, 6_697, 10_080,
+];
+
 /// Reads `[review]`.
 pub(super) fn read(root: &mut TableReader<'_>) -> Option<ReviewSettings> {
     let doc = "Pages for a browser: what the daemon does, and what the doctor found. Off unless listen is written; on the \
@@ -17,7 +23,7 @@ pub(super) fn read(root: &mut TableReader<'_>) -> Option<ReviewSettings> {
             "listen",
             "Where. A loopback address: the pages are not encrypted. Reach it by `ssh -L` or a proxy with TLS.",
         )
-        .example("\"127.0.0.1:10080\""),
+        .example("\"127.0.0.1:10081\""),
     );
     let password_file = table.optional::<PathBuf>(
         key(
@@ -39,8 +45,13 @@ pub(super) fn read(root: &mut TableReader<'_>) -> Option<ReviewSettings> {
     let reading = table.reading();
     if !listen.ip().is_loopback() {
         let sentence = "passwords would go over the network in the clear; write a loopback address such as \
-                        \"127.0.0.1:10080\", and put a proxy with TLS before it or use ssh -L";
+                        \"127.0.0.1:10081\", and put a proxy with TLS before it or use ssh -L";
         reading.error(&table.place("listen"), sentence);
+    }
+    if REFUSED_BY_BROWSERS.contains(&listen.port()) {
+        let sentence =
+            "browsers open no page on this port, which belongs to another service; write another, such as 10081";
+        reading.warning(&table.place("listen"), sentence);
     }
     let Some(password_file) = password_file else {
         let sentence =

@@ -13,5 +13,6 @@ mod doctor;
 mod end_to_end;
 mod messages;
 mod others;
+mod pages;
 mod spf_suite;
 mod waiting;

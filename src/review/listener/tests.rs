@@ -106,7 +106,7 @@ async fn who_gets_in() {
     let cases = [
         ("GET", "/", own.as_str(), right, 200),
         ("GET", "/doctor", "localhost:9", right, 200), // another port before ours: ssh -L
-        ("GET", "/doctor", "[::1]:10080", right, 200),
+        ("GET", "/doctor", "[::1]:10081", right, 200),
         ("GET", "/doctor", "mail.example.com", right, 200), // a proxy of ours
         ("HEAD", "/doctor", "localhost", right, 200),
         ("GET", "/", own.as_str(), None, 401),
@@ -160,13 +160,20 @@ async fn hostile_text_stays_text() {
             "{path}: what a reader cannot see is spelled out"
         );
         assert!(!page.contains(" style=") && !page.contains(" on"), "{path}: nothing for the policy to refuse: {page}");
-        for mark in ["<html lang=\"en\">", "<h1>", "<main id=\"main\">", "scope=\"col\"", "<meta name=\"viewport\""] {
+        for mark in [
+            "aria-current=\"page\"",
+            "<html lang=\"en\">",
+            "<h1>",
+            "<main id=\"main\">",
+            "scope=\"col\"",
+            "<meta name=\"viewport\"",
+        ] {
             assert!(page.contains(mark), "{path} lacks {mark}");
         }
     }
     let doctor = site.ask("GET", "/doctor", "localhost", Some("ann:right")).await;
     assert!(doctor.contains("As seen at 2026-11-21 10:00 UTC. It looks again at 2026-11-21 16:00 UTC."), "{doctor}");
-    assert!(doctor.contains("1 faults, 1 warnings, 1 not known, 1 right."), "{doctor}");
+    assert!(doctor.contains("Faults: 1, warnings: 1, not known: 1, right: 1."), "{doctor}");
     let place = |grade: &str| doctor.find(&format!("<section class=\"{grade}\"")).unwrap();
     assert!(place("fault") < place("warning") && place("warning") < place("unknown"), "worst first");
 }

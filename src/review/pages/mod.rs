@@ -132,7 +132,7 @@ fn counted(examined: &Examined) -> String {
     let count = |grade| examined.findings.iter().filter(|finding| finding.grade == grade).count();
     let (faults, warnings) = (count(Grade::Fault), count(Grade::Warning));
     let (unknown, right) = (count(Grade::Unknown), count(Grade::Right));
-    format!("{faults} faults, {warnings} warnings, {unknown} not known, {right} right.")
+    format!("Faults: {faults}, warnings: {warnings}, not known: {unknown}, right: {right}.")
 }
 
 fn page(template: &impl Template) -> Response {
