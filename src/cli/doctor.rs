@@ -20,24 +20,31 @@ use crate::mail::{Domain, Visible};
 /// Examines or asks the daemon, says what was found, and fails where something is wrong.
 pub(super) fn run(arguments: &Arguments, asked: &DoctorArguments, out: &mut dyn Write) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let findings = if asked.last {
-        let place = Place::find(arguments)?;
-        let last = Place::needs_daemon(runtime.block_on(place.client.doctor()), LOOK_YOURSELF)?;
-        let Some(at) = last.at_ms else { return Err(Failed::NotFound { what: "a look of the doctor".to_owned() }) };
-        if arguments.look() == Look::People {
-            writeln!(out, "looked at {}; again at {}", local(at), local_or_dash(last.next_ms))?;
-        }
-        last.findings
-    } else {
-        let file = arguments.config.as_deref().unwrap_or(Path::new(CONFIG_PATH));
-        let config = Config::load(file).map_err(|faults| Failed::Config(faults.to_string()))?.config;
-        runtime.block_on(examined(&config, asked))?
-    };
+    let looked = runtime.block_on(looked(arguments, asked, out));
+    // A name that the system's own resolver still looks for is not waited for.
+    runtime.shutdown_background();
+    let findings = looked?;
     say(arguments.look(), asked, &findings, out)?;
     match findings.iter().filter(|finding| finding.grade == Grade::Fault).count() {
         0 => Ok(()),
         faults => Err(Failed::Unhealthy { faults }),
     }
+}
+
+/// What was found, by us or by the daemon.
+async fn looked(arguments: &Arguments, asked: &DoctorArguments, out: &mut dyn Write) -> Result<Vec<Finding>, Failed> {
+    if asked.last {
+        let place = Place::find(arguments)?;
+        let last = Place::needs_daemon(place.client.doctor().await, LOOK_YOURSELF)?;
+        let Some(at) = last.at_ms else { return Err(Failed::NotFound { what: "a look of the doctor".to_owned() }) };
+        if arguments.look() == Look::People {
+            writeln!(out, "looked at {}; again at {}", local(at), local_or_dash(last.next_ms))?;
+        }
+        return Ok(last.findings);
+    }
+    let file = arguments.config.as_deref().unwrap_or(Path::new(CONFIG_PATH));
+    let config = Config::load(file).map_err(|faults| Failed::Config(faults.to_string()))?.config;
+    examined(&config, asked).await
 }
 
 const LOOK_YOURSELF: &str = "the daemon keeps what it found; without --last the doctor looks here and now";
@@ -90,6 +97,6 @@ fn say(look: Look, asked: &DoctorArguments, findings: &[Finding], out: &mut dyn 
     let count = |grade: Grade| findings.iter().filter(|finding| finding.grade == grade).count();
     let (right, unknown) = (count(Grade::Right), count(Grade::Unknown));
     let (warnings, faults) = (count(Grade::Warning), count(Grade::Fault));
-    writeln!(out, "{faults} faults, {warnings} warnings, {unknown} not known, {right} right")?;
+    writeln!(out, "faults: {faults}, warnings: {warnings}, not known: {unknown}, right: {right}")?;
     Ok(())
 }

@@ -68,8 +68,91 @@ fn what_goes_wrong_is_told_once_and_a_restart_forgets_nothing() {
     assert_eq!(told(&site, "doctor.better"), 1, "{}", site.log());
 }
 
+/// A server and a domain with nothing but a warning: `p=none`.
+fn healthy() -> Zone {
+    Zone::from([
+        ("example.com".into(), spf("v=spf1 ip4:192.0.2.10 -all")),
+        ("_dmarc.example.com".into(), vec![Record::Text("v=DMARC1; p=none".into())]),
+        ("10.2.0.192.in-addr.arpa".into(), vec![Record::Name("mail.example.com".into())]),
+        ("mail.example.com".into(), vec![Record::Address([192, 0, 2, 10].into())]),
+        ("mx.example.com".into(), vec![Record::Address([192, 0, 2, 11].into())]),
+    ])
+}
+
+const EGRESS: &str = "[[egress]]\nname = \"one\"\npublic_address = \"192.0.2.10\"\nehlo = \"mail.example.com\"\n";
+
+/// docs/alignment.md says what scripts may rely on: the fields, their words, and the exit status.
+#[test]
+fn what_scripts_see_is_what_the_manual_says() {
+    let manual = std::fs::read_to_string("docs/alignment.md").unwrap();
+    let table = manual.split("**For scripts**").nth(1).unwrap().split("An egress without").next().unwrap();
+    let dns = Dns::start(SocketAddr::from((own_address(), 5353)), healthy());
+    dns.set("10.2.0.192.listed.example", vec![Record::Address([127, 0, 0, 2].into())]);
+    let doctor = |lists: &str, every: &str| {
+        let lists_and_more = format!(
+            "every = \"{every}\"\ndomains = [\"example.com\"]\nlists = [{lists}]\nport25 = []\nmailboxes = []\n"
+        );
+        format!("[dns]\nservers = [\"{}\"]\n[doctor]\n{lists_and_more}{EGRESS}", dns.address())
+    };
+    let site = Site::new(&doctor("\"free.example\"", "0s"));
+    let code = |arguments: &[&str]| {
+        let output = site.command(arguments);
+        (output.status.code(), lines(&output))
+    };
+    let (status, found) = code(&["doctor", "--json"]);
+    assert_eq!(status, Some(0), "warnings are no faults: {found:?}");
+    assert_eq!(of(&found, "dmarc")["grade"], "warning");
+    for finding in &found {
+        let fields: Vec<&str> = finding.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(fields, ["about", "check", "found", "grade", "mend", "subject", "why"], "{finding}");
+        for (field, value) in finding.as_object().unwrap() {
+            assert!(value.is_string() && table.contains(&format!("`{field}`")), "{field}: {finding}");
+        }
+        for field in ["check", "grade"] {
+            let word = format!("`{}`", finding[field].as_str().unwrap());
+            assert!(table.contains(&word), "{word} stands in the manual");
+        }
+    }
+    site.configure(&doctor("\"listed.example\"", "0s"));
+    let (status, found) = code(&["doctor", "--json"]);
+    assert_eq!((status, &of(&found, "listed")["grade"]), (Some(1), &"fault".into()));
+    for (arguments, expected) in [
+        (&["doctor", "no domain"] as &[&str], 2),
+        (&["doctor", "--last", "--json"], 75), // no daemon
+    ] {
+        assert_eq!(code(arguments), (Some(expected), vec![]), "{arguments:?}");
+    }
+    let relay = site.start();
+    assert_eq!(code(&["doctor", "--last", "--json"]), (Some(3), vec![]), "it looks at nothing by itself");
+    relay.stop();
+    site.configure("[doctor]\nevery = 5\n");
+    assert_eq!(code(&["doctor", "--json"]), (Some(78), vec![]));
+    for status in [0, 1, 2, 3, 75, 77, 78] {
+        assert!(table.contains(&format!("\n| {status} |")), "{status} stands in the manual");
+    }
+}
+
+/// Name servers that never answer: said once as what it is, and nothing is made up.
+#[test]
+fn where_no_name_server_answers() {
+    let silent = std::net::UdpSocket::bind((own_address(), 5353)).unwrap();
+    let site = Site::new(&format!(
+        "[align.dns]\nservers = [\"{}\"]\ntimeout = \"100ms\"\n\
+         [doctor]\nevery = \"0s\"\ndomains = [\"example.com\", \"example.org\"]\n{EGRESS}",
+        silent.local_addr().unwrap(),
+    ));
+    let called = site.command(&["doctor", "--json"]);
+    let found = lines(&called);
+    assert_eq!(called.status.code(), Some(1), "{found:?}");
+    let dns = of(&found, "dns");
+    assert!(dns["grade"] == "fault" && dns["mend"].as_str().unwrap().contains("dig @"), "{dns}");
+    for check in ["reverse-dns", "ehlo", "listed", "spf", "spf-limits", "dmarc", "mx", "mailbox", "port25"] {
+        assert_eq!(of(&found, check)["grade"], "unknown", "{check}: {found:?}");
+    }
+}
+
 /// Sends one request as it is, and gives the whole answer.
-fn ask(stream: &mut (impl std::io::Read + std::io::Write), request: &str) -> String {
+pub(crate) fn ask(stream: &mut (impl std::io::Read + std::io::Write), request: &str) -> String {
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
@@ -83,7 +166,7 @@ fn the_pages_of_a_running_daemon() {
 
     use base64::Engine as _;
 
-    let listen = SocketAddr::from((own_address(), 10080));
+    let listen = SocketAddr::from((own_address(), 10081));
     let folder = tempfile::tempdir().unwrap();
     let passwords = folder.path().join("passwords");
     let line = process::run(&binary(), &["password", "ann"], b"right\n");
@@ -117,6 +200,22 @@ fn the_pages_of_a_running_daemon() {
         let page = ask(&mut control, &get(path, ""));
         assert!(page.starts_with("HTTP/1.1 200 ") && page.contains(words), "{path}: {page}");
     }
+    // A wrong password is a line with who asked, and no password; SIGHUP reads the file anew.
+    let wrong = base64::engine::general_purpose::STANDARD.encode("ann:guessed");
+    let wrong = get("/doctor", &format!("Authorization: Basic {wrong}\r\n"));
+    let answer = ask(&mut TcpStream::connect(listen).unwrap(), &wrong);
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    relay.wait_log(&["review.password-wrong", "client=", "login=ann", "nth=1"]);
+    std::fs::write(&passwords, process::run(&binary(), &["password", "bob"], b"fresh\n").stdout).unwrap();
+    relay.signal(rustix::process::Signal::HUP);
+    relay.wait_log(&["reloaded"]);
+    let fresh = base64::engine::general_purpose::STANDARD.encode("bob:fresh");
+    let fresh = get("/doctor", &format!("Authorization: Basic {fresh}\r\n"));
+    let answer = ask(&mut TcpStream::connect(listen).unwrap(), &fresh);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let answer = ask(&mut TcpStream::connect(listen).unwrap(), &get("/doctor", &login));
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     relay.stop();
+    assert!(!site.log().contains("guessed") && !site.log().contains("fresh"), "{}", site.log());
     assert!(!site.log().contains("ann:right") && !site.log().contains("argon2id"), "no password in the log");
 }

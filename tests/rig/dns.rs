@@ -15,6 +15,8 @@ pub(crate) enum Record {
     /// Preference and exchange; `.` as the exchange is the null MX of RFC 7505.
     Mx(u16, String),
     Cname(String),
+    /// The name of an address.
+    Name(String),
     Text(String),
     /// Every question about the name is answered SERVFAIL.
     ServerFailure,
@@ -109,6 +111,7 @@ fn serve_tcp(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
 
 const A: u16 = 1;
 const CNAME: u16 = 5;
+const PTR: u16 = 12;
 const MX: u16 = 15;
 const AAAA: u16 = 28;
 const TXT: u16 = 16;
@@ -185,6 +188,7 @@ fn resource(name: &str, asked: u16, record: &Record) -> Option<Vec<u8>> {
         Record::Address(IpAddr::V6(v6)) => (AAAA, v6.octets().to_vec()),
         Record::Mx(preference, exchange) => (MX, [preference.to_be_bytes().to_vec(), wire_name(exchange)].concat()),
         Record::Cname(to) => (CNAME, wire_name(to)),
+        Record::Name(name) => (PTR, wire_name(name)),
         Record::Text(text) => (TXT, strings(text)),
         Record::ServerFailure | Record::Silence => return None,
     };
