@@ -1,6 +1,7 @@
 //! Whose word a message is said to be: the domain of its From field, as DMARC takes it (RFC 9989 5.3.1, RFC 7489 6.6.1).
 
-use crate::message::{Mailbox, Message};
+use super::dkim::Leaving;
+use crate::message::{Bounds, Mailbox, Message};
 
 /// What the From field says. Domains are in their comparable form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,11 +43,18 @@ impl Author {
         }
     }
 
-    /// The same, where the header that will leave has so many From fields: of a long one the message read fewer, and
-    /// receivers see them all.
-    #[must_use]
-    pub fn among(self, fields: usize) -> Self {
-        if fields > 1 { Self::Fields(fields) } else { self }
+    /// The same by the header that will leave: of a long one the message read a part, and receivers see it all. A field
+    /// that stands behind that part is read by itself, so that nobody hides a From from its domain's policy.
+    pub fn in_leaving(message: &Message, leaving: &Leaving<'_>) -> Self {
+        match (leaving.count("From"), Self::of(message)) {
+            (0 | 1, said @ (Self::Domain(_) | Self::Domains(_) | Self::Nobody | Self::Fields(_))) => said,
+            (0, Self::Missing) => Self::Missing,
+            (1, Self::Missing) => {
+                let field = leaving.fields().find(|field| field.is("From")).map_or(&[][..], |field| field.0);
+                Self::of(&Message::parse(&[field, b"\r\n"].concat(), &Bounds::default()))
+            }
+            (fields, _) => Self::Fields(fields),
+        }
     }
 
     /// The domain, where there is one.
@@ -61,7 +69,6 @@ impl Author {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Bounds;
 
     #[test]
     fn what_from_fields_say() {
@@ -86,7 +93,29 @@ mod tests {
             let message = Message::parse(format!("{header}\r\nx\r\n").as_bytes(), &Bounds::default());
             assert_eq!(Author::of(&message), expected, "{header}");
         }
-        assert_eq!(one("example.com").among(1), one("example.com"));
-        assert_eq!(one("example.com").among(2), Author::Fields(2), "the second stood behind all that is read");
+    }
+
+    #[test]
+    fn a_from_behind_all_that_is_read() {
+        let many = "X-Filler: x\r\n".repeat(1_200);
+        let from = "From: Ann <ann@example.com>\r\n";
+        let cases = [
+            (format!("{from}{many}"), Author::Domain("example.com".into())),
+            (format!("{many}{from}"), Author::Domain("example.com".into())),
+            (format!("{many}FROM :\r\n\tann@example.com\r\n"), Author::Domain("example.com".into())),
+            (format!("{many}From: a@example.com, b@example.net\r\n"), {
+                Author::Domains(vec!["example.com".into(), "example.net".into()])
+            }),
+            (format!("{from}{many}{from}"), Author::Fields(2)),
+            (format!("{many}{from}{from}"), Author::Fields(2)),
+            (format!("{many}From: nobody\r\n"), Author::Nobody),
+            (many.clone(), Author::Missing),
+        ];
+        for (header, expected) in cases {
+            let bytes = format!("{header}\r\nx\r\n").into_bytes();
+            let (message, leaving) = (Message::parse(&bytes, &Bounds::default()), Leaving::new(&[&bytes]).unwrap());
+            let shown = header.replace(&many, "(many) ");
+            assert_eq!(Author::in_leaving(&message, &leaving), expected, "{shown}");
+        }
     }
 }

@@ -254,6 +254,8 @@ pub enum Senders {
     /// covers. Local users and programs, which have no domain, are signed for.
     #[default]
     Plausible,
+    /// The same, and addresses of the domain of every other key: all are one owner's.
+    OneOwner,
     /// Addresses of these domains alone, and proven ones: a login, or the word of a trusted MTA.
     Proven,
     /// Every account.

@@ -80,13 +80,14 @@ impl Finding {
         }
     }
 
-    /// What is said of a header that cannot be read to its end: a fault of the message, which no DNS excuses.
+    /// What is said of a header that cannot be read to its end: a fault of the message, which no DNS excuses. Whose policy
+    /// it fails is not known then, and no honest program writes one: it is treated as if it failed the strictest.
     pub fn unreadable(why: &str, deeds: &Deeds) -> Self {
         Self {
             alignment: Alignment::PermError,
-            deed: Some(deeds.permerror),
-            name: "align-permerror",
-            sentence: format!("receivers cannot find it aligned: {why}"),
+            deed: Some(deeds.permerror.max(deeds.policy_fails)),
+            name: "align-header",
+            sentence: format!("whose word it is cannot be told: {why}"),
             ..Self::unsure(why, 0, deeds)
         }
     }

@@ -5,6 +5,7 @@ use super::item::Place;
 use super::reader::{TableReader, key};
 use super::secrets::SecretSetting;
 use super::values::words;
+use crate::align::dkim::signature::is_under;
 use crate::align::settings::{Covers, DkimKeySettings, Ed25519, ExistingSignature, Senders, SigningSettings};
 use crate::align::sign::{KeyKind, PrivateKey};
 use crate::secret::Secret;
@@ -15,8 +16,9 @@ words!(ExistingSignature, "\"sign-unless-ours\", \"sign\" or \"leave\"", {
     "leave" => ExistingSignature::Leave,
 });
 
-words!(Senders, "\"plausible\", \"proven\" or \"any\"", {
+words!(Senders, "\"plausible\", \"one-owner\", \"proven\" or \"any\"", {
     "plausible" => Senders::Plausible,
+    "one-owner" => Senders::OneOwner,
     "proven" => Senders::Proven,
     "any" => Senders::Any,
 });
@@ -42,11 +44,14 @@ pub(super) fn read(root: &mut TableReader<'_>, ed25519: Ed25519) -> SigningSetti
         key(
             "senders",
             "Which accounts a key signs for, besides its `accounts`: plausible is all but addresses of other domains (local \
-             users and scripts have none), proven is addresses of its domain that a login or a trusted MTA proves, any is \
+             users and scripts have none), one-owner is these and addresses of all domains that have a key, proven is addresses of its domain that a login or a trusted MTA proves, any is \
              whoever may relay.",
         ),
         default.senders,
     );
+    if table.is_absent("senders") {
+        warn_of_several_domains(&table, &keys);
+    }
     let existing = table.or(
         key(
             "existing",
@@ -104,6 +109,28 @@ fn warn_of_lone_keys(root: &TableReader<'_>, keys: &[DkimKeySettings]) {
         }
     }
 }
+
+/// Mail of a login of one domain that writes as another is not signed, unless somebody says whose the domains are.
+fn warn_of_several_domains(table: &TableReader<'_>, keys: &[DkimKeySettings]) {
+    let mut domains: Vec<&str> = Vec::new();
+    for key in keys.iter().filter(|key| key.accounts.is_empty()) {
+        let related = |known: &&str| is_under(known, &key.domain) || is_under(&key.domain, known);
+        if !domains.iter().any(related) {
+            domains.push(&key.domain);
+        }
+    }
+    let [first, second, ..] = domains[..] else { return };
+    let sentence = format!(
+        "there are keys of several domains ({}): what an account of {first} writes as {second} is not signed. Write senders = \
+         \"one-owner\" if they are one owner's, \"proven\" if customers share this server, or \"plausible\" to keep it so; \
+         `accounts` of a [[dkim]] names exceptions",
+        domains.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ")
+    );
+    table.reading().warning(&table.here(), sentence);
+}
+
+/// So many domains are named in a warning.
+const NAMED_MAX: usize = 5;
 
 fn read_key(mut table: TableReader<'_>, known: &mut Vec<(String, String)>) -> Option<DkimKeySettings> {
     let domain =

@@ -111,10 +111,14 @@ pub(super) fn judge(
     let mut own_names = vec![config.intake.own_name.clone(), machine_name()];
     own_names.extend_from_slice(&config.account.own_names);
     own_names.retain(|name| !name.is_empty());
+    let dsn = &config.delivery.dsn;
+    let mut own_domains = dsn.own_domains.clone();
+    own_domains.extend(dsn.from.as_ref().map(|address| address.domain().to_string()));
     let before = before.map(Live::aligning);
-    let aligning = Aligning::new(&config.align, own_names, Arc::clone(clock), before).map_err(|error| {
-        RunError::Delivery { what: "alignment", detail: error.to_string(), advice: "correct [align] and [[dkim]]" }
-    })?;
+    let aligning =
+        Aligning::new(&config.align, (own_names, own_domains), Arc::clone(clock), before).map_err(|error| {
+            RunError::Delivery { what: "alignment", detail: error.to_string(), advice: "correct [align] and [[dkim]]" }
+        })?;
     let settings = JudgeSettings { score: config.score.clone(), others: config.scorers.clone() };
     Live::new(&settings, aligning, Arc::clone(&edges.resolver), router).map_err(|error| RunError::Delivery {
         what: "scoring",

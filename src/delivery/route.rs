@@ -433,7 +433,7 @@ fn check_name(kind: &'static str, name: &str, taken: bool) -> Result<(), RouterE
 }
 
 /// `example.org` is that domain; `*.example.org` all below it.
-pub(super) fn domain_matches(pattern: &str, domain: &str) -> bool {
+pub fn domain_matches(pattern: &str, domain: &str) -> bool {
     match pattern.strip_prefix('*') {
         Some(tail) if tail.starts_with('.') => {
             domain.len() > tail.len()

@@ -384,7 +384,10 @@ async fn a_release_signs_anew_and_chooses_the_egress_anew() {
 
 #[test]
 fn forwarding_is_believed_of_own_domains_and_named_ones() {
-    let world = World::start("forwarders = [\"lists.example\"]\n[score]\nheader_fields = true\n");
+    let world = World::start(
+        "forwarders = [\"lists.example\"]\n[score]\nheader_fields = true\n\
+         [dsn]\nown_domains = [\"shop.example\", \"*.shop.example\"]\n",
+    );
     world.dns.set("_dmarc.strict.example", text("v=DMARC1; p=reject"));
     let content = message("ann@strict.example");
     // Anybody can write such an address.
@@ -400,9 +403,37 @@ fn forwarding_is_believed_of_own_domains_and_named_ones() {
     client.send(&stuffed(&content)).unwrap();
     assert_eq!(client.hear().unwrap().code, 250);
     assert_eq!(reason(&world.newest()).0, "align-policy");
-    for (n, domain) in ["example.com", "lists.example"].into_iter().enumerate() {
+    for (n, domain) in
+        ["example.com", "lists.example", "shop.example", "srs.shop.example", "ten.example.com"].into_iter().enumerate()
+    {
         world.deliver(&format!("SRS0=HHH=TT=strict.example=ann@{domain}"), &content);
         let arrival = world.arrived(n + 1).pop().unwrap();
         assert!(arrival.text().contains("align-forwarded"), "{domain}: {}", arrival.text());
     }
+}
+
+#[test]
+fn a_from_field_cannot_be_hidden_behind_others() {
+    let world = World::start("[score]\nenabled = false\n");
+    world.dns.set("_dmarc.strict.example", text("v=DMARC1; p=reject"));
+    world.dns.set("strict.example", text("v=spf1 ip4:198.51.100.1 -all"));
+    let cases = [
+        (1_500, "align-policy", "strict.example asks receivers to reject"),
+        (2_500, "align-header", "its header is longer than is looked at (2,000 fields"),
+    ];
+    for (n, (fields, name, words)) in cases.into_iter().enumerate() {
+        let content = ["X-Filler: x\r\n".repeat(fields).into_bytes(), message("ann@strict.example")].concat();
+        world.deliver("ann@strict.example", &content);
+        let held = world.site.command(&["queue", "list", "--state", "held", "--json"]);
+        assert_eq!(String::from_utf8_lossy(&held.stdout).lines().count(), n + 1, "{fields} fields");
+        let shown = world.newest();
+        let reasons = shown["verdict"]["reasons"].as_array().unwrap();
+        let found = reasons.iter().find(|reason| reason["name"] == name);
+        let sentence = found.unwrap_or_else(|| panic!("{fields}: {reasons:?}"))["sentence"].as_str().unwrap();
+        assert!(sentence.contains(words), "{fields}: {sentence}");
+    }
+    // Of its own domain such a message is signed as any other.
+    let content = ["X-Filler: x\r\n".repeat(1_500).into_bytes(), message("ann@example.com")].concat();
+    world.deliver("ann@example.com", &content);
+    assert!(world.arrived(1)[0].text().contains("DKIM-Signature:"));
 }

@@ -38,7 +38,7 @@ impl Signer {
         let keys = self.keys_for(from_domain);
         match keys.first() {
             None => Permission::NoKey,
-            Some(_) if keys.iter().any(|key| key.serves(speaker, self.settings.senders)) => Permission::Granted,
+            Some(_) if keys.iter().any(|key| self.serves(key, speaker)) => Permission::Granted,
             Some(key) => Permission::Refused(key.domain.clone()),
         }
     }
@@ -46,27 +46,35 @@ impl Signer {
     /// The keys for a From domain that serve this speaker.
     pub(super) fn keys_serving(&self, from_domain: &str, speaker: Speaker<'_>) -> Vec<&SigningKey> {
         let mut keys = self.keys_for(from_domain);
-        keys.retain(|key| key.serves(speaker, self.settings.senders));
+        keys.retain(|key| self.serves(key, speaker));
         keys
+    }
+
+    fn serves(&self, key: &SigningKey, speaker: Speaker<'_>) -> bool {
+        // What outguard writes itself is this site's word.
+        if speaker.source == AccountSource::Own || key.lists(speaker.account) {
+            return true;
+        }
+        let plausible = |related: &dyn Fn(&str) -> bool| match speaker.account.domain() {
+            None => true,
+            Some(domain) if speaker.own_names.iter().any(|name| is_named(domain, name)) => true,
+            Some(domain) => related(domain),
+        };
+        match self.settings.senders {
+            Senders::Any => true,
+            Senders::Proven => {
+                speaker.source.is_proven() && speaker.account.domain().is_some_and(|domain| key.is_related(domain))
+            }
+            Senders::Plausible => plausible(&|domain| key.is_related(domain)),
+            Senders::OneOwner => plausible(&|domain| self.keys.iter().any(|key| key.is_related(domain))),
+        }
     }
 }
 
 impl SigningKey {
-    fn serves(&self, speaker: Speaker<'_>, senders: Senders) -> bool {
-        // What outguard writes itself is this site's word.
-        if speaker.source == AccountSource::Own || self.lists(speaker.account) {
-            return true;
-        }
-        let related = |domain: &str| self.covers(domain) || is_under(&self.domain, domain);
-        match senders {
-            Senders::Any => true,
-            Senders::Proven => speaker.source.is_proven() && speaker.account.domain().is_some_and(related),
-            Senders::Plausible => match speaker.account.domain() {
-                None => true,
-                Some(domain) if speaker.own_names.iter().any(|name| is_named(domain, name)) => true,
-                Some(domain) => related(domain),
-            },
-        }
+    /// Whether a domain is the key's, above it, or below it as the key covers.
+    fn is_related(&self, domain: &str) -> bool {
+        self.covers(domain) || is_under(&self.domain, domain)
     }
 
     /// Whether the operator named the account, or its domain as `@example.com`.
@@ -97,6 +105,35 @@ mod tests {
         let settings = DkimKeySettings { covers, accounts, ..settings_of("example.com", "s") };
         let key = SigningKey::new(&settings, PrivateKey::generate(KeyKind::Ed25519).unwrap().0);
         Signer::of(vec![key], SigningSettings { senders, ..SigningSettings::default() })
+    }
+
+    #[test]
+    fn several_domains_of_one_owner() {
+        use AccountSource::{LocalUser, Login, ReversePath};
+        let signer = |senders| {
+            let key = |domain| {
+                let settings = settings_of(domain, "s");
+                SigningKey::new(&settings, PrivateKey::generate(KeyKind::Ed25519).unwrap().0)
+            };
+            Signer::of(vec![key("example.com"), key("example.org")], SigningSettings { senders, ..Default::default() })
+        };
+        let cases = [
+            ("ann@example.org", Login, false, true), // writes as the other of her domains
+            ("ann@shop.example.org", ReversePath, false, true),
+            ("ann@example.com", Login, true, true),
+            ("eve@other.example", ReversePath, false, false), // what a stranger sends through an alias
+            ("uid:www-data", LocalUser, true, true),
+        ];
+        for (account, source, plausible, one_owner) in cases {
+            let account = Account::named(account);
+            let speaker = Speaker { account: &account, source, own_names: &[] };
+            let granted = |senders| signer(senders).permits("example.com", speaker) == Permission::Granted;
+            assert_eq!(
+                (granted(Senders::Plausible), granted(Senders::OneOwner)),
+                (plausible, one_owner),
+                "{account} by {source}"
+            );
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::align::sign::{KeyFault, Permission, Signer, SigningKey, Speaker};
 use crate::align::verdict::{Finding, judge, not_signed};
 use crate::clock::{Clock, WallMs};
 use crate::delivery::Router;
+use crate::delivery::route::domain_matches;
 use crate::guard::{Decision, Reason};
 use crate::mail::{Address, Domain};
 use crate::message::Message;
@@ -33,6 +34,8 @@ pub(in crate::daemon) struct Aligning {
     dns: Cached<Hickory>,
     /// Who seals; and all names of this machine and its MTAs, that one first.
     own_names: Vec<String>,
+    /// Domains whose mail is ours, as `[dsn]` has them.
+    own_domains: Vec<String>,
     /// What the world sees of an egress that has no address written.
     system: SystemAddresses,
 }
@@ -87,7 +90,7 @@ impl Aligning {
     /// `before` knows stay known, where the servers are the same.
     pub(in crate::daemon) fn new(
         settings: &AlignSettings,
-        own_names: Vec<String>,
+        (own_names, own_domains): (Vec<String>, Vec<String>),
         clock: Arc<dyn Clock>,
         before: Option<&Self>,
     ) -> Result<Self, AligningError> {
@@ -101,7 +104,8 @@ impl Aligning {
             Some(before) if is_same(&before.settings.dns, &settings.dns) => fresh.remembering(&before.dns),
             Some(_) | None => fresh,
         };
-        Ok(Self { settings: settings.clone(), signer, dns, own_names, system: SystemAddresses::now() })
+        let system = SystemAddresses::now();
+        Ok(Self { settings: settings.clone(), signer, dns, own_names, own_domains, system })
     }
 
     /// Whether there is anything to do.
@@ -111,12 +115,12 @@ impl Aligning {
 
     /// What it works by, in words: others mean that a message may be signed or judged otherwise.
     pub(super) fn outline(&self) -> String {
-        let Self { settings, signer, own_names, system, .. } = self;
+        let Self { settings, signer, own_names, own_domains, system, .. } = self;
         let AlignSettings { judge, discovery, signatures_max, ed25519, forwarders, deeds, signing, .. } = settings;
         let records: Vec<String> = signer.keys().iter().map(SigningKey::record).collect();
         format!(
             "{judge:?} {discovery:?} {signatures_max} {ed25519:?} {forwarders:?} {deeds:?} {signing:?} {records:?} \
-             {own_names:?} {system:?}"
+             {own_names:?} {own_domains:?} {system:?}"
         )
     }
 
@@ -138,11 +142,11 @@ impl Aligning {
         }
         let Some(unsigned) = matter.unsigned(self.signer.body_forms()).await else {
             return Aligned {
-                finding: self.unreadable("its header is too long, or it cannot be read"),
+                finding: self.unreadable("its header is longer than is looked at (2,000 fields, 1 MiB)"),
                 ..Aligned::default()
             };
         };
-        let author = Author::of(message).among(unsigned.count("From"));
+        let author = Author::in_leaving(message, &unsigned);
         let from = author.domain().unwrap_or_default();
         let (signature, own) = self.signed(matter, message, &unsigned, from);
         let not_signed = not_signed(&own, from);
@@ -152,7 +156,7 @@ impl Aligning {
         }
         let Ok(leaving) = unsigned.under(&signature) else {
             return Aligned {
-                finding: self.unreadable("its header is too long"),
+                finding: self.unreadable("its header is longer than is looked at (2,000 fields, 1 MiB)"),
                 fields,
                 not_signed,
                 ..Aligned::default()
@@ -165,7 +169,7 @@ impl Aligning {
             reverse_path: &matter.envelope.reverse_path,
             routes: ways.legs(&self.system),
             own,
-            claims: self.claims(matter, &leaving),
+            claims: self.claims(matter, &leaving, router),
             at: matter.at,
         };
         let gathering = gather(&self.dns, &self.settings, &subject);
@@ -199,15 +203,19 @@ impl Aligning {
         (self.settings.judge == Judge::All).then(|| Finding::unreadable(why, &self.settings.deeds))
     }
 
-    /// What a message says about being forwarded, and whether it is believed: an SRS address of an own domain or of a
-    /// forwarder that the operator named, a chain that such a one has sealed last. Never of logins: they send.
-    fn claims(&self, matter: &Matter<'_>, leaving: &Leaving<'_>) -> Claims {
+    /// What a message says about being forwarded, and whether it is believed: an SRS address of an own domain (a key's, one
+    /// of `[dsn]`, a name of the machine, its MTAs and egresses) or of a forwarder that the operator named, a chain that such
+    /// a one has sealed last. Never of logins: they send.
+    fn claims(&self, matter: &Matter<'_>, leaving: &Leaving<'_>, router: &Router) -> Claims {
         if matter.is_submission() {
             return Claims::default();
         }
         let is_believed = |domain: &str| {
             let named = |name: &String| name.eq_ignore_ascii_case(domain);
-            self.settings.forwarders.iter().any(named) || self.own_names.iter().any(named) || self.signer.covers(domain)
+            let is_written = self.settings.forwarders.iter().any(named) || self.own_names.iter().any(named);
+            let is_of_reports = || self.own_domains.iter().any(|own| domain_matches(own, domain));
+            let greets = || router.egresses().iter().any(|egress| egress.ehlo.eq_ignore_ascii_case(domain));
+            is_written || self.signer.covers(domain) || is_of_reports() || greets()
         };
         let rewriter = match matter.envelope.reverse_path.address().map(Address::domain) {
             Some(Domain::Name(name)) if is_rewritten(&matter.envelope.reverse_path) => Some(name.clone()),
