@@ -12,6 +12,7 @@ use crate::align::sign::{KeyKind, PrivateKey, Signer, SigningKey};
 use crate::mail::ReversePath;
 use crate::message::{Bounds, Message};
 
+mod authors;
 mod egresses;
 
 /// A world in which one message leaves.
@@ -23,6 +24,8 @@ struct World {
     /// Domain of its signature.
     signed: Option<&'static str>,
     author: &'static str,
+    /// The From field in place of the author's.
+    field: Option<&'static str>,
     /// Name, and what may be seen of it: addresses, `?` for one that is not known.
     egresses: Vec<(&'static str, &'static str)>,
     kind: KeyKind,
@@ -43,6 +46,7 @@ impl World {
             from: "a@example.com",
             signed: None,
             author: "example.com",
+            field: None,
             egresses: vec![("one", "192.0.2.10")],
             kind: KeyKind::Rsa,
             claims: Claims::default(),
@@ -58,7 +62,13 @@ impl World {
     async fn facts(&self) -> Facts {
         let mut zone = self.zone.clone();
         let message = String::from_utf8(MESSAGE.to_vec()).unwrap();
-        let message = message.replace("ann@example.com", &format!("ann@{}", self.author)).into_bytes();
+        let message = match self.field {
+            Some(field) => {
+                let from = message.lines().find(|line| line.starts_with("From:")).unwrap();
+                message.replace(from, &format!("From: {field}")).into_bytes()
+            }
+            None => message.replace("ann@example.com", &format!("ann@{}", self.author)).into_bytes(),
+        };
         let mut prefix = Vec::new();
         if let Some(domain) = self.signed {
             let key = SigningKey::new(&settings_of(domain, "s"), private_key(self.kind));
@@ -137,7 +147,7 @@ fn cases() -> Vec<Case> {
 #[tokio::test]
 async fn every_case_of_alignment() {
     let cases = cases();
-    assert!(cases.len() >= 33);
+    assert!(cases.len() >= 59, "{}", cases.len());
     for ([what, from, signed, author, alignment, policy], records) in cases {
         let signed = Some(signed).filter(|domain| !domain.is_empty());
         let finding = World { from, signed, author, ..World::new(&records) }.judged().await;
