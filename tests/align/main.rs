@@ -14,5 +14,6 @@ mod end_to_end;
 mod messages;
 mod others;
 mod pages;
+mod signed_dns;
 mod spf_suite;
 mod waiting;
