@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use outguard::account::Account;
 use outguard::delivery::TlsMode;
 use outguard::delivery::settings::{MxSettings, RouteKind};
 use outguard::event::Event;
+use outguard::intake::Queue as _;
 use outguard::store::{DeliveryState, GateKind};
 
-use crate::bed::{Bed, Plan, TestClock, folder, recipients};
+use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
 use crate::rig::dns::{Dns, Record, Zone};
 use crate::rig::loopback::own_address;
 use crate::rig::process::wait_for;
@@ -174,8 +176,11 @@ fn a_gate_that_cannot_be_put_on_record_is_none() {
 fn a_lease_on_record_ends_though_its_task_panics_before_mail() {
     let sink = Sink::start();
     let (folder, clock) = (folder(), TestClock::new());
-    let plan =
-        Plan { account: "3/h", adjust: |written| written.delivery.routes[0].concurrency = 1, ..Plan::to(&[&sink]) };
+    let adjust = |written: &mut Written| {
+        written.delivery.routes[0].concurrency = 1;
+        written.dispatch.waiting.account_deliveries_max = Some(3);
+    };
+    let plan = Plan { account: "3/h", adjust, ..Plan::to(&[&sink]) };
     let place = folder.path().join("q");
     let bed = Bed::start(&plan, &place, &clock);
     bed.close(GateKind::All, "");
@@ -191,6 +196,8 @@ fn a_lease_on_record_ends_though_its_task_panics_before_mail() {
     };
     wait_for("its attempt to be ended", || unknown(&ids[1].to_string()) == 1);
     assert_eq!((bed.states(ids[0]), unknown(&ids[0].to_string())), (vec![DeliveryState::Delivered], 0));
+    let admits = |recipients| bed.engine.admit(&Account::named("s@x.example"), recipients).is_ok();
+    assert_eq!((admits(1), admits(2)), (true, false), "two wait of three that may");
     let used =
         |bed: &Bed| bed.engine.limit_uses().iter().find(|limit| limit.kind == "account").map(|l| (l.used, l.leased));
     assert_eq!(used(&bed), Some((2, 0)), "what was leased counts, and nothing is leased");

@@ -261,8 +261,20 @@ impl Engine {
     }
 
     /// What follows once the outcome is on disk.
-    pub(super) async fn after_conclusion(&self, after: After, hand: InHand, left: u32) {
+    pub(super) async fn after_conclusion(&self, mut after: After, hand: InHand, left: u32) {
         let hop = hand.line().hop;
+        let After { ended: (account, ended), reports, .. } = &mut after;
+        {
+            // First what nobody makes up for, should the rest break off.
+            let mut core = self.core();
+            core.load.remove(account, *ended);
+            for report in std::mem::take(reports) {
+                core.add_loaded(report);
+            }
+        }
+        if let Some(due) = after.deferred {
+            self.due_from(due);
+        }
         let now = self.clock.now();
         let used_up: Vec<Filled> = {
             let mut core = self.core();
@@ -271,16 +283,6 @@ impl Engine {
         };
         self.remember_used_up(used_up, after.attempt, now).await;
         hand.finish(left + after.again);
-        let mut core = self.core();
-        let (account, ended) = after.ended;
-        core.load.remove(&account, ended);
-        for report in after.reports {
-            core.add_loaded(report);
-        }
-        drop(core);
-        if let Some(due) = after.deferred {
-            self.due_from(due);
-        }
         self.signals.connections.notify_one();
     }
 }
