@@ -114,17 +114,17 @@ fn attacks() -> Vec<(&'static str, Attack, u32)> {
         ("a clean text", attack(Clean, Elsewhere, Strangers, FAST, 1), 5),
         ("a clean text, own machine", attack(Clean, OwnMachine, Strangers, FAST, 1), 5),
         ("a clean text to a hundred at once", attack(Clean, OwnMachine, Strangers, FAST, 100), 1),
-        ("a clean text, contacts first", attack(Clean, OwnMachine, ContactsFirst, FAST, 1), 100),
+        ("a clean text, contacts first", attack(Clean, OwnMachine, ContactsFirst, FAST, 1), 30),
         ("a clean text, one link, contacts first", attack(CleanOneLink, OwnMachine, ContactsFirst, FAST, 1), 100),
         ("clean, other words each time", attack(CleanAndVaried, Elsewhere, Strangers, FAST, 1), 15),
-        ("clean, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, FAST, 1), 60),
+        ("clean, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, FAST, 1), 20),
         ("phishing to colleagues", attack(Phishing, Elsewhere, Colleagues, FAST, 1), 5),
         ("phishing to colleagues, own machine", attack(Phishing, OwnMachine, Colleagues, FAST, 1), 5),
         ("a new account, a known campaign", attack(Known, Elsewhere, Strangers, FAST, 1), 5),
         ("a new account, a clean text", attack(Clean, Elsewhere, Strangers, FAST, 1), 60),
         ("20 an hour, clean", attack(Clean, Elsewhere, Strangers, SLOW, 1), 10),
-        ("20 an hour, clean, own machine", attack(Clean, OwnMachine, Strangers, SLOW, 1), 40),
-        ("20 an hour, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, SLOW, 1), 100),
+        ("20 an hour, clean, own machine", attack(Clean, OwnMachine, Strangers, SLOW, 1), 20),
+        ("20 an hour, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, SLOW, 1), 40),
     ]
 }
 
@@ -319,9 +319,11 @@ fn letters() -> Vec<Innocent> {
             "wedding invitations by mail merge",
             me,
             Box::new(|world, office, _| people::invitations(world, office.person())),
-            0,
+            // Those to somebody new.
+            2,
         ),
-        ("plans for a journey", me, Box::new(|world, office, _| people::journey(world, office.person())), 0),
+        // The last ones, where the model takes short letters with a link for spam.
+        ("plans for a journey", me, Box::new(|world, office, _| people::journey(world, office.person())), 2),
         (
             "a press office with twice as much to do",
             "press@office.example",
