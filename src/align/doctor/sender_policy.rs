@@ -44,10 +44,15 @@ fn of_address(domain: &DomainFacts, facts: &SpfFacts, signed: bool, findings: &m
     }
 }
 
+/// Whether it was broken by its limits.
+fn is_over(spf: &Spf) -> bool {
+    spf.lookups > LOOKUPS_MAX || spf.voids > VOIDS_MAX
+}
+
 /// The whole record is at hand only where it is one: several, or one over the limits, need a person.
 fn broken(domain: &DomainFacts, spf: &Spf) -> String {
     let name = domain.domain.as_str();
-    if spf.lookups > LOOKUPS_MAX || spf.voids > VOIDS_MAX {
+    if is_over(spf) {
         return fewer(domain);
     }
     format!(
@@ -100,8 +105,13 @@ fn of_limits(name: &str, domain: &DomainFacts, findings: &mut Vec<Finding>) {
         return;
     }
     let check = Subject { name, findings }.check("spf-limits", "");
-    let mut known =
-        domain.spf.iter().map(|facts| &facts.spf).filter(|spf| spf.result != SpfResult::TempError).peekable();
+    // What a record needs that is broken before it comes to a limit is not known.
+    let is_read = |spf: &&Spf| match spf.result {
+        SpfResult::TempError => false,
+        SpfResult::PermError => is_over(spf),
+        SpfResult::None | SpfResult::Neutral | SpfResult::Pass | SpfResult::Fail | SpfResult::SoftFail => true,
+    };
+    let mut known = domain.spf.iter().map(|facts| &facts.spf).filter(is_read).peekable();
     if known.peek().is_none() {
         return check.unknown("no SPF record could be read to its end");
     }

@@ -101,6 +101,16 @@ async fn spf_at_and_past_its_limits() {
     }
 }
 
+/// "0 of 10 look-ups" of a record that nobody can read was told as right.
+#[tokio::test]
+async fn the_limits_of_a_broken_record_are_not_known() {
+    let mut zone = healthy();
+    replace(&mut zone, "example.com", "v=spf1 ip4:192.0.2.10 nonsense:x -all");
+    let found = examined(&zone).await;
+    let of = |check: &str| found.iter().find(|finding| finding.check == check).unwrap();
+    assert_eq!((of("spf").grade, of("spf-limits").grade), (Grade::Fault, Grade::Unknown), "{found:?}");
+}
+
 /// A name that is no whole one is told as that, with what to write, and not with a record for it.
 #[tokio::test]
 async fn a_greeting_without_a_whole_name() {
