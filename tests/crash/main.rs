@@ -12,6 +12,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod damage;
 mod disk;
 
 use std::collections::{BTreeMap, BTreeSet};

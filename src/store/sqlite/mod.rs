@@ -109,9 +109,12 @@ impl SqliteStore {
         let file = database::file_in(&folder.path);
         let db = WriterConnection::open(&file)?;
         let wrong = |source| OpenError::Database { file: file.clone(), source, system: database::system_error(&db.db) };
-        check(&db.db, &file)?;
+        let checked = check(&db.db, &file)?;
         let mut memory = Known::default();
         memory.load(&db.db).map_err(wrong)?;
+        if checked == Checked::All {
+            memory.recount(&db.db).map_err(wrong)?;
+        }
         let first_event = memory.last_event.unsigned_abs();
         let first_id = memory.ids_reserved.unsigned_abs();
         let mut recovered = recover(&db.db, &mut memory, &*clock).map_err(wrong)?;
@@ -192,14 +195,23 @@ fn start(writer: Writer, shared: &Arc<Shared>, stop: &Arc<checkpoint::Stop>) -> 
     Ok(vec![writing, copying])
 }
 
+/// How much of the database the look at start was at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Checked {
+    All,
+    SmallTables,
+}
+
 /// A bounded look for damage.
-fn check(db: &Connection, file: &std::path::Path) -> Result<(), OpenError> {
+fn check(db: &Connection, file: &std::path::Path) -> Result<Checked, OpenError> {
     let wrong = |source| OpenError::Database { file: file.to_path_buf(), source, system: database::system_error(db) };
     let bytes: i64 = db.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map_err(wrong)? * 4_096;
-    let checks: &[&str] = if bytes <= CHECK_BYTES_MAX {
-        &["PRAGMA quick_check(3)"]
-    } else {
-        &["PRAGMA quick_check(progress)", "PRAGMA quick_check(gate)", "PRAGMA quick_check(name)"]
+    let checked = if bytes <= CHECK_BYTES_MAX { Checked::All } else { Checked::SmallTables };
+    let checks: &[&str] = match checked {
+        Checked::All => &["PRAGMA quick_check(3)"],
+        Checked::SmallTables => {
+            &["PRAGMA quick_check(progress)", "PRAGMA quick_check(gate)", "PRAGMA quick_check(name)"]
+        }
     };
     for sql in checks {
         let mut statement = db.prepare(sql).map_err(wrong)?;
@@ -209,7 +221,7 @@ fn check(db: &Connection, file: &std::path::Path) -> Result<(), OpenError> {
             return Err(OpenError::Damaged { file: file.to_path_buf(), findings: findings.join("; ") });
         }
     }
-    Ok(())
+    Ok(checked)
 }
 
 /// What a crash left is put right, and ids are reserved, before anybody asks for anything.

@@ -56,6 +56,17 @@ impl Known {
         Ok(())
     }
 
+    /// Counts what is kept as a count, where it can be done quickly. They differ in a store that was saved from a damaged one.
+    pub(super) fn recount(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let mut counted = Counts::counted(db)?;
+        counted.received_max = counted.received_max.max(self.counts.received_max);
+        if counted != self.counts {
+            tracing::warn!(kept = ?self.counts, ?counted, "the store holds not what it had counted; what is there counts");
+            self.counts = counted;
+        }
+        Ok(())
+    }
+
     /// A name is no longer in the table.
     pub(super) fn forget_name(&mut self, text: &str) {
         self.names.remove(text);
