@@ -68,6 +68,7 @@ fn the_commands_of_the_readme_exist() {
     assert!(seen >= 12, "{seen} commands");
 }
 
+/// The quick one: the other shows the same in two minutes, which every run of all tests would wait for.
 #[test]
 fn the_demonstration_proves_itself() {
     let folder = tempfile::TempDir::new().unwrap();
@@ -83,6 +84,12 @@ fn the_demonstration_proves_itself() {
         row.split_whitespace().last().and_then(|most| most.parse().ok()).unwrap_or_else(|| panic!("{said}"))
     };
     assert!(most("flood@hacked.example") <= 20 && most("the egress, all together") <= 30, "{said}");
+    // While it runs: what waits, by which rule, and until when.
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    let waits = "waits for a slot: the limit account 20/10s of account flood@hacked.example is used up";
+    let is_told =
+        |pair: &[&str]| pair[0] == waits && pair[1].starts_with("expected to leave at 20") && pair[1].ends_with(" UTC");
+    assert!(lines.windows(2).any(is_told), "{said}");
     assert!(said.trim_end().ends_with("No window passed its limit. Every message arrived, each once."), "{said}");
     assert!(!said.contains('\u{1b}'), "a pipe is no terminal: {said:?}");
     assert_eq!(told, "");

@@ -44,6 +44,13 @@ struct Pace {
     windows_max: u64,
 }
 
+impl Pace {
+    /// The window as a rate of the configuration names it.
+    fn window(self) -> String {
+        if self.window_secs == 60 { "m".to_owned() } else { format!("{}s", self.window_secs) }
+    }
+}
+
 /// Shows it, and fails if what it shows is not what outguard promises.
 pub(super) fn run(arguments: &DemoArguments, out: &mut dyn Write) -> Result<(), Failed> {
     let pace = if arguments.fast {
@@ -60,7 +67,7 @@ async fn show(folder: &Path, pace: Pace, out: &mut dyn Write) -> Result<(), Fail
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new()?);
     let sink = Sink::start(Arc::clone(&clock)).await?;
     let text = configuration(folder, &sink, pace);
-    introduce(out, &text)?;
+    introduce(out, &text, pace)?;
     let file = folder.join("outguard.toml");
     std::fs::write(&file, text)?;
     let config = Config::load(&file).map_err(|faults| Failed::Config(faults.to_string()))?.config;
@@ -79,15 +86,15 @@ async fn show(folder: &Path, pace: Pace, out: &mut dyn Write) -> Result<(), Fail
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut ends = signal(SignalKind::terminate())?;
     let sending: Vec<_> = senders.iter().map(|sender| tokio::spawn(sender.clone().send(address))).collect();
-    let mut view = View::new(&senders, on_terminal());
+    let mut view = View::new(&senders, started, on_terminal());
     let patience_ms = pace.window_secs * pace.windows_max * 1_000;
     let mut interrupted = false;
     while sink.received().len() < expected && !interrupted {
-        let passed_ms = clock.now().boot.0.saturating_sub(started.0);
-        if passed_ms > patience_ms {
+        let now = clock.now();
+        if now.boot.0.saturating_sub(started.0) > patience_ms {
             break;
         }
-        view.show(Picture::Passing, passed_ms, &sink.received(), &client, out).await?;
+        view.show(Picture::Passing, now, &sink.received(), &client, out).await?;
         tokio::select! {
             () = tokio::time::sleep(TICK) => {}
             Some(()) = interrupts.recv() => interrupted = true,
@@ -101,8 +108,7 @@ async fn show(folder: &Path, pace: Pace, out: &mut dyn Write) -> Result<(), Fail
     }
     // A delivery that came twice would arrive right behind the last.
     tokio::time::sleep(TICK).await;
-    let passed_ms = clock.now().boot.0.saturating_sub(started.0);
-    view.show(Picture::Last, passed_ms, &sink.received(), &client, out).await?;
+    view.show(Picture::Last, clock.now(), &sink.received(), &client, out).await?;
     let mut failed = None;
     for task in sending {
         match task.await {
@@ -115,18 +121,18 @@ async fn show(folder: &Path, pace: Pace, out: &mut dyn Write) -> Result<(), Fail
     if let Some(error) = failed {
         return Err(broken(format!("a sender was not served: {error}")));
     }
-    proof::print(&senders, &sink.received(), pace.window_secs * 1_000, out)
+    proof::print(&senders, &sink.received(), pace, out)
 }
 
 fn configuration(folder: &Path, sink: &Sink, pace: Pace) -> String {
-    let (secs, folder, port) = (pace.window_secs, folder.display(), sink.address().port());
+    let (window, folder, port) = (pace.window(), folder.display(), sink.address().port());
     format!(
         "store = \"{folder}/store\"\n\
          [control]\n\
          socket = \"{folder}/control.sock\"\n\
          [limits]\n\
-         account = \"{ACCOUNT_SLOTS}/{secs}s\"\n\
-         egress = \"{EGRESS_SLOTS}/{secs}s\"\n\
+         account = \"{ACCOUNT_SLOTS}/{window}\"\n\
+         egress = \"{EGRESS_SLOTS}/{window}\"\n\
          [[listen]]\n\
          address = \"127.0.0.1:0\"\n\
          [trust]\n\
@@ -142,9 +148,15 @@ fn configuration(folder: &Path, sink: &Sink, pace: Pace) -> String {
     )
 }
 
-fn introduce(out: &mut dyn Write, configuration: &str) -> Result<(), Failed> {
+fn introduce(out: &mut dyn Write, configuration: &str, pace: Pace) -> Result<(), Failed> {
     writeln!(out, "A relay, three senders and a next hop, all in this process; nothing leaves the machine.")?;
-    writeln!(out, "Its whole configuration:\n")?;
+    writeln!(
+        out,
+        "The hour is shortened to {} s: each account may send to {ACCOUNT_SLOTS} recipients in it, all together to \
+         {EGRESS_SLOTS}.\nanna and ben write now and then; flood, a hacked web site, hands in 45 messages at once.",
+        pace.window_secs
+    )?;
+    writeln!(out, "The relay's whole configuration:\n")?;
     for line in configuration.lines() {
         writeln!(out, "    {line}")?;
     }

@@ -7,19 +7,15 @@ use super::super::exit::Failed;
 use super::super::table::Table;
 use super::sender::Sender;
 use super::sink::Arrival;
-use super::{ACCOUNT_SLOTS, EGRESS_SLOTS};
+use super::{ACCOUNT_SLOTS, EGRESS_SLOTS, Pace};
 
 /// Prints the proof; fails if there is none.
-pub(super) fn print(
-    senders: &[Sender],
-    arrived: &[Arrival],
-    window_ms: u64,
-    out: &mut dyn Write,
-) -> Result<(), Failed> {
+pub(super) fn print(senders: &[Sender], arrived: &[Arrival], pace: Pace, out: &mut dyn Write) -> Result<(), Failed> {
+    let window_ms = pace.window_secs * 1_000;
     writeln!(
         out,
         "\nReckoned from the next hop's own clock: for each arrival, all that came within the {} s from it.\n",
-        window_ms / 1_000
+        pace.window_secs
     )?;
     let mut table = Table::new(&["WHOSE", "LIMIT", ">ARRIVED", ">MOST IN ANY WINDOW"]);
     let mut faults = Vec::new();
@@ -32,12 +28,7 @@ pub(super) fn print(
             .collect();
         let most = most_in_a_window(&times, window_ms);
         let whose = account.unwrap_or("the egress, all together");
-        table.row(&[
-            whose.to_owned(),
-            format!("{slots}/{} s", window_ms / 1_000),
-            times.len().to_string(),
-            most.to_string(),
-        ]);
+        table.row(&[whose.to_owned(), format!("{slots}/{}", pace.window()), times.len().to_string(), most.to_string()]);
         if most > slots {
             faults.push(format!("{whose}: {most} arrived within one window, over the limit of {slots}"));
         }
@@ -102,8 +93,8 @@ mod tests {
             }
             arrived
         };
-        let fails =
-            |arrived: &[Arrival]| print(&senders, arrived, 60_000, &mut Vec::new()).err().map(|e| e.to_string());
+        let pace = Pace { window_secs: 60, windows_max: 4 };
+        let fails = |arrived: &[Arrival]| print(&senders, arrived, pace, &mut Vec::new()).err().map(|e| e.to_string());
         assert_eq!(fails(&all(4_000)), None);
         assert!(fails(&all(1)).unwrap().contains("over the limit of 20"));
         assert!(fails(&all(4_000)[1..]).unwrap().contains("did not arrive"));

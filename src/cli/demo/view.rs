@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use super::super::exit::Failed;
+use super::super::moment::utc;
 use super::sender::Sender;
 use super::sink::Arrival;
 use crate::api::Client;
 use crate::api::client::QueueQuery;
+use crate::clock::{BootMs, Now};
 
 /// Where lines are not drawn over, at most one picture in so many milliseconds.
 const PICTURE_MS_MIN: u64 = 2_000;
@@ -26,6 +28,7 @@ pub(super) enum Picture {
 #[derive(Debug)]
 pub(super) struct View {
     accounts: Vec<&'static str>,
+    started: BootMs,
     draws_over: bool,
     lines_drawn: usize,
     shown: String,
@@ -33,20 +36,23 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn new(senders: &[Sender], draws_over: bool) -> Self {
+    pub(super) fn new(senders: &[Sender], started: BootMs, draws_over: bool) -> Self {
         let accounts = senders.iter().map(|sender| sender.account).collect();
-        Self { accounts, draws_over, lines_drawn: 0, shown: String::new(), shown_ms: None }
+        Self { accounts, started, draws_over, lines_drawn: 0, shown: String::new(), shown_ms: None }
     }
 
-    /// Shows how things stand `passed_ms` after the start.
+    /// Shows how things stand.
     pub(super) async fn show(
         &mut self,
         which: Picture,
-        passed_ms: u64,
+        now: Now,
         arrived: &[Arrival],
         client: &Client,
         out: &mut dyn Write,
     ) -> Result<(), Failed> {
+        let passed_ms = now.boot.0.saturating_sub(self.started.0);
+        // By the clock too: that is what reasons tell their time by.
+        let head = format!("after {} s, at {}", passed_ms / 1_000, utc(now.wall));
         let mut picture = String::new();
         for account in &self.accounts {
             let left = arrived.iter().filter(|arrival| arrival.from == *account).count();
@@ -62,23 +68,19 @@ impl View {
             if self.lines_drawn > 0 {
                 write!(out, "\x1b[{}A\x1b[J", self.lines_drawn)?; // up to the first line of the last picture, all gone
             }
-            let picture = format!("{}\n{picture}", seconds(passed_ms));
+            let picture = format!("{head}\n{picture}");
             out.write_all(picture.as_bytes())?;
             out.write_all(b"\x1b[?7h")?;
             self.lines_drawn = picture.lines().count();
         } else if picture != self.shown
             && (which == Picture::Last || self.shown_ms.is_none_or(|at| passed_ms >= at + PICTURE_MS_MIN))
         {
-            write!(out, "{}\n{picture}", seconds(passed_ms))?;
+            write!(out, "{head}\n{picture}")?;
             (self.shown, self.shown_ms) = (picture, Some(passed_ms));
         }
         out.flush()?;
         Ok(())
     }
-}
-
-fn seconds(passed_ms: u64) -> String {
-    format!("after {} s", passed_ms / 1_000)
 }
 
 /// How many recipients of an account wait, and why its oldest message does.
