@@ -82,6 +82,16 @@ pub struct WhyLine {
     pub expected: Option<WallMs>,
 }
 
+impl WhyLine {
+    /// Adds the reason of one delivery, to those of the same if there are any.
+    pub fn add(lines: &mut Vec<Self>, delivery: Index, sentence: String, expected: Option<WallMs>) {
+        match lines.iter_mut().find(|line| line.sentence == sentence && line.expected == expected) {
+            Some(line) => line.deliveries.push(delivery),
+            None => lines.push(Self { deliveries: vec![delivery], sentence, expected }),
+        }
+    }
+}
+
 /// How full one limit of one key is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitUse {

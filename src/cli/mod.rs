@@ -31,6 +31,7 @@ mod teach;
 mod tests;
 mod trace;
 pub mod train;
+mod why;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

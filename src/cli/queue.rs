@@ -174,7 +174,7 @@ async fn show_one(place: &Place, id: &str, look: Look, out: &mut dyn Write) -> R
         Answer::Store(store) => {
             let not_found = || Failed::NotFound { what: id.to_owned() };
             let row = store.message(id.parse().map_err(|_| not_found())?).await?.ok_or_else(not_found)?;
-            detail(&store, row).await?
+            detail(place, &store, row).await?
         }
     };
     match look {

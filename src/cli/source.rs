@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use super::arguments::{Arguments, CONFIG_PATH};
 use super::exit::Failed;
+use super::why;
 use crate::api::view::{EventView, MessageDetail, MessageView};
 use crate::api::{ApiSettings, Client, ClientError};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::delivery::Router;
 use crate::limits::LimitSettings;
 use crate::store::settings::StoreSettings;
 use crate::store::sqlite::{ReadOnlyStore, SqliteStore};
@@ -21,6 +23,8 @@ pub(super) struct Place {
     pub(super) client: Client,
     pub(super) limits: LimitSettings,
     store: PathBuf,
+    /// By which egress a delivery would leave, as the configuration has it.
+    router: Option<Router>,
 }
 
 impl Place {
@@ -31,12 +35,14 @@ impl Place {
             Some(file) => Some(Config::load(file).map_err(|faults| Failed::Config(faults.to_string()))?),
             None => Config::load(Path::new(CONFIG_PATH)).ok(),
         };
+        // The name of this host plays no part in it.
+        let router = loaded.as_ref().and_then(|loaded| Router::new(&loaded.config.delivery, "localhost").ok());
         let (api, store, limits) = match loaded {
             Some(loaded) => (loaded.config.api, loaded.config.store, loaded.config.limits),
             None => (ApiSettings::default(), StoreSettings::default(), LimitSettings::default()),
         };
         let socket = arguments.socket.as_deref().unwrap_or(&api.socket);
-        Ok(Self { client: Client::new(socket), limits, store: store.path })
+        Ok(Self { client: Client::new(socket), limits, store: store.path, router })
     }
 
     /// Takes the daemon's answer; where no daemon runs, gives the store to read instead, and says so on standard error.
@@ -78,9 +84,11 @@ pub(super) enum Answer<T> {
 
 /// A message as the store alone tells it.
 pub(super) async fn detail(
+    place: &Place,
     store: &dyn Reads,
     (row, deliveries): (MessageRow, Vec<DeliveryRow>),
 ) -> Result<MessageDetail, Failed> {
     let history = store.history(row.id).await?.into_iter().map(EventView::of).collect();
-    Ok(MessageDetail { message: MessageView::of(row, deliveries), why: Vec::new(), history })
+    let why = why::stays(&store.gates().await?, place.router.as_ref(), (&row, &deliveries));
+    Ok(MessageDetail { message: MessageView::of(row, deliveries), why, history })
 }

@@ -23,12 +23,12 @@ pub(super) async fn run(place: &Place, asked: &TraceArguments, look: Look, out: 
             None => match place.or_store(place.client.trace(&asked.term, after.as_deref(), limit).await)? {
                 Answer::Daemon(page) => page,
                 Answer::Store(opened) => {
-                    let page = stored(&opened, &asked.term, after.as_deref(), limit).await?;
+                    let page = stored(place, &opened, &asked.term, after.as_deref(), limit).await?;
                     store = Some(opened);
                     page
                 }
             },
-            Some(opened) => stored(opened, &asked.term, after.as_deref(), limit).await?,
+            Some(opened) => stored(place, opened, &asked.term, after.as_deref(), limit).await?,
         };
         for message in &page.messages {
             match look {
@@ -53,7 +53,13 @@ pub(super) async fn run(place: &Place, asked: &TraceArguments, look: Look, out: 
     Ok(())
 }
 
-async fn stored(store: &ReadOnlyStore, term: &str, after: Option<&str>, limit: usize) -> Result<TraceView, Failed> {
+async fn stored(
+    place: &Place,
+    store: &ReadOnlyStore,
+    term: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<TraceView, Failed> {
     let after = after.and_then(|id| id.parse().ok());
     // One more than is shown tells whether there is more.
     let mut found = store.find(term.to_owned(), Page { after, limit: limit + 1 }).await?;
@@ -61,7 +67,7 @@ async fn stored(store: &ReadOnlyStore, term: &str, after: Option<&str>, limit: u
     found.truncate(limit);
     let mut messages = Vec::new();
     for row in found {
-        messages.push(detail(store, row).await?);
+        messages.push(detail(place, store, row).await?);
     }
     let next = messages.last().filter(|_| more).map(|last| last.message.id.clone());
     Ok(TraceView { messages, next })

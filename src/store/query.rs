@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::transaction::{AttemptId, DeliveryState, Destination, Index};
 use crate::account::{Account, AccountSource};
 use crate::clock::WallMs;
+use crate::dispatch::Why;
 use crate::event::Event;
 use crate::guard::Verdict;
 use crate::limits::WallClock;
@@ -233,6 +234,34 @@ pub struct Gate {
     pub since: WallMs,
     /// Until when, if it opens by itself.
     pub until: Option<WallMs>,
+}
+
+/// As people read it.
+impl From<&Gate> for crate::dispatch::Gate {
+    fn from(gate: &Gate) -> Self {
+        let before = match gate.kind {
+            GateKind::All => "all mail".to_owned(),
+            GateKind::Account | GateKind::Egress => format!("{} {}", gate.kind.as_str(), gate.key),
+        };
+        Self {
+            before: before.into(),
+            by: gate.by.as_str().into(),
+            reason: gate.reason.as_str().into(),
+            until: gate.until,
+        }
+    }
+}
+
+impl MessageRow {
+    /// Why a delivery of it that is held itself waits for a person.
+    pub fn why_held(&self, delivery: &DeliveryRow) -> Why {
+        let by_verdict = || match self.verdict.reasons.first() {
+            Some(reason) => format!("{} points: {}", self.verdict.score_points, reason.sentence),
+            None => "an operator's word".to_owned(),
+        };
+        let reason = delivery.last_reply.clone().unwrap_or_else(by_verdict).into();
+        Why::Unreleased { id: self.id, reason }
+    }
 }
 
 /// Which messages of the queue.

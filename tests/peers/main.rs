@@ -10,6 +10,7 @@
 mod rig;
 
 mod bodies;
+mod holding;
 mod judging;
 mod keeping;
 mod lifecycle;

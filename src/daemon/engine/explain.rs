@@ -8,10 +8,10 @@ use super::slots::{Parked, Waits};
 use crate::api::{LimitUse, WhyLine};
 use crate::clock::{Now, WallMs};
 use crate::delivery::{Egress, Plan};
-use crate::dispatch::{Gate as WhyGate, HopId, Standing, Why};
+use crate::dispatch::{HopId, Standing, Why};
 use crate::limits::{Charged, Moment, NextSlot};
 use crate::mail::QueueId;
-use crate::store::{DeliveryRow, DeliveryState, Gate, GateKind, Index, MessageRow, StoreError};
+use crate::store::{DeliveryRow, DeliveryState, MessageRow, StoreError};
 
 impl Engine {
     /// Why the deliveries of a message have not left; empty if there is no such message.
@@ -23,10 +23,7 @@ impl Engine {
         for delivery in &deliveries {
             let Some((why, expected)) = core.why(&row, delivery, now) else { continue };
             let sentence = why.to_string();
-            match lines.iter_mut().find(|line| line.sentence == sentence && line.expected == expected) {
-                Some(line) => line.deliveries.push(delivery.index),
-                None => lines.push(WhyLine { deliveries: vec![Index(delivery.index.0)], sentence, expected }),
-            }
+            WhyLine::add(&mut lines, delivery.index, sentence, expected);
         }
         Ok(lines)
     }
@@ -59,18 +56,11 @@ impl Core {
         match delivery.state {
             DeliveryState::Delivered | DeliveryState::Bounced | DeliveryState::Removed => return None,
             DeliveryState::UnderWay => return Some((Why::UnderWay, None)),
-            DeliveryState::Held => {
-                let by_verdict = || match row.verdict.reasons.first() {
-                    Some(reason) => format!("{} points: {}", row.verdict.score_points, reason.sentence),
-                    None => "an operator's word".to_owned(),
-                };
-                let reason = delivery.last_reply.clone().unwrap_or_else(by_verdict).into();
-                return Some((Why::Unreleased { id: row.id, reason }, None));
-            }
+            DeliveryState::Held => return Some((row.why_held(delivery), None)),
             DeliveryState::Waiting => {}
         }
         if let Some(gate) = self.gates.stops_account(&row.account) {
-            return Some((Why::Held(gate_words(gate)), gate.until));
+            return Some((Why::Held(gate.into()), gate.until));
         }
         let line = self.find_line(&row.account, row.class, &delivery.destination);
         let plan = self.router.plan(&delivery.destination);
@@ -80,7 +70,7 @@ impl Core {
         };
         let gate = plan.egresses.first().and_then(|egress| self.gates.stops_egress(&egress.name));
         if let Some(gate) = gate.filter(|_| plan.egresses.iter().all(|e| self.gates.stops_egress(&e.name).is_some())) {
-            return Some((Why::Held(gate_words(gate)), gate.until));
+            return Some((Why::Held(gate.into()), gate.until));
         }
         if delivery.due > now.wall {
             let last_reply = delivery.last_reply.clone().unwrap_or_default().into();
@@ -163,19 +153,5 @@ impl Core {
 
     fn hop_trouble(&self, hop: HopId) -> Option<&str> {
         self.hop(hop)?.trouble.as_deref().or_else(|| self.server(hop)?.trouble.as_deref())
-    }
-}
-
-/// A gate as people read it.
-fn gate_words(gate: &Gate) -> WhyGate {
-    let before = match gate.kind {
-        GateKind::All => "all mail".to_owned(),
-        GateKind::Account | GateKind::Egress => format!("{} {}", gate.kind.as_str(), gate.key),
-    };
-    WhyGate {
-        before: before.into(),
-        by: gate.by.as_str().into(),
-        reason: gate.reason.as_str().into(),
-        until: gate.until,
     }
 }
