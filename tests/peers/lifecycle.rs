@@ -47,6 +47,41 @@ fn a_drain_lets_the_next_hop_finish() {
     relay.stop();
 }
 
+/// One place an hour: the message leaves with the next start only if the attempt that the stop came into gave its lease back.
+#[test]
+fn a_drain_gives_back_what_nothing_was_sent_with() {
+    let willing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let answers = std::sync::Arc::clone(&willing);
+    let sink = Sink::scripted(move |said| match said {
+        Said::Mail(_) if !answers.load(std::sync::atomic::Ordering::Relaxed) => {
+            Answer::After(Duration::from_secs(2), Box::new(Answer::Close))
+        }
+        _ => Answer::Usual,
+    });
+    let site = Site::new(&format!("[limits]\naccount = \"1/h\"\negress = []\n{}", smarthost(sink.address())));
+    let relay = site.start();
+    submit(&site, "a@example.com");
+    wait_for("MAIL", || sink.commands().iter().any(|line| line.starts_with("MAIL FROM:")));
+    let used = || {
+        let output = site.command(&["limits", "--json"]);
+        assert!(output.status.success(), "{output:?}");
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        let of_account = lines.lines().find(|line| line.contains("a@example.com")).map(str::to_owned);
+        of_account.map_or(0, |line| {
+            let line: serde_json::Value = serde_json::from_str(&line).expect("one object a line");
+            line["used"].as_u64().unwrap_or(0) + line["leased"].as_u64().unwrap_or(0)
+        })
+    };
+    assert_eq!(used(), 1, "leased before MAIL");
+    relay.signal(Signal::TERM);
+    relay.stop_after_signal();
+    assert_eq!(used(), 0, "given back");
+    willing.store(true, std::sync::atomic::Ordering::Relaxed);
+    let relay = site.start();
+    sink.wait_accepted(1);
+    relay.stop();
+}
+
 #[test]
 fn what_waits_survives_a_kill_and_a_restart() {
     let sink = Sink::start();

@@ -74,6 +74,33 @@ fn a_refused_recipient_is_reported_once() {
     assert_eq!(mailbox.arrivals().len(), 1);
 }
 
+/// A status that no server said: ours, where a message needs what the next hop has not (RFC 6531 3.2).
+#[test]
+fn what_needs_smtputf8_comes_back_with_our_own_status() {
+    let next_hop = Sink::scripted(|said| match said {
+        Said::Ehlo(_) => Answer::say("250-sink.example\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME"),
+        _ => Answer::Usual,
+    });
+    let mailbox = Sink::start();
+    let relay = Site::new(&routes(&next_hop, mailbox.address())).start();
+    let mut client = Client::greeted(relay.site().address());
+    client.expect("MAIL FROM:<alice@example.com> BODY=8BITMIME SMTPUTF8", 250);
+    client.expect("RCPT TO:<bob@example.net>", 250);
+    client.expect("DATA", 354);
+    let content = "Subject: Gr\u{fc}\u{df}e\r\nMessage-ID: <original@example.com>\r\n\r\nx\r\n.\r\n";
+    client.send(content.as_bytes()).expect("a connection");
+    assert_eq!(client.hear().expect("an answer").code, 250);
+    let report = &mailbox.wait_accepted(1)[0];
+    assert_eq!((report.mail_from.as_str(), report.recipients.as_slice()), ("", &["alice@example.com".to_owned()][..]));
+    // What it reports on has a header in UTF-8, so it is one itself (RFC 6533 3).
+    assert!(report.text().contains("report-type=\"global-delivery-status\""), "{}", report.text());
+    let fields = fields_of(report, "bob@example.net");
+    assert_eq!(fields["status"], "5.6.7", "{}", report.text());
+    assert_eq!(fields["action"], "failed");
+    assert!(report.text().contains("does not offer SMTPUTF8"), "{}", report.text());
+    assert_eq!(next_hop.arrivals().len(), 0);
+}
+
 #[test]
 fn content_that_is_refused_is_reported_for_all() {
     let next_hop = Sink::scripted(|said| match said {

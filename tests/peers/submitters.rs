@@ -144,8 +144,17 @@ fn exim() {
          keep_environment =\n\
          tls_advertise_hosts =\n\
          domainlist local_domains =\n\
+         acl_smtp_rcpt = accept\n\
          begin routers\n{}\n\
          begin transports\n{}\n\
+         begin authenticators\n\
+         plain:\n\
+         driver = plaintext\n\
+         public_name = PLAIN\n\
+         server_prompts = :\n\
+         server_condition = yes\n\
+         server_set_id = $auth2\n\
+         server_advertise_condition = yes\n\
          begin retry\n\
          * * F,1h,5s\n",
         program.display(),
@@ -160,6 +169,15 @@ fn exim() {
     assert!(output.status.success(), "{} {}", lines(&output.stderr), log());
     wait_for(&format!("Exim's delivery: {}", log()), || !sink.accepted().is_empty());
     check(&sink.wait_accepted(1)[0]);
+    // Root may write any sender, and then it is all that Exim tells. A client that logs in is known by its login.
+    let taken = relay.wait_log(&["message.accepted"]);
+    assert!(taken.contains("account=alice@example.com") && taken.contains("source=reverse-path"), "{taken}");
+    let dialogue = "EHLO client.example\r\nAUTH PLAIN AGNhcm9sAHB3\r\nMAIL FROM:<alice@example.com>\r\n\
+                    RCPT TO:<bob@example.net>\r\nDATA\r\nSubject: y\r\n\r\ny\r\n.\r\nQUIT\r\n";
+    let output = run(&program, &["-C", &config, "-odf", "-bs"], dialogue.as_bytes());
+    assert!(output.status.success(), "{} {}", lines(&output.stderr), log());
+    let taken = relay.wait_log(&["message.accepted", "account=carol"]);
+    assert!(taken.contains("source=mail-auth"), "{taken}");
 }
 
 #[test]
@@ -192,6 +210,9 @@ fn opensmtpd() {
     let heard = Client::greeted(own).deliver("alice@example.com", &["bob@example.net"], wire().as_bytes());
     assert_eq!(heard.expect("an answer").code, 250);
     check(&sink.wait_accepted(1)[0]);
+    // It passes no login on: that takes `received-auth` (its recipe says how).
+    let taken = relay.wait_log(&["message.accepted"]);
+    assert!(taken.contains("account=alice@example.com") && taken.contains("source=reverse-path"), "{taken}");
 }
 
 /// OpenSMTPD's paths are compiled in: the test leaves none behind.
