@@ -117,25 +117,31 @@ fn form_to_fill_in(look: &Look<'_>) -> Sight {
     let labels = look.lists.of("person-labels");
     let text = beginning(&look.message.text);
     let mut found: Vec<String> = Vec::new();
-    let mut pieces = text.split(['\n', ':', '=', ';', ',', '?']).peekable();
-    while let Some(piece) = pieces.next() {
-        // Filled in, the next piece is no label and not empty.
-        let label = label(piece);
-        let mut is_blank =
-            || pieces.peek().is_none_or(|next| !next.contains(char::is_alphanumeric) || labels.has(&self::label(next)));
-        if labels.has(&label) && is_blank() && !found.contains(&label) {
+    for at in memchr::memchr2_iter(b':', b'=', text.as_bytes()) {
+        let before = text[..at].rsplit(LABEL_ENDS).next().unwrap_or_default();
+        // Filled in, what follows is no label and not empty.
+        let behind = text[at + 1..].split(LABEL_ENDS).next().unwrap_or_default();
+        let is_blank = |behind: &str| !behind.contains(char::is_alphanumeric) || labels.has(&label(behind));
+        let label = label(before);
+        if labels.has(&label) && is_blank(behind) && !found.contains(&label) {
             found.push(label);
         }
     }
     if found.len() >= LABELS_MIN { example(&found.join(", ")) } else { None }
 }
 
+/// What ends a label, and what is filled in behind one.
+const LABEL_ENDS: [char; 6] = ['\n', ':', '=', ';', ',', '?'];
+
 /// So many labels make a form.
 const LABELS_MIN: usize = 4;
 
+/// The longest label.
+const LABEL_BYTES_MAX: usize = 60;
+
 /// A line's words without its number, bullets, dots and dashes, in lower case.
 fn label(piece: &str) -> String {
-    if piece.len() > 60 {
+    if piece.len() > LABEL_BYTES_MAX {
         return String::new();
     }
     let words = piece.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
@@ -148,16 +154,42 @@ fn label(piece: &str) -> String {
 /// A word of the list once digits and signs are read as the letters that they look like, and not so written.
 fn words_disguised(look: &Look<'_>) -> Sight {
     let list = look.lists.of("disguised-words");
-    let pieces = look.message.subject.split_whitespace().chain(beginning(&look.message.text).split_whitespace());
     let mut read = String::new();
-    for piece in pieces {
-        let word = piece.trim_matches(|c: char| !c.is_alphanumeric() && !"@$|!".contains(c));
-        if (5..=WORD_BYTES_MAX).contains(&word.len()) && read_as(word, &mut read) && list.has(&read) {
-            return example(word);
+    for text in [look.message.subject.as_str(), beginning(&look.message.text)] {
+        let bytes = text.as_bytes();
+        let mut done = 0;
+        for (at, around) in bytes.windows(3).enumerate() {
+            // A sign behind a letter with more behind it; most words have none.
+            if !SIGNS[usize::from(around[1])] || !is_letter(around[0]) || around[2].is_ascii_whitespace() || at < done {
+                continue;
+            }
+            let start = bytes[..at].iter().rposition(u8::is_ascii_whitespace).map_or(0, |space| space + 1);
+            let end = bytes[at..].iter().position(u8::is_ascii_whitespace).map_or(bytes.len(), |len| at + len);
+            done = end;
+            let word = text[start..end].trim_matches(|c: char| !c.is_alphanumeric() && !"@$|!".contains(c));
+            if (5..=WORD_BYTES_MAX).contains(&word.len()) && read_as(word, &mut read) && list.has(&read) {
+                return example(word);
+            }
         }
     }
     None
 }
+
+fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || !byte.is_ascii()
+}
+
+/// The signs of ASCII that stand for letters or between them; a euro sign is taken with the others of its word.
+const SIGNS: [bool; 256] = {
+    let signs = b"0123456789!|@$._*~^'`/\\,";
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < signs.len() {
+        table[signs[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 /// The longest word in disguise.
 const WORD_BYTES_MAX: usize = 32;

@@ -53,7 +53,7 @@ fn parts_differ(look: &Look<'_>) -> Sight {
 }
 
 /// So much of the plain part is compared, in words of so many letters, so many of them at least and at most.
-const PLAIN_BYTES_MAX: usize = 4 * 1024;
+const PLAIN_BYTES_MAX: usize = 2 * 1024;
 const WORD_BYTES_MIN: usize = 4;
 const WORDS_MIN: usize = 8;
 const WORDS_ASKED_MAX: usize = 24;
