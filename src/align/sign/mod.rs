@@ -47,6 +47,28 @@ pub struct SigningKey {
     key: PrivateKey,
 }
 
+/// Signatures that lack their arithmetic alone: a fraction of a millisecond for each RSA key, more for a long one.
+#[derive(Debug, Default)]
+pub struct Begun(Vec<Unsigned>);
+
+impl Begun {
+    /// Whether nothing is to be signed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Unsigned {
+    domain: Box<str>,
+    selector: Box<str>,
+    /// Up to and with `b=`.
+    field: Vec<u8>,
+    /// What the signature is over.
+    input: Vec<u8>,
+}
+
 /// A key cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key {selector} of {domain} {error}; `outguard dkim keygen {domain}` makes one")]
@@ -116,9 +138,23 @@ impl Signer {
         self.sign_with(&self.keys_for(from_domain), leaving, at)
     }
 
-    /// The same with those keys alone that serve the speaker.
-    pub fn sign_for(&self, speaker: Speaker<'_>, leaving: &Leaving<'_>, from_domain: &str, at: WallMs) -> Vec<u8> {
-        self.sign_with(&self.keys_serving(from_domain, speaker), leaving, at)
+    /// The same with those keys alone that serve the speaker, up to the arithmetic: [`Signer::finish`] takes its time.
+    pub fn begin_for(&self, speaker: Speaker<'_>, leaving: &Leaving<'_>, from_domain: &str, at: WallMs) -> Begun {
+        self.begin_with(&self.keys_serving(from_domain, speaker), leaving, at)
+    }
+
+    /// The signatures that were begun by this signer, as whole fields.
+    pub fn finish(&self, begun: Begun) -> Vec<u8> {
+        let mut signed = Vec::new();
+        for Unsigned { domain, selector, field, input } in begun.0 {
+            let key = self.keys.iter().find(|key| key.domain == domain && key.selector == selector);
+            if let Some(signature) = key.and_then(|key| key.key.sign(&input)) {
+                signed.extend_from_slice(&field);
+                fold_base64(&signature, &mut signed);
+                signed.extend_from_slice(b"\r\n");
+            }
+        }
+        signed
     }
 
     /// Signs with every key, whatever From says: another's signature.
@@ -128,17 +164,21 @@ impl Signer {
     }
 
     fn sign_with(&self, keys: &[&SigningKey], leaving: &Leaving<'_>, at: WallMs) -> Vec<u8> {
+        self.finish(self.begin_with(keys, leaving, at))
+    }
+
+    fn begin_with(&self, keys: &[&SigningKey], leaving: &Leaving<'_>, at: WallMs) -> Begun {
         if keys.is_empty()
             || leaving.count("From") == 0
             || self.settings.existing == ExistingSignature::Leave && leaving.count("DKIM-Signature") > 0
         {
-            return Vec::new();
+            return Begun::default();
         }
         let names = fields::names(leaving, &self.settings.fields);
         let mut header = Vec::with_capacity(2_048);
         leaving.signed_fields(names.iter().map(AsRef::as_ref), FORMS.0, &mut header);
         let (hash, _) = leaving.body_hash((FORMS.1, None));
-        let mut signed = Vec::new();
+        let mut begun = Begun::default();
         for key in keys {
             if self.settings.existing == ExistingSignature::SignUnlessOurs && key.has_signed(leaving, at) {
                 continue;
@@ -146,13 +186,10 @@ impl Signer {
             let field = self.field(key, &names, &hash, at.0 / 1_000);
             let mut input = header.clone();
             signed_form(&field, FORMS.0, &mut input);
-            if let Some(signature) = key.key.sign(&input) {
-                signed.extend_from_slice(&field);
-                fold_base64(&signature, &mut signed);
-                signed.extend_from_slice(b"\r\n");
-            }
+            let (domain, selector) = (key.domain.clone(), key.selector.clone());
+            begun.0.push(Unsigned { domain, selector, field, input });
         }
-        signed
+        begun
     }
 
     /// The field up to and with `b=`.

@@ -17,7 +17,7 @@ use crate::align::dns::{Cached, Hickory};
 use crate::align::facts::{Facts, Forwarded, Own};
 use crate::align::gather::{Claims, Subject, gather, is_rewritten};
 use crate::align::settings::{AlignDnsSettings, AlignSettings, Deed, Judge};
-use crate::align::sign::{KeyFault, Permission, Signer, SigningKey, Speaker};
+use crate::align::sign::{Begun, KeyFault, Permission, Signer, SigningKey, Speaker};
 use crate::align::verdict::{Finding, judge, not_signed};
 use crate::clock::{Clock, WallMs};
 use crate::delivery::Router;
@@ -30,7 +30,7 @@ use crate::store::Destination;
 /// Everything that alignment needs of one reading of the configuration.
 pub(in crate::daemon) struct Aligning {
     settings: AlignSettings,
-    signer: Signer,
+    signer: Arc<Signer>,
     dns: Cached<Hickory>,
     /// Who seals; and all names of this machine and its MTAs, that one first.
     own_names: Vec<String>,
@@ -94,7 +94,7 @@ impl Aligning {
         clock: Arc<dyn Clock>,
         before: Option<&Self>,
     ) -> Result<Self, AligningError> {
-        let signer = Signer::new(&settings.signing)?;
+        let signer = Arc::new(Signer::new(&settings.signing)?);
         // The system's own name servers may be others now: they are read again, whatever is written here.
         let mut asking = settings.dns.clone();
         // A silent server must be known as one before its share of the time is over, not to be asked for each message.
@@ -148,7 +148,8 @@ impl Aligning {
         };
         let author = Author::in_leaving(message, &unsigned);
         let from = author.domain().unwrap_or_default();
-        let (signature, own) = self.signed(matter, message, &unsigned, from);
+        let (begun, own) = self.begun(matter, message, &unsigned, from);
+        let signature = self.finished(begun).await;
         let not_signed = not_signed(&own, from);
         let mut fields = String::from_utf8_lossy(&signature).into_owned();
         if self.settings.judge == Judge::Nothing {
@@ -182,16 +183,25 @@ impl Aligning {
         Aligned { finding: Some(finding), fields, not_signed, destinations }
     }
 
-    /// Our signature, and whether there is a key for it.
-    fn signed(&self, matter: &Matter<'_>, message: &Message, unsigned: &Leaving<'_>, from: &str) -> (Vec<u8>, Own) {
+    /// Our signature, away from the threads that serve sessions: RSA takes longer than all else.
+    async fn finished(&self, begun: Begun) -> Vec<u8> {
+        if begun.is_empty() {
+            return Vec::new();
+        }
+        let signer = Arc::clone(&self.signer);
+        tokio::task::spawn_blocking(move || signer.finish(begun)).await.unwrap_or_default()
+    }
+
+    /// Our signature but for its arithmetic, and whether there is a key for it.
+    fn begun(&self, matter: &Matter<'_>, message: &Message, unsigned: &Leaving<'_>, from: &str) -> (Begun, Own) {
         let speaker = Speaker { account: matter.account, source: matter.source, own_names: &self.own_names };
         match self.signer.permits(from, speaker) {
-            Permission::NoKey => (Vec::new(), Own::NoKey),
-            Permission::Refused(domain) => (Vec::new(), Own::NotForAccount(domain, matter.account.clone())),
+            Permission::NoKey => (Begun::default(), Own::NoKey),
+            Permission::Refused(domain) => (Begun::default(), Own::NotForAccount(domain, matter.account.clone())),
             Permission::Granted if is_ours_to_sign(matter, message) => {
-                (self.signer.sign_for(speaker, unsigned, from, matter.at), Own::Key)
+                (self.signer.begin_for(speaker, unsigned, from, matter.at), Own::Key)
             }
-            Permission::Granted => (Vec::new(), Own::Key),
+            Permission::Granted => (Begun::default(), Own::Key),
         }
     }
 
