@@ -69,6 +69,11 @@ pub(crate) fn messages() -> Vec<(&'static str, Vec<u8>)> {
         ("no end of the last line", with("", b"line\r\nlast")),
         ("folded and spaced fields", with("Reply-To:\r\n \tann@example.com  \r\n\t\r\nCc:c@example.org\r\n", b"x\r\n")),
         ("many fields", with(&many, b"x\r\n")),
+        ("a field over 998 bytes", with(&format!("X-Long: {}\r\n", "y".repeat(3_000)), b"x\r\n")),
+        ("long lines that begin with dots", with("", format!(".{0}\r\n..{0}\r\n", "x".repeat(70_000)).as_bytes())),
+        ("one empty line", with("", b"\r\n")),
+        ("white space alone", with("", b" \t \r\n")),
+        ("8-bit in a field that nobody declared", with("X-Raw: caf\u{e9}\r\n", b"x\r\n")),
         ("the same field twice", with("List-Id: <a>\r\nList-Id: <b>\r\n", b"x\r\n")),
     ]
 }
