@@ -33,7 +33,7 @@ pub use self::engine::Engine;
 use self::engine::{Renewing, StartError};
 use self::judge::Judging;
 use self::privileges::{PrivilegeError, RunsAs};
-pub use self::reload::engine_settings;
+pub use self::reload::{engine_settings, lack_of_name};
 use self::senders::Remembered;
 use self::signals::{Ending, HangupKept};
 use crate::account::Rotation;
@@ -117,6 +117,9 @@ pub fn run(config_file: &Path, ready: impl FnOnce(&[SocketAddr])) -> Result<(), 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new().map_err(system("the boot id of this machine"))?);
     let log = log::Log::start(&config.config.log, Arc::clone(&clock))?;
     for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    if let Some(warning) = lack_of_name(&config.config) {
         tracing::warn!("{warning}");
     }
     match runs_as {

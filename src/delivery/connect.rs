@@ -1,5 +1,6 @@
 //! From a plan to a connection that takes MAIL: servers, addresses, the egress's own address, TLS, login.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -144,10 +145,22 @@ async fn greeted(
     // A smarthost on this machine is the MTA beside us, which rightly has the host's name.
     let own_name = if smarthost && is_local { OwnName::IsShared } else { OwnName::IsALoop };
     let login = plan.login.as_ref().map(|login| (login.user.as_str(), &login.password));
-    let handshake = Handshake::new(&egress.ehlo, wish, login, own_name);
+    let seen = egress.public_address.or_else(|| Some(wire.ends().ok()?.0.ip()));
+    let handshake = Handshake::new(&greeting_name(&egress.ehlo, seen), wish, login, own_name);
     let verify = if wish == TlsWish::Must { Verify::Fully } else { Verify::Not };
     let (wire, offered) = shake(wire, handshake, server, &peer, verify, plan, edges).await?;
     Ok(NextHop::ready(wire, offered, peer, plan, egress, edges))
+}
+
+/// What we say in EHLO. A word without a dot is no name in the DNS, and servers refuse it: a client that has no name gives
+/// its address (RFC 5321 4.1.3, 4.1.4).
+fn greeting_name(name: &str, address: Option<IpAddr>) -> Cow<'_, str> {
+    match address.map(|address| address.to_canonical()) {
+        _ if name.contains('.') => name.into(),
+        Some(IpAddr::V4(v4)) => format!("[{v4}]").into(),
+        Some(IpAddr::V6(v6)) => format!("[IPv6:{v6}]").into(),
+        None => name.into(),
+    }
 }
 
 /// Greeting to AUTH.
@@ -230,5 +243,24 @@ fn refused(peer: &Peer, plan: &Plan, fault: HandshakeFault) -> DeliveryError {
         HandshakeFault::OwnName => DeliveryError::Loop { next_hop, sign: LoopSign::Name },
         HandshakeFault::NoStartTls => DeliveryError::NoTls { next_hop },
         HandshakeFault::NoAuth => DeliveryError::NoAuth { next_hop },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_no_name_gives_its_address() {
+        let cases = [
+            ("mail.example.com", Some("192.0.2.1"), "mail.example.com"),
+            ("web1", Some("192.0.2.1"), "[192.0.2.1]"),
+            ("web1", Some("::ffff:192.0.2.1"), "[192.0.2.1]"),
+            ("localhost", Some("2001:db8::1"), "[IPv6:2001:db8::1]"),
+            ("web1", None, "web1"),
+        ];
+        for (name, address, expected) in cases {
+            assert_eq!(greeting_name(name, address.map(|ip| ip.parse().unwrap())), expected, "{name} at {address:?}");
+        }
     }
 }
