@@ -33,6 +33,8 @@ pub struct Facts {
     pub chain: Chain,
     /// Whether we have a key for the From domain.
     pub own: Own,
+    /// Of a From that is not one domain's: the same for each domain that is known, as if it stood there alone.
+    pub each: Vec<Facts>,
 }
 
 /// One signature.

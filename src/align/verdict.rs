@@ -17,6 +17,7 @@ use crate::mail::Visible;
 use crate::reason::Reason;
 
 mod choose;
+mod several;
 mod words;
 
 /// What receivers will find. In order of weight.
@@ -158,7 +159,7 @@ const PASS: Found = Found { policy: Policy::None, alignment: Alignment::Pass };
 pub fn judge(facts: &Facts, deeds: &Deeds) -> Finding {
     let mut finding = match facts.author.domain() {
         Some(author) => of_domain(facts, author, deeds),
-        None => without_domain(&facts.author, facts.routes.len(), deeds),
+        None => several::judge(facts, deeds),
     };
     // Worse than what receivers may do is what the next server will do for certain.
     if let Some(smarthost) = facts.routes.iter().find_map(|route| refusing(route, &facts.author))
@@ -178,18 +179,6 @@ fn refusing<'a>(route: &'a Route, author: &Author) -> Option<&'a Smarthost> {
     let login_domain = smarthost.login_domain.as_deref()?;
     let refuses = smarthost.demands == Demands::LoginDomain && author.domain() != Some(login_domain);
     refuses.then_some(smarthost)
-}
-
-fn without_domain(author: &Author, routes: usize, deeds: &Deeds) -> Finding {
-    Finding {
-        alignment: Alignment::PermError,
-        policy: Policy::None,
-        deed: Some(deeds.permerror),
-        name: "align-from",
-        sentence: words::no_author(author),
-        note: None,
-        egresses: vec![None; routes],
-    }
 }
 
 fn of_domain(facts: &Facts, author: &str, deeds: &Deeds) -> Finding {

@@ -5,7 +5,7 @@ use super::{DateField, HeaderField, Message, addresses, date, words};
 use crate::mail::header::{self, Field};
 
 /// How many mailboxes of one kind of field are kept.
-const MAILBOXES_MAX: usize = 1_000;
+pub const MAILBOXES_MAX: usize = 1_000;
 
 /// Reads a header into `message`.
 pub(super) fn read(header: &[u8], bounds: &Bounds, message: &mut Message) {

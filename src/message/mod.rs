@@ -30,6 +30,7 @@ mod written;
 mod zip;
 
 pub use attachment::{Attachment, Content};
+pub use fields::MAILBOXES_MAX;
 pub use html::Html;
 pub use link::{Link, LinkKind};
 pub use mailbox::Mailbox;

@@ -437,3 +437,33 @@ fn a_from_field_cannot_be_hidden_behind_others() {
     world.deliver("ann@example.com", &content);
     assert!(world.arrived(1)[0].text().contains("DKIM-Signature:"));
 }
+
+#[test]
+fn a_strict_domain_cannot_be_hidden_behind_another_author() {
+    let world = World::start("[score]\nenabled = false\n");
+    world.dns.set("_dmarc.strict.example", text("v=DMARC1; p=reject"));
+    world.dns.set("strict.example", text("v=spf1 ip4:198.51.100.1 -all"));
+    world.dns.set("example.com", text("v=spf1 ip4:192.0.2.10 ip4:192.0.2.20 -all"));
+    let field = "From: Ann <ann@example.com>\r\n";
+    let plain = String::from_utf8(message("ann@example.com")).unwrap();
+    assert!(plain.contains(field), "{plain}");
+    let cases = [
+        "From: ann@example.com, ceo@strict.example\r\n",
+        "From: ann@example.com\r\nFrom: ceo@strict.example\r\n",
+        "From : ceo@strict.example\r\n",
+    ];
+    for (n, written) in cases.into_iter().enumerate() {
+        // At the top: a first line that begins with `From ` is a field too.
+        let content = format!("{written}{}", plain.replace(field, ""));
+        world.deliver("ann@example.com", content.as_bytes());
+        let held = world.site.command(&["queue", "list", "--state", "held", "--json"]);
+        assert_eq!(String::from_utf8_lossy(&held.stdout).lines().count(), n + 1, "{written}");
+        let (name, sentence) = reason(&world.newest());
+        assert_eq!(name, "align-policy", "{written}");
+        assert!(sentence.contains("strict.example asks receivers to reject"), "{written}: {sentence}");
+    }
+    // Two of whom neither asks for anything that fails: a fault of the field, and it leaves.
+    let content = plain.replace(field, "From: ann@example.com, bob@example.net\r\n");
+    world.deliver("ann@example.com", content.as_bytes());
+    assert_eq!(world.arrived(1).len(), 1);
+}

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::super::author::Author;
+use super::super::author::{Author, Domains};
 use super::super::dkim::{Failure, Outcome, RSA_BITS_WEAK};
 use super::super::dmarc::{Mode, Policy};
 use super::super::facts::{Exit, Facts, Forwarded, Own, Passed, Seen, Signed, Smarthost};
@@ -29,15 +29,28 @@ pub(super) fn login_domain(smarthost: &Smarthost, author: &Author) -> String {
 pub(super) fn no_author(author: &Author) -> String {
     match author {
         Author::Domain(domain) => format!("From is of {domain}"),
-        Author::Domains(domains) => format!(
-            "the From field names addresses of several domains ({}), which many receivers refuse and none authenticates. \
-             Write one of them, and the others into Reply-To",
-            domains.join(", ")
+        Author::Domains(Domains::All(known)) => format!(
+            "The From field names addresses of several domains ({}): many receivers refuse that, others apply the strictest \
+             policy of them all (RFC 7489 6.6.1). Write one of them, and the others into Reply-To",
+            known.join(", ")
         ),
-        Author::Fields(count) => format!(
-            "the message has {count} From fields, and many receivers refuse more than one (RFC 5322 3.6). Let the program \
-             that makes it write one"
+        Author::Domains(Domains::TooMany(known)) => format!(
+            "The From field names more than {} domains, or more addresses than are read ({} …): whose policy it fails is \
+             not looked at, so the strictest is taken. Write one of them, and the others into Reply-To",
+            Domains::MAX,
+            known.join(", ")
         ),
+        Author::Fields(count, domains) => {
+            let policy = match domains {
+                Domains::All(_) => "others apply the strictest policy of them all (RFC 7489 6.6.1)",
+                Domains::TooMany(_) => "of so many domains or addresses the strictest policy is taken, unseen",
+            };
+            format!(
+                "The message has {count} From fields ({}): many receivers refuse more than one (RFC 5322 3.6), {policy}. \
+                 Let the program that makes it write one",
+                domains.known().join(", ")
+            )
+        }
         Author::Missing => {
             "the message has no From field, and many receivers refuse that (RFC 5322 3.6). Let the program \
                             that makes it write one"

@@ -5,15 +5,31 @@ use super::*;
 
 const PASSES: &[(&str, &str)] = &[("example.com", SPF_HERE), ("_dmarc.example.com", REJECT)];
 
+const OTHERS: &[(&str, &str)] = &[
+    ("_dmarc.strict.example", REJECT),
+    ("_dmarc.quarantine.example", "v=DMARC1; p=quarantine"),
+    ("_dmarc.xn--bcher-kva.example", REJECT),
+];
+
 #[tokio::test]
 async fn from_fields_of_every_shape() {
     use Alignment::{Misaligned, None as Nothing, Pass, PermError};
     // The field without its name, the verdict, and whether it is held.
-    let cases: [(&str, Alignment, bool, &str); 16] = [
+    let cases: [(&str, Alignment, bool, &str); 24] = [
         ("ann@example.com", Pass, false, "a bare address"),
         ("\"CEO\" <ann@EXAMPLE.com>", Pass, false, "letters have no case"),
         ("a@example.com, b@example.com", Pass, false, "several addresses of one domain"),
-        ("a@example.com, b@example.net", PermError, false, "of several domains: exempt, or refused"),
+        (
+            "a@example.com, b@example.net",
+            PermError,
+            false,
+            "of several domains that ask for nothing: exempt, or refused",
+        ),
+        ("a@example.com, b@strict.example", Misaligned, true, "the strictest of several counts (RFC 7489 6.6.1)"),
+        ("b@strict.example, a@example.com", Misaligned, true, "whichever stands first"),
+        ("Team: a@example.com, b@strict.example;", Misaligned, true, "in a group"),
+        ("a@example.com, b@quarantine.example", Misaligned, true, "quarantine asks for something too"),
+        ("a@example.com, b@sub.example.com", PermError, false, "each is authenticated for, relaxed: a fault alone"),
         ("Team: a@example.com, b@example.com;", Pass, false, "a group of one domain (RFC 6854)"),
         ("Team: a@example.com, b@example.net;", PermError, false, "a group of several"),
         ("undisclosed:;", PermError, false, "an empty group: nobody"),
@@ -21,6 +37,9 @@ async fn from_fields_of_every_shape() {
         ("", PermError, false, "an empty field"),
         ("ann@[192.0.2.10]", PermError, false, "an address without a domain"),
         ("a@example.com\r\nFrom: a@example.com", PermError, false, "two fields (RFC 5322 3.6 allows one)"),
+        ("a@example.com\r\nFrom: b@strict.example", Misaligned, true, "the second field's domain"),
+        ("b@strict.example\r\nFrom: a@example.com", Misaligned, true, "the first field's domain"),
+        ("a@1.ex, a@2.ex, a@3.ex, a@4.ex, a@5.ex, a@6.ex, a@7.ex, a@8.ex, a@9.ex", PermError, true, "too many to ask"),
         ("\"ann@example.com\" <eve@strict.example>", Nothing, true, "a name is no address"),
         ("ann@example.com <eve@strict.example>", Nothing, true, "the same without quotes"),
         ("ann@sub.example.com", Pass, false, "a subdomain, relaxed"),
@@ -28,7 +47,7 @@ async fn from_fields_of_every_shape() {
         ("a@b\u{fc}cher.example", Misaligned, true, "a domain in UTF-8 is asked for by its A-label"),
     ];
     for (field, alignment, held, why) in cases {
-        let records = [PASSES, &[("_dmarc.strict.example", REJECT), ("_dmarc.xn--bcher-kva.example", REJECT)]].concat();
+        let records = [PASSES, OTHERS].concat();
         let world = World { field: Some(field), ..World::new(&records) };
         let finding = world.judged().await;
         let deed_holds = finding.deed == Some(Deed::Hold);
@@ -39,6 +58,33 @@ async fn from_fields_of_every_shape() {
     // No field at all.
     let finding = World { field: None, author: "\r\nX-From: nobody", ..World::new(PASSES) }.judged().await;
     assert_ne!(finding.alignment, Alignment::Pass, "{finding:?}");
+}
+
+#[tokio::test]
+async fn of_several_domains_the_worst_is_told_and_what_mends_it() {
+    let world = |field| World { field: Some(field), ..World::new(&[PASSES, OTHERS].concat()) };
+    let finding = world("me@example.com, ceo@strict.example").judged().await;
+    assert_eq!((finding.name, finding.policy), ("align-policy", Policy::Reject), "{finding:?}");
+    for part in ["strict.example asks receivers to reject such mail", "Write one of them, and the others into Reply-To"]
+    {
+        assert!(finding.sentence.contains(part), "{}\nlacks\n{part}", finding.sentence);
+    }
+    let finding = world("me@example.com, b@example.net").judged().await;
+    assert_eq!((finding.name, finding.policy), ("align-from", Policy::None), "{finding:?}");
+    // Where the strict domain is authenticated for from one of the egresses alone, it leaves from there.
+    let egresses = vec![("one", "192.0.2.10"), ("two", "192.0.2.20")];
+    let finding = World { egresses, ..world("me@example.com, b@example.net") }.judged().await;
+    assert_eq!(finding.egresses, [Some(vec!["one".into()])], "{finding:?}");
+    // Each of two domains from another egress, by their EHLO names: none is right for both.
+    let alone = |names: &[&str]| Finding {
+        egresses: vec![Some(names.iter().map(|name| Arc::from(*name)).collect())],
+        ..Finding::unsure("", 1, &Deeds::default())
+    };
+    assert_eq!(several::egresses_of_all(&[alone(&["one"]), alone(&["two"])], 1), None);
+    // An operator who only tags what fails a policy has that, and no less than the fault of the field.
+    let mut tagging = world("me@example.com, ceo@strict.example");
+    tagging.settings.deeds.policy_fails = Deed::Points(10);
+    assert_eq!(tagging.judged().await.deed, Some(Deed::Points(40)));
 }
 
 #[tokio::test]
