@@ -9,6 +9,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod cases;
 mod doctor;
 mod end_to_end;
 mod messages;
