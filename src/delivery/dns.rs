@@ -8,11 +8,11 @@ use std::sync::Arc;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::net::{DnsError as HickoryDnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::RData;
+use hickory_resolver::proto::rr::{Name, RData};
 
 use super::mx::Mx;
 use super::settings::DnsSettings;
-use crate::align::dns::resolver_asking;
+use crate::align::dns::{name_of, resolver_asking};
 
 /// What a question gives.
 pub type DnsFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, DnsError>> + Send + 'a>>;
@@ -70,7 +70,8 @@ impl Dns {
 impl Resolver for Dns {
     fn mx<'a>(&'a self, domain: &'a str) -> DnsFuture<'a, Vec<Mx>> {
         Box::pin(async move {
-            let answer = self.0.mx_lookup(absolute(domain)).await.map_err(|e| told(&e))?;
+            let name = asked_for(domain)?;
+            let answer = self.0.mx_lookup(name).await.map_err(|e| told(&e))?;
             let records = answer.answers().iter().filter_map(|record| match &record.data {
                 RData::MX(mx) => Some(Mx { preference: mx.preference, host: plain(&mx.exchange.to_ascii()) }),
                 _ => None,
@@ -82,8 +83,8 @@ impl Resolver for Dns {
     fn addresses<'a>(&'a self, host: &'a str) -> DnsFuture<'a, Vec<IpAddr>> {
         Box::pin(async move {
             // Both families by questions of their own: one that fails must not hide the other's answer.
-            let name = absolute(host);
-            let (v6, v4) = tokio::join!(self.0.ipv6_lookup(name.as_str()), self.0.ipv4_lookup(name.as_str()));
+            let name = asked_for(host)?;
+            let (v6, v4) = tokio::join!(self.0.ipv6_lookup(name.clone()), self.0.ipv4_lookup(name));
             let mut found = Vec::new();
             let mut error = None;
             for answer in [v6, v4] {
@@ -112,9 +113,11 @@ fn worse(one: Option<DnsError>, other: DnsError) -> DnsError {
     }
 }
 
-/// With the root's dot, so that no search list is tried; names of one label are left to the hosts file and search list.
-fn absolute(name: &str) -> String {
-    if name.ends_with('.') || !name.contains('.') { name.to_owned() } else { format!("{name}.") }
+/// Absolute, so that no search list is tried; names of one label are left to the hosts file and search list.
+fn asked_for(name: &str) -> Result<Name, DnsError> {
+    let mut asked = name_of(name).ok_or(DnsError::NoSuchName)?;
+    asked.set_fqdn(name.contains('.'));
+    Ok(asked)
 }
 
 fn plain(name: &str) -> String {

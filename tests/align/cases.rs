@@ -123,8 +123,7 @@ impl Case {
         assert_eq!(name, expected, "{what}: {shown}");
         let begins = match self.verdict.as_str() {
             "misaligned" => "what authenticates the message does not speak for",
-            "permerror" => "nothing authenticates",
-            "none" => "nothing authenticates",
+            "permerror" | "none" => "nothing authenticates",
             _ => "",
         };
         assert!(sentence.starts_with(begins), "{what}: {sentence}");

@@ -285,11 +285,11 @@ fn a_server_that_never_answers_holds_no_mail() {
 }
 
 /// A signature over the body of a message, which nobody made: its key is asked for, and no more.
-fn unheard_signature(domain: &str, message: &[u8]) -> Vec<u8> {
+fn unheard_signature(domain: &str, selector: &str, message: &[u8]) -> Vec<u8> {
     let (hash, _) = Leaving::new(&[message]).unwrap().body_hash((Form::Relaxed, None));
     let hash = to_base64(&hash);
     let field = format!(
-        "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain}; s=quiet;\r\n\th=from; bh={hash}; b=AAAA\r\n"
+        "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain}; s={selector};\r\n\th=from; bh={hash}; b=AAAA\r\n"
     );
     [field.as_bytes(), message].concat()
 }
@@ -306,12 +306,16 @@ fn a_silent_server_of_the_senders_choice_excuses_nothing() {
         dns.set(silent, vec![Record::Silence]);
     }
     // Neither a key nor an SPF record of another domain could carry it.
-    let forged = unheard_signature("evil.example", &message("ann@strict.example"));
+    let forged = unheard_signature("evil.example", "quiet", &message("ann@strict.example"));
     world.deliver("eve@evil.example", &forged);
     let (name, sentence) = reason(&world.newest());
     assert_eq!(name, "align-policy", "{sentence}");
+    // A selector that is odd to read is looked for all the same, and is not there.
+    let odd = unheard_signature("strict.example", "k1_2026", &message("ann@strict.example"));
+    world.deliver("eve@a_b.strict.example", &odd);
+    assert_eq!(reason(&world.newest()).0, "align-policy");
     // A key of its own domain could.
-    let own = unheard_signature("m.strict.example", &message("ann@strict.example"));
+    let own = unheard_signature("m.strict.example", "quiet", &message("ann@strict.example"));
     world.deliver("ann@strict.example", &own);
     let arrival = world.arrived(1).pop().unwrap();
     assert!(arrival.text().contains("align-temperror"), "{}", arrival.text());

@@ -10,7 +10,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::dnssec::TrustAnchors;
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{RData, Record, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{ResolverBuilder, TokioResolver};
 
 use super::super::settings::{AlignDnsSettings, Dnssec};
@@ -46,6 +46,15 @@ pub fn resolver_asking(servers: &[SocketAddr]) -> Result<ResolverBuilder<TokioRu
     });
     let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
     Ok(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
+}
+
+/// A name as the DNS has it: labels of any bytes (RFC 2181 11), to be asked for as they stand. The library's own reading of
+/// text takes every name for one that people typed, and calls `k1_2026` or a bad `xn--` a fault: what a stranger writes into
+/// a message would look like trouble of the DNS, which excuses it. `None` where no such name can be: a label that is empty
+/// or over 63 bytes, or over 255 in all.
+pub fn name_of(text: &str) -> Option<Name> {
+    let labels = text.strip_suffix('.').unwrap_or(text).split('.');
+    Name::from_labels(labels.map(str::as_bytes)).ok()
 }
 
 impl Hickory {
@@ -90,8 +99,8 @@ impl Lookup for Hickory {
                 Kind::Exchange => RecordType::MX,
                 Kind::Name => RecordType::PTR,
             };
-            // With the root's dot no search list is tried.
-            let absolute = format!("{}.", name.trim_end_matches('.'));
+            // Absolute: no search list is tried.
+            let Some(absolute) = name_of(name) else { return Reply::unsigned(Err(NoAnswer::NoSuchName), NEGATIVE_TTL) };
             match self.0.lookup(absolute, asked).await {
                 Ok(found) => {
                     let ttl = found.answers().iter().map(|record| record.ttl).min().unwrap_or(0);

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use cached::Cached;
 pub use fixed::Fixed;
-pub use hickory::{Hickory, resolver_asking};
+pub use hickory::{Hickory, name_of, resolver_asking};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

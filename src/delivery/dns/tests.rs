@@ -35,6 +35,7 @@ fn answer(name: &str, kind: u16) -> (u8, Vec<Vec<u8>>) {
         ("a.example", A) => (0, vec![vec![192, 0, 2, 1]]),
         ("a.example", AAAA) => (0, vec![[&[0x20, 1, 0xd, 0xb8][..], &[0; 11], &[1]].concat()]),
         ("four.example", A) => (0, vec![vec![192, 0, 2, 4]]),
+        ("k1_2026.a_b.example" | "xn--a.example", A) => (0, vec![vec![192, 0, 2, 5]]),
         ("broken.example", _) => (2, Vec::new()),
         ("gone.example", _) => (3, Vec::new()),
         _ => (0, Vec::new()),
@@ -91,4 +92,10 @@ async fn answers_of_a_name_server() {
     assert_eq!(dns.addresses("nothing.example").await, Err(DnsError::NoRecords));
     assert_eq!(dns.addresses("gone.example").await, Err(DnsError::NoSuchName));
     assert!(matches!(dns.addresses("broken.example").await, Err(DnsError::Failed { .. })));
+    // Whether such a name is one, the DNS decides; one that cannot be is not trouble.
+    for odd in ["k1_2026.a_b.example", "xn--a.example"] {
+        assert_eq!(dns.addresses(odd).await.unwrap(), ["192.0.2.5".parse::<IpAddr>().unwrap()], "{odd}");
+    }
+    let long = format!("{}.example", "x".repeat(64));
+    assert_eq!(dns.addresses(&long).await, Err(DnsError::NoSuchName));
 }
