@@ -169,10 +169,11 @@ fn a_crash_while_outcomes_cannot_be_stored_costs_copies_of_what_was_under_way() 
         scene.is_refused_for_now();
         relay.kill();
         scene.disk.turn_off();
-        let relay = scene.site.start();
+        let relay = scene.site.start_with(&scene.disk.variables());
         assert_eq!(scene.submit("after", 10), 250);
         scene.all_arrived(CONNECTIONS);
         relay.stop();
+        assert_eq!(scene.disk.believed(), "", "{fault:?}: what the process before had lost");
     }
 }
 

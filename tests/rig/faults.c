@@ -9,7 +9,8 @@
  *
  * After a failed sync the kernel calls the pages clean: the next sync of that file succeeds without having written them.
  * So what a failed sync covered counts here as lost until it is written again, and each sync that succeeds while something
- * of its file is lost adds a line to $FAULTS_BELIEVED. */
+ * of its file is lost adds a line to $FAULTS_BELIEVED. The kernel's pages outlive the process: what is lost stays in
+ * $FAULTS_LOST for the next one. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -65,12 +66,34 @@ static void add(ino_t file, off_t from, off_t to, int lost) {
     ranges = range;
 }
 
+/* What the process before this one lost. */
+__attribute__((constructor)) static void remember(void) {
+    const char *path = getenv("FAULTS_LOST");
+    FILE *kept = path ? fopen(path, "r") : NULL;
+    unsigned long file;
+    long from, to;
+    if (!kept) return;
+    while (fscanf(kept, "%lu %ld %ld", &file, &from, &to) == 3) add(file, from, to, 1);
+    fclose(kept);
+}
+
+/* Under the lock. */
+static void keep_lost(void) {
+    const char *path = getenv("FAULTS_LOST");
+    FILE *kept = path ? fopen(path, "w") : NULL;
+    if (!kept) return;
+    for (struct range *range = ranges; range; range = range->next)
+        if (range->lost) fprintf(kept, "%lu %ld %ld\n", (unsigned long)range->file, (long)range->from, (long)range->to);
+    fclose(kept);
+}
+
 /* These bytes are new, and to be synced; or (with `stays` 0) cut off and not missed. */
 static void written(int fd, off_t from, off_t to, int stays) {
     struct stat stat;
     if (fstat(fd, &stat)) return;
     pthread_mutex_lock(&lock);
     struct range *old = ranges, *next;
+    int mended = 0;
     ranges = NULL;
     for (; old; old = next) {
         next = old->next;
@@ -78,9 +101,11 @@ static void written(int fd, off_t from, off_t to, int stays) {
         if (apart) add(old->file, old->from, old->to, old->lost);
         if (!apart && old->from < from) add(old->file, old->from, from, old->lost);
         if (!apart && old->to > to) add(old->file, to, old->to, old->lost);
+        mended |= !apart && old->lost;
         free(old);
     }
     if (stays) add(stat.st_ino, from, to, 0);
+    if (mended) keep_lost();
     pthread_mutex_unlock(&lock);
 }
 
@@ -101,6 +126,7 @@ static void synced(int fd, const char *path, int good) {
         }
         free(old);
     }
+    if (!good) keep_lost();
     pthread_mutex_unlock(&lock);
     if (believed) {
         FILE *told = fopen(getenv("FAULTS_BELIEVED"), "a");

@@ -43,6 +43,7 @@ impl Disk {
             ("FAULTS_STORE", of(site.store())),
             ("FAULTS_CONTROL", of(&control)),
             ("FAULTS_BELIEVED", of(&believed)),
+            ("FAULTS_LOST", of(&folder.join("lost"))),
         ];
         Some(Self { variables, control, believed })
     }

@@ -107,6 +107,9 @@ impl SqliteStore {
         let folder = Arc::new(Folder::take(&settings.path)?);
         let spool = Arc::new(Spool::new(folder.inner("spool")?));
         let file = database::file_in(&folder.path);
+        // Whoever ran here before may have ended after a sync that failed.
+        recovery::write_log_anew(&folder)
+            .map_err(|source| OpenError::Folder { path: folder.path.join(database::LOG), source })?;
         let db = WriterConnection::open(&file)?;
         let wrong = |source| OpenError::Database { file: file.clone(), source, system: database::system_error(&db.db) };
         let checked = check(&db.db, &file)?;

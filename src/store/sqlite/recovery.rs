@@ -147,8 +147,6 @@ impl Writer {
         self.shared.readers.reset();
         match self.reopen() {
             Ok(db) => {
-                self.confirmed = self.memory.batch;
-                self.shared.readers.sure();
                 self.db = Some(db);
                 self.log_frames_done = 0;
                 tracing::warn!("the store was opened again after a failed write");
@@ -182,6 +180,9 @@ impl Writer {
         for id in unlink {
             self.shared.spool.remove(id);
         }
+        // Before anybody is told: who hears that an outcome is stored may read it at once.
+        self.confirmed = self.memory.batch;
+        self.shared.readers.sure();
         for (promise, request) in std::mem::take(&mut self.trouble.promised) {
             if promise == Promise::Stored {
                 request.answer(Ok(()));
@@ -213,8 +214,9 @@ fn of_system(error: &io::Error) -> StoreError {
 /// Writes the write-ahead log over itself, byte for byte, and syncs it. A sync that failed leaves pages in memory that the
 /// kernel calls clean and that are not on disk: no later sync writes them, each one succeeds, and a checkpoint would copy
 /// half a transaction out of them into the database. Written again they are dirty again; what was dropped from memory
-/// meanwhile has no valid checksum and is no part of the log. No lock of SQLite's is on this file, so it may be opened here.
-fn write_log_anew(folder: &Folder) -> io::Result<()> {
+/// meanwhile has no valid checksum and is no part of the log. A start does the same: it may be the next after such a sync, and
+/// the pages outlive the process. No lock of SQLite's is on this file, so it may be opened here.
+pub(super) fn write_log_anew(folder: &Folder) -> io::Result<()> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let log = match rustix::fs::openat(&folder.handle, database::LOG, flags, FILE_MODE) {
         Ok(log) => File::from(log),
