@@ -146,7 +146,8 @@ async fn greeted(
     let own_name = if smarthost && is_local { OwnName::IsShared } else { OwnName::IsALoop };
     let login = plan.login.as_ref().map(|login| (login.user.as_str(), &login.password));
     let seen = egress.public_address.or_else(|| Some(wire.ends().ok()?.0.ip()));
-    let handshake = Handshake::new(&greeting_name(&egress.ehlo, seen), wish, login, own_name);
+    let handshake =
+        Handshake::new(&greeting_name(&egress.ehlo, seen), wish, login, own_name).listening_as(&egress.ehlo);
     let verify = if wish == TlsWish::Must { Verify::Fully } else { Verify::Not };
     let (wire, offered) = shake(wire, handshake, server, &peer, verify, plan, edges).await?;
     Ok(NextHop::ready(wire, offered, peer, plan, egress, edges))

@@ -28,6 +28,8 @@ pub struct Handshake {
     login: Option<(Box<str>, Secret)>,
     /// Whether a greeting with our own name is a loop.
     own_name: OwnName,
+    /// The name by which our own listeners greet.
+    listeners_name: Box<str>,
     offered: Extensions,
 }
 
@@ -91,8 +93,17 @@ impl Handshake {
             tls,
             login: login.map(|(user, password)| (user.into(), password.clone())),
             own_name,
+            listeners_name: ehlo_name.into(),
             offered: Extensions::default(),
         }
+    }
+
+    /// The same, where our own listeners greet by another name than EHLO says: an address in brackets stands in for a name
+    /// without a dot.
+    #[must_use]
+    pub fn listening_as(mut self, name: &str) -> Self {
+        self.listeners_name = name.into();
+        self
     }
 
     /// What is being answered now.
@@ -193,7 +204,8 @@ impl Handshake {
     /// Greeting and answer to EHLO begin with the server's name (RFC 5321 4.2, 4.1.1.1).
     fn check_name(&self, reply: &PeerReply) -> Result<(), HandshakeFault> {
         let name = reply.text.split(' ').next().unwrap_or_default();
-        if self.own_name == OwnName::IsALoop && name.eq_ignore_ascii_case(&self.ehlo_name) {
+        let is_ours = [&self.ehlo_name, &self.listeners_name].into_iter().any(|own| name.eq_ignore_ascii_case(own));
+        if self.own_name == OwnName::IsALoop && is_ours {
             return Err(HandshakeFault::OwnName);
         }
         Ok(())
@@ -297,6 +309,20 @@ mod tests {
         ];
         for (tls, login, dialogue) in cases {
             play(tls, login, dialogue);
+        }
+    }
+
+    #[test]
+    fn who_greets_as_our_listeners_do_is_ourselves() {
+        let greeting = |banner: &str| {
+            let mut handshake =
+                Handshake::new("[192.0.2.10]", TlsWish::IfOffered, None, OwnName::IsALoop).listening_as("web1");
+            let mut reader = ReplyReader::new();
+            let (reply, _) = reader.read(format!("220 {banner} hi\r\n").as_bytes()).unwrap();
+            handshake.reply(reply.unwrap())
+        };
+        for (banner, is_ours) in [("WEB1", true), ("[192.0.2.10]", true), ("web2", false)] {
+            assert_eq!(greeting(banner) == Err(HandshakeFault::OwnName), is_ours, "{banner}");
         }
     }
 }
