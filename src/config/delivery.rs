@@ -81,8 +81,8 @@ struct Named {
     place: Place,
 }
 
-/// Reads all that concerns delivery.
-pub(super) fn read(root: &mut TableReader<'_>) -> DeliverySettings {
+/// Reads all that concerns delivery; and where `dsn.from` stands.
+pub(super) fn read(root: &mut TableReader<'_>) -> (DeliverySettings, Place) {
     let reading = root.reading();
     let mut egress_names = Vec::new();
     let doc = "A source of outgoing mail. Where none is written there is one, named default, whose address the system \
@@ -121,7 +121,7 @@ pub(super) fn read(root: &mut TableReader<'_>) -> DeliverySettings {
         reading.error(&table.place("ca_file"), sentence);
     }
     let timeouts = read_timeouts(&mut table);
-    let dsn = read_dsn(root, &route_names);
+    let (dsn, dsn_from) = read_dsn(root, &route_names);
     let settings = DeliverySettings { egresses, routes, timeouts, dsn, dns: read_dns(root), eightbit, ca_file };
     // What the router refuses beyond the above must not be found out at the start of the daemon.
     if !reading.has_errors()
@@ -129,7 +129,7 @@ pub(super) fn read(root: &mut TableReader<'_>) -> DeliverySettings {
     {
         reading.error(&table.here(), e.to_string());
     }
-    settings
+    (settings, dsn_from)
 }
 
 fn read_egress(mut table: TableReader<'_>, names: &mut Vec<Named>) -> EgressSettings {
@@ -318,7 +318,7 @@ fn read_timeouts(delivery: &mut TableReader<'_>) -> Timeouts {
     }
 }
 
-fn read_dsn(root: &mut TableReader<'_>, routes: &[Named]) -> DsnSettings {
+fn read_dsn(root: &mut TableReader<'_>, routes: &[Named]) -> (DsnSettings, Place) {
     let default = DsnSettings::default();
     let mut table = root.table("dsn", "Reports to senders about mail that was not delivered.");
     let route = table.optional::<String>(
@@ -353,7 +353,8 @@ fn read_dsn(root: &mut TableReader<'_>, routes: &[Named]) -> DsnSettings {
     if let Some(name) = &route {
         known(table.reading(), &Named { name: name.clone(), place: table.place("route") }, routes, "route");
     }
-    DsnSettings { route, account: Account::named(&account), from, operator, own_domains, full_bytes_max: full.0 }
+    let (account, place) = (Account::named(&account), table.place("from"));
+    (DsnSettings { route, account, from, operator, own_domains, full_bytes_max: full.0 }, place)
 }
 
 fn read_dns(root: &mut TableReader<'_>) -> DnsSettings {

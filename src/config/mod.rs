@@ -22,6 +22,7 @@ mod limits;
 pub mod log;
 mod named;
 mod ovh;
+mod own_reports;
 pub mod reader;
 pub mod record;
 pub mod reference;

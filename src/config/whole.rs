@@ -8,7 +8,9 @@ use super::reader::{Purpose, Reading, key};
 use super::record::Record;
 use super::source::{CONFIG_BYTES_MAX, Source};
 use super::surroundings::{Machine, Surroundings};
-use super::{account, align, api, delivery, dispatch, intake, limits, named, ovh, review, score, scorers, store};
+use super::{
+    account, align, api, delivery, dispatch, intake, limits, named, ovh, own_reports, review, score, scorers, store,
+};
 use crate::account::AccountSettings;
 use crate::align::AlignSettings;
 use crate::align::settings::Judge;
@@ -135,7 +137,7 @@ impl Config {
         let (limits, overrides) = limits::read(&mut root, store.attempts_keep);
         let pace = dispatch::read_pace(&mut root);
         let dispatch = dispatch::read(&mut root);
-        let delivery = delivery::read(&mut root);
+        let (delivery, dsn_from) = delivery::read(&mut root);
         let (judging, behaviour) = score::read(&mut root);
         let servers = delivery.dns.servers.clone();
         let (scorers, scorers_at) = scorers::read(&mut root);
@@ -165,6 +167,7 @@ impl Config {
         }
         scorers::check(reading, &config.scorers, &scorers_at, answer, enabled);
         limits::check_names(reading, limits, &overrides, &config.delivery);
+        own_reports::check(reading, &dsn_from, &config.intake, &config.delivery);
         named::check(reading, config.account.local_part, &config.delivery);
         config
     }

@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::mail::Domain;
 use crate::secret::Secret;
 
 /// A user and password at a smarthost.
@@ -21,6 +22,16 @@ pub struct Login {
     pub user: String,
     /// What is told to nobody but the smarthost, and only over TLS.
     pub password: Secret,
+}
+
+impl Login {
+    /// The domain of a user that is an address, in its comparable form.
+    pub fn domain(&self) -> Option<Box<str>> {
+        match Domain::parse(self.user.rsplit_once('@')?.1).ok()? {
+            Domain::Name(name) => Some(name),
+            Domain::Literal(_) => None,
+        }
+    }
 }
 
 /// Who uses which login.

@@ -8,7 +8,6 @@ use crate::align::gather::{Leg, Source};
 use crate::align::verdict::Finding;
 use crate::delivery::route::{Plan, Target};
 use crate::delivery::{Egress, Router};
-use crate::mail::Domain;
 use crate::store::Destination;
 
 pub(super) struct Ways {
@@ -75,16 +74,8 @@ fn leg<'a>(plan: &'a Plan, system: &SystemAddresses) -> Leg<'a> {
         Target::Mx { .. } => Leg::Direct(plan.egresses.iter().map(source).collect()),
         Target::Smarthost { host, .. } => Leg::Smarthost(Smarthost {
             host: Arc::clone(host),
-            login_domain: plan.login.as_ref().and_then(|login| domain_of(&login.user)),
+            login_domain: plan.login.as_ref().and_then(|login| login.domain()),
             demands: Demands::of_host(host),
         }),
-    }
-}
-
-/// The domain of a login that is an address.
-fn domain_of(user: &str) -> Option<Box<str>> {
-    match Domain::parse(user.rsplit_once('@')?.1).ok()? {
-        Domain::Name(name) => Some(name),
-        Domain::Literal(_) => None,
     }
 }
