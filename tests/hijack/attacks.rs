@@ -29,8 +29,19 @@ pub(crate) enum Text {
     CleanOneLink,
     /// One that looks clean, in other words each time.
     CleanAndVaried,
+    /// The very same for all.
+    CleanAndAlike,
     /// A request to log in.
     Phishing,
+}
+
+/// What tells messages apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Id {
+    /// Each has a Message-ID of its own.
+    Each,
+    /// All have the same.
+    OneForAll,
 }
 
 /// To whom.
@@ -50,6 +61,7 @@ pub(crate) struct Attack {
     pub(crate) text: Text,
     pub(crate) from: From,
     pub(crate) to: To,
+    pub(crate) id: Id,
     /// Milliseconds between two messages.
     pub(crate) every_ms: u64,
     /// Recipients of each.
@@ -97,7 +109,8 @@ impl Attack {
             From::OwnMachine => (own.client, own.program),
         };
         let shown_to = (to.len() > 1).then(|| owner.account.clone());
-        Mail { to, shown_to, client, program, subject, body, is_to_nobody, ..own }
+        let id = (self.id == Id::OneForAll).then_some("<1@firm.example>");
+        Mail { to, shown_to, client, program, id, subject, body, is_to_nobody, ..own }
     }
 
     fn recipient(&self, owner: &Person, random: &mut Random, nth: usize) -> String {
@@ -123,6 +136,10 @@ impl Attack {
                 let (subject, _) = one_of(&words::CLEAN, "As agreed", random);
                 let text = words::CLEAN[pick % words::CLEAN.len()].replace("{number}", "7");
                 (subject, self.shape(text.replace("{name}", words::name(random))))
+            }
+            Text::CleanAndAlike => {
+                let text = words::CLEAN[pick % words::CLEAN.len()].replace("{number}", "7").replace("{name}", "friend");
+                ("As agreed".to_owned(), self.shape(text))
             }
             Text::Phishing => one_of(&words::PHISHING, "Your account", random),
             Text::CleanAndVaried => {

@@ -17,6 +17,8 @@ pub(crate) struct Mail {
     pub(crate) shown_to: Option<String>,
     pub(crate) client: IpAddr,
     pub(crate) program: &'static str,
+    /// The Message-ID, where it is not one of its own.
+    pub(crate) id: Option<&'static str>,
     /// Further fields: List-Id, In-Reply-To …
     pub(crate) fields: Vec<(&'static str, String)>,
     pub(crate) subject: String,
@@ -55,6 +57,7 @@ impl Mail {
             shown_to: None,
             client: ip(0, 1),
             program: "Thunderbird 128.2",
+            id: None,
             fields: Vec::new(),
             subject,
             body: Body::Plain(text),
@@ -82,8 +85,9 @@ impl Mail {
         let sent = jiff::Timestamp::from_millisecond(i64::try_from(at).unwrap()).unwrap();
         let date = sent.strftime("%a, %d %b %Y %H:%M:%S +0000");
         let to = self.shown_to.as_deref().unwrap_or(&self.to[0]);
+        let id = self.id.map_or_else(|| format!("<{at}.{nth}@{domain}>"), str::to_owned);
         let mut head = format!(
-            "From: {}\r\nTo: {to}\r\nDate: {date}\r\nMessage-ID: <{at}.{nth}@{domain}>\r\nX-Mailer: {}\r\n",
+            "From: {}\r\nTo: {to}\r\nDate: {date}\r\nMessage-ID: {id}\r\nX-Mailer: {}\r\n",
             self.from, self.program
         );
         for (name, value) in &self.fields {

@@ -23,7 +23,7 @@ mod people;
 mod rig;
 mod words;
 
-use attacks::{Attack, FAST, From, SLOW, Text, To};
+use attacks::{Attack, FAST, From, Id, SLOW, Text, To};
 use bulk::Newsletter;
 use outguard::score::behaviour::{BehaviourSettings, Row};
 use people::Person;
@@ -102,29 +102,34 @@ const OWN_HELD_MAX: u32 = 8;
 /// Attacks so named come from an account made for them.
 const NEW: &str = "a new account";
 
-/// Attacks: name, how, and how many may leave before the hold.
-fn attacks() -> Vec<(&'static str, Attack, u32)> {
+/// Attacks: name, how, and how many may leave before the hold, on seed 1 and on any other: a third more than was seen.
+fn attacks() -> Vec<(&'static str, Attack, [u32; 2])> {
     use From::{Elsewhere, OwnMachine};
-    use Text::{Clean, CleanAndVaried, CleanOneLink, Known, Phishing};
+    use Text::{Clean, CleanAndAlike, CleanAndVaried, CleanOneLink, Known, Phishing};
     use To::{Colleagues, ContactsFirst, Strangers};
-    let attack = |text, from, to, every_ms, recipients| Attack { text, from, to, every_ms, recipients };
+    let attack = |text, from, to, every_ms, recipients| Attack { text, from, to, id: Id::Each, every_ms, recipients };
+    let with_one_id = |attack| Attack { id: Id::OneForAll, ..attack };
     vec![
-        ("a known campaign", attack(Known, Elsewhere, Strangers, FAST, 1), 5),
-        ("a known campaign, own machine", attack(Known, OwnMachine, Strangers, FAST, 1), 5),
-        ("a clean text", attack(Clean, Elsewhere, Strangers, FAST, 1), 5),
-        ("a clean text, own machine", attack(Clean, OwnMachine, Strangers, FAST, 1), 5),
-        ("a clean text to a hundred at once", attack(Clean, OwnMachine, Strangers, FAST, 100), 1),
-        ("a clean text, contacts first", attack(Clean, OwnMachine, ContactsFirst, FAST, 1), 30),
-        ("a clean text, one link, contacts first", attack(CleanOneLink, OwnMachine, ContactsFirst, FAST, 1), 100),
-        ("clean, other words each time", attack(CleanAndVaried, Elsewhere, Strangers, FAST, 1), 15),
-        ("clean, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, FAST, 1), 20),
-        ("phishing to colleagues", attack(Phishing, Elsewhere, Colleagues, FAST, 1), 5),
-        ("phishing to colleagues, own machine", attack(Phishing, OwnMachine, Colleagues, FAST, 1), 5),
-        ("a new account, a known campaign", attack(Known, Elsewhere, Strangers, FAST, 1), 5),
-        ("a new account, a clean text", attack(Clean, Elsewhere, Strangers, FAST, 1), 60),
-        ("20 an hour, clean", attack(Clean, Elsewhere, Strangers, SLOW, 1), 10),
-        ("20 an hour, clean, own machine", attack(Clean, OwnMachine, Strangers, SLOW, 1), 20),
-        ("20 an hour, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, SLOW, 1), 40),
+        ("a known campaign", attack(Known, Elsewhere, Strangers, FAST, 1), [1, 1]),
+        ("a known campaign, own machine", attack(Known, OwnMachine, Strangers, FAST, 1), [1, 1]),
+        ("a clean text", attack(Clean, Elsewhere, Strangers, FAST, 1), [4, 6]),
+        ("a clean text, own machine", attack(Clean, OwnMachine, Strangers, FAST, 1), [5, 6]),
+        ("a clean text to a hundred at once", attack(Clean, OwnMachine, Strangers, FAST, 100), [0, 0]),
+        ("a clean text, contacts first", attack(Clean, OwnMachine, ContactsFirst, FAST, 1), [9, 18]),
+        ("a clean text, one link, contacts first", attack(CleanOneLink, OwnMachine, ContactsFirst, FAST, 1), [95, 104]),
+        ("clean, other words each time", attack(CleanAndVaried, Elsewhere, Strangers, FAST, 1), [5, 8]),
+        ("clean, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, FAST, 1), [10, 12]),
+        ("a clean text, one Message-ID", with_one_id(attack(Clean, OwnMachine, Strangers, FAST, 1)), [5, 6]),
+        ("other words, one Message-ID", with_one_id(attack(CleanAndVaried, OwnMachine, Strangers, FAST, 1)), [10, 12]),
+        ("all alike, own machine", attack(CleanAndAlike, OwnMachine, Strangers, FAST, 1), [5, 6]),
+        ("all alike, one Message-ID", with_one_id(attack(CleanAndAlike, OwnMachine, Strangers, FAST, 1)), [25, 30]),
+        ("phishing to colleagues", attack(Phishing, Elsewhere, Colleagues, FAST, 1), [4, 6]),
+        ("phishing to colleagues, own machine", attack(Phishing, OwnMachine, Colleagues, FAST, 1), [5, 6]),
+        ("a new account, a known campaign", attack(Known, Elsewhere, Strangers, FAST, 1), [1, 2]),
+        ("a new account, a clean text", attack(Clean, Elsewhere, Strangers, FAST, 1), [46, 47]),
+        ("20 an hour, clean", attack(Clean, Elsewhere, Strangers, SLOW, 1), [4, 6]),
+        ("20 an hour, clean, own machine", attack(Clean, OwnMachine, Strangers, SLOW, 1), [7, 8]),
+        ("20 an hour, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, SLOW, 1), [25, 25]),
     ]
 }
 
@@ -138,7 +143,9 @@ fn few_leave_before_the_hold() {
     let mut faults = Vec::new();
     for seed in &extent.seeds {
         let office = Office::new(*seed);
-        for (name, attack, before_max) in attacks().into_iter().filter(|(name, ..)| name.contains(&extent.only)) {
+        for (name, attack, [first_max, other_max]) in
+            attacks().into_iter().filter(|(name, ..)| name.contains(&extent.only))
+        {
             let is_new = name.starts_with(NEW);
             let owner = if is_new { Person::new("fresh@firm.example", *seed) } else { office.person() };
             let (spam, own) = attack.run(&mut office.world(), owner, extent.attack, *seed);
@@ -152,6 +159,7 @@ fn few_leave_before_the_hold() {
                 own.held,
                 reasons(&spam.first_held)
             );
+            let before_max = if *seed == 1 { first_max } else { other_max };
             if spam.before() > before_max {
                 faults.push(format!("seed {seed}, {name}: {} left before the hold", spam.before()));
             }
@@ -179,7 +187,7 @@ fn real_campaigns_are_held_at_once() {
             let mut before = Vec::new();
             for campaign in &campaigns {
                 let text = Text::Found(std::rc::Rc::clone(&campaign.raw));
-                let attack = Attack { text, from, to: To::Strangers, every_ms: FAST, recipients: 1 };
+                let attack = Attack { text, from, to: To::Strangers, id: Id::Each, every_ms: FAST, recipients: 1 };
                 let (spam, _) = attack.run(&mut office.world(), office.person(), 60, *seed);
                 before.push((spam.before(), spam.content_max, campaign.source.as_str()));
             }

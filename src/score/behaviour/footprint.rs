@@ -17,8 +17,8 @@ use crate::score::similar::signature::hear;
 
 /// Recipients of one message that are told apart; the rest is counted only.
 const RECIPIENTS_MAX: usize = 1_000;
-/// Links of one message that are looked at, and recipients whose own sites they may lead to.
-const LINKS_MAX: usize = 16;
+/// Different sites of one message that are looked at, in the order of their hashes: no place in a text is out of sight.
+const SITES_MAX: usize = 64;
 /// The seed of domains' hashes.
 const DOMAIN: u64 = 2;
 
@@ -27,15 +27,17 @@ const DOMAIN: u64 = 2;
 pub struct Footprint {
     pub(super) account: Account,
     pub(super) at: WallMs,
-    /// The Message-ID; 0 where there is none.
-    pub(super) message_id: u64,
+    /// What all parts of it have ([`whole`]); 0 without a Message-ID.
+    pub(super) whole: u64,
     /// Each once.
     pub(super) recipients: Box<[u64]>,
     pub(super) recipients_len: u32,
     /// Each once.
     pub(super) domains: Box<[u64]>,
-    /// Sites that its links lead to, each once, as domains: those of the sender's and of recipients' own are left out.
+    /// Sites that its links lead to, each once, as domains: the account's own and the recipients' are left out ([`sites`]).
     pub(super) sites: Box<[u64]>,
+    /// The site of From, which is the account's own where it used that name before; 0: none.
+    pub(super) from_site: u64,
     pub(super) client: Option<Network>,
     pub(super) from: u32,
     pub(super) program: u32,
@@ -72,11 +74,12 @@ impl Footprint {
         Some(Self {
             account: account.clone(),
             at: submission.at,
-            message_id: message.field("Message-ID").map_or(0, |id| hash(8, id.trim().as_bytes()).max(1)),
+            whole: whole(message, envelope),
             recipients: distinct(addresses().map(recipient_hash)),
             recipients_len: u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX),
             domains: distinct(addresses().map(|address| hash(DOMAIN, address.domain().to_string().as_bytes()))),
-            sites: sites(submission, account, envelope),
+            sites: sites(message, account, envelope),
+            from_site: message.from.first().and_then(Mailbox::domain).as_deref().map_or(0, site_hash),
             client: submission.client.map(network),
             from,
             program,
@@ -181,23 +184,50 @@ fn network(address: IpAddr) -> Network {
     Network { hash, address }
 }
 
-/// The sites that a click leads to, but for the sender's own and, of the first recipients, theirs.
-fn sites(submission: &Submission<'_>, account: &Account, envelope: &Envelope) -> Box<[u64]> {
-    let message = submission.message;
+/// What all parts of one message have: the Message-ID, who sends it, and all that it says. A Message-ID alone makes no two
+/// messages one: the sender chooses it.
+fn whole(message: &Message, envelope: &Envelope) -> u64 {
+    let Some(id) = message.field("Message-ID") else { return 0 };
+    let mut sum = hash(8, id.trim().as_bytes());
+    let mut add = |bytes: &[u8]| sum = hash(sum, bytes);
+    add(envelope.reverse_path.as_str().as_bytes());
+    message.from.iter().for_each(|from| add(from.address.as_bytes()));
+    add(message.subject.as_bytes());
+    add(message.text.as_bytes());
+    message.links.iter().for_each(|link| add(link.target.as_bytes()));
+    for attachment in &message.attachments {
+        add(attachment.name.as_bytes());
+        add(&attachment.size_bytes.to_le_bytes());
+    }
+    sum.max(1)
+}
+
+/// The sites that a click leads to, but for the account's own and, where all recipients are at one, theirs: one recipient
+/// more is quickly written.
+fn sites(message: &Message, account: &Account, envelope: &Envelope) -> Box<[u64]> {
     let clicks = message.links.iter().filter(|link| link.kind != LinkKind::Loaded && !link.host.is_empty());
-    let mut sites: Vec<&str> = clicks.take(LINKS_MAX).map(|link| site(&link.host)).collect();
-    sites.sort_unstable();
-    sites.dedup();
-    if sites.is_empty() {
+    let mut hosts: Vec<&str> = clicks.map(|link| link.host.as_str()).collect();
+    if hosts.is_empty() {
         return Box::default();
     }
-    let mut leave_out = |domain: &str| sites.retain(|other| *other != site(domain));
-    leave_out(account.as_str().rsplit('@').next().unwrap_or_default());
-    message.from.first().and_then(Mailbox::domain).iter().for_each(|domain| leave_out(domain));
-    for recipient in envelope.recipients.iter().take(LINKS_MAX) {
-        leave_out(&recipient.address.domain().to_string());
-    }
-    distinct(sites.into_iter().map(|site| hash(DOMAIN, site.as_bytes())))
+    hosts.sort_unstable();
+    hosts.dedup();
+    let left_out = [account.domain().map(site_hash), site_of_all(envelope)];
+    let hashes = hosts.into_iter().map(site_hash).filter(|hash| !left_out.contains(&Some(*hash)));
+    let mut sites = distinct(hashes).into_vec();
+    sites.truncate(SITES_MAX);
+    sites.into()
+}
+
+fn site_hash(host: &str) -> u64 {
+    hash(DOMAIN, site(host).as_bytes())
+}
+
+/// The one site that all recipients are at.
+fn site_of_all(envelope: &Envelope) -> Option<u64> {
+    let mut sites = envelope.recipients.iter().map(|recipient| site_hash(&recipient.address.domain().to_string()));
+    let first = sites.next()?;
+    sites.all(|other| other == first).then_some(first)
 }
 
 /// Fields that a program writes always or never, in the order in which it writes them.

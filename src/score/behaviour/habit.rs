@@ -77,7 +77,7 @@ impl Habit {
     /// Counts an attempt; what left is learned too.
     pub(super) fn accepted(&mut self, seen: &Footprint, counts: Counts, copy: AmongCopies, judged: Judged) {
         let held = u32::from(judged == Judged::Held);
-        self.recent.add(Counts { held, ..counts }, seen.message_id, seen.at.0);
+        self.recent.add(Counts { held, ..counts }, seen.whole, seen.at.0);
         match judged {
             Judged::Held => self.today.held = self.today.held.saturating_add(1),
             Judged::Sent => self.learn(seen, counts, copy),

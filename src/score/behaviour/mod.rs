@@ -176,7 +176,7 @@ impl Behaviour {
             let (new_sites, leading) = new_sites(peers, habit, seen);
             let counts = Counts { leading, led: u32::from(!new_sites.is_empty()), ..habit.count(seen) };
             habit.recent.add_sites(&new_sites, seen.at.0);
-            let is_part = habit.recent.is_part(seen.message_id, seen.at.0);
+            let is_part = habit.recent.is_part(seen.whole, seen.at.0);
             let copy = count_text(texts, seen, counts, is_part, judged);
             habit.accepted(seen, counts, copy, judged);
             let hour = habit.recent.hour(seen.at.0);
@@ -321,8 +321,13 @@ fn new_sites(peers: &Peers, habit: &Habit, seen: &Footprint) -> (Vec<u32>, u32) 
         return (Vec::new(), 0);
     }
     let week = week_of(day);
+    // Anybody can write any From: it is the account's own if it was on a day before.
+    let own = if habit.froms.familiar(seen.from, day).is_known() { seen.from_site } else { 0 };
     let is_new = |site: &&u64| {
-        peers.sites.is_new(**site, day) && !habit.domains.has(**site, week) && !peers.knows_domain(**site, week)
+        **site != own
+            && peers.sites.is_new(**site, day)
+            && !habit.domains.has(**site, week)
+            && !peers.knows_domain(**site, week)
     };
     (seen.sites.iter().filter(is_new).map(|site| footprint::shortened(*site)).collect(), 1)
 }

@@ -83,11 +83,11 @@ struct Led {
     hour: u32,
 }
 
-/// The latest message. Some MTAs send each recipient a transaction of its own: what has the Message-ID of the one before is
-/// a part of it, for ten minutes.
+/// The latest message. Some MTAs send each recipient a transaction of its own: what is the same message as the one before,
+/// whole ([`Footprint::whole`](super::Footprint)), is a part of it, for ten minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Latest {
-    message_id: u64,
+    whole: u64,
     /// The step in which its first part came.
     step: u64,
     /// Recipients of all parts.
@@ -96,10 +96,8 @@ struct Latest {
 
 impl Recent {
     /// Whether a message is a part of the latest one.
-    pub(super) fn is_part(&self, message_id: u64, at_ms: u64) -> bool {
-        message_id != 0
-            && message_id == self.latest.message_id
-            && (at_ms / STEP_MS).saturating_sub(self.latest.step) <= 1
+    pub(super) fn is_part(&self, whole: u64, at_ms: u64) -> bool {
+        whole != 0 && whole == self.latest.whole && (at_ms / STEP_MS).saturating_sub(self.latest.step) <= 1
     }
 
     /// Recipients of all parts of the latest message.
@@ -108,8 +106,8 @@ impl Recent {
     }
 
     /// Counts a message, whatever became of it.
-    pub(super) fn add(&mut self, counts: Counts, message_id: u64, at_ms: u64) {
-        let is_part = self.is_part(message_id, at_ms);
+    pub(super) fn add(&mut self, counts: Counts, whole: u64, at_ms: u64) {
+        let is_part = self.is_part(whole, at_ms);
         self.advance(at_ms);
         let hour = hour_place(self.step * STEP_MS / HOUR_MS);
         self.hours[hour] = self.hours[hour].saturating_add(counts.recipients);
@@ -126,7 +124,7 @@ impl Recent {
             *messages = messages.saturating_add(u16::from(counts.leading > 0));
             *led = led.saturating_add(u16::from(counts.led > 0));
             self.minutes[0] = self.minutes[0].saturating_add(1);
-            self.latest = Latest { message_id, step: at_ms / STEP_MS, recipients: counts.recipients };
+            self.latest = Latest { whole, step: at_ms / STEP_MS, recipients: counts.recipients };
         }
     }
 
@@ -243,7 +241,7 @@ impl Recent {
         }
         to.u64(self.minute);
         self.minutes.iter().for_each(|count| to.u16(*count));
-        to.u64(self.latest.message_id);
+        to.u64(self.latest.whole);
         to.u64(self.latest.step);
         to.u32(self.latest.recipients);
     }
@@ -285,7 +283,7 @@ impl Recent {
         }
         recent.minute = time(from.u64()?)?;
         recent.minutes = [from.u16()?, from.u16()?];
-        recent.latest = Latest { message_id: from.u64()?, step: time(from.u64()?)?, recipients: from.u32()? };
+        recent.latest = Latest { whole: from.u64()?, step: time(from.u64()?)?, recipients: from.u32()? };
         Some(recent)
     }
 }

@@ -71,7 +71,7 @@ impl Case<'_> {
 
     /// Whether it is a further part of the latest message, to other recipients.
     pub(super) fn is_part(&self) -> bool {
-        self.habit.recent.is_part(self.seen.message_id, self.seen.at.0)
+        self.habit.recent.is_part(self.seen.whole, self.seen.at.0)
     }
 
     /// The last hour, this message included.

@@ -14,6 +14,8 @@ use super::known::Known;
 const GROWING_DAYS: u16 = 7;
 /// Sites that were seen once so far; past it the oldest is forgotten.
 const ONCE_MAX: usize = 1_024;
+/// Of these one account's that do not give way before others': who brings more forgets its own.
+const SHARE_MAX: usize = 128;
 
 /// The sites.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -57,10 +59,18 @@ impl Sites {
             once.and_then(|at| self.once.remove(at));
         } else if once.is_none() {
             if self.once.len() >= ONCE_MAX {
-                self.once.pop_front();
+                self.give_way(account);
             }
             self.once.push_back(Once { site, day, account });
         }
+    }
+
+    /// Forgets the oldest: that account's, where it has its share.
+    fn give_way(&mut self, account: u32) {
+        let is_own = |once: &Once| once.account == account;
+        let own = self.once.iter().filter(|once| is_own(once)).count();
+        let oldest = if own < SHARE_MAX { Some(0) } else { self.once.iter().position(is_own) };
+        oldest.and_then(|at| self.once.remove(at));
     }
 
     /// Forgets what that account brought on that day.
@@ -128,5 +138,15 @@ mod tests {
         let bytes = to.finish();
         assert_eq!(Sites::read(&mut Reader::new(&bytes)), Some(sites));
         assert!(Sites::read(&mut Reader::new(&bytes[..bytes.len() - 1])).is_none(), "cut short");
+    }
+    #[test]
+    fn a_flood_of_one_account_leaves_what_others_brought() {
+        let mut sites = Sites::default();
+        (0..500).for_each(|n| sites.learn(site(n), 1, 100));
+        (500..5_500).for_each(|n| sites.learn(site(n), 2, 101));
+        assert!((0..500).all(|n| !sites.is_new(site(n), 102)));
+        // Who has less than a share gets room all the same.
+        sites.learn(site(6_000), 3, 101);
+        assert!(sites.once.len() == ONCE_MAX && !sites.is_new(site(6_000), 102));
     }
 }

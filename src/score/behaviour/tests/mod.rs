@@ -24,7 +24,7 @@ struct Letter<'a> {
     /// Its Message-ID, if it has one.
     id: &'a str,
     text: &'a str,
-    /// The host that its link leads to, if it has one.
+    /// The hosts that its links lead to.
     link: &'a str,
     /// Elements of its HTML; 0 is plain text.
     elements: u32,
@@ -44,7 +44,7 @@ impl Letter<'_> {
         let message = Message {
             header,
             from: vec![Mailbox { name: String::new(), address: self.from.into() }],
-            links: (!self.link.is_empty()).then(|| link(self.link)).into_iter().collect(),
+            links: self.link.split_whitespace().map(link).collect(),
             text: self.text.into(),
             plain: self.text.into(),
             html: (self.elements > 0).then(|| Html { elements: self.elements, ..Html::default() }),

@@ -163,6 +163,27 @@ fn a_letter_that_comes_in_parts_is_one_letter() {
     assert!(last.iter().any(|reason| reason.name == "many-recipients" && reason.points >= 30), "{last:?}");
 }
 
+#[test]
+fn one_message_id_does_not_make_letters_one() {
+    // The sender chooses it.
+    let guest = |nth: u64| format!("Dear guest {nth}, {OFFER}");
+    let offer = |_: u64| OFFER.to_owned();
+    let cases =
+        [("another name in each", &guest as &dyn Fn(u64) -> String, false), ("another From in each", &offer, true)];
+    for (what, text, has_other_from) in cases {
+        let (mut behaviour, mut last) = (month(), Vec::new());
+        for nth in 0..8 {
+            let (to, text) = (format!("guest{nth}@far{nth}.example"), text(nth));
+            let from = if has_other_from { format!("ann{nth}@firm.example") } else { "ann@firm.example".to_owned() };
+            let letter = Letter { to: &to, from: &from, id: "<one@firm.example>", text: &text, ..usual(0) };
+            last = letter.sent(&mut behaviour, NOW + nth * 300).reasons;
+        }
+        for name in ["rush", "near-copies-to-strangers"] {
+            assert!(last.iter().any(|reason| reason.name == name), "{what}: {name}: {last:?}");
+        }
+    }
+}
+
 /// Three weeks in which one letter of four leads somewhere: to where it led before.
 fn weeks_with_links() -> Behaviour {
     let mut behaviour = Behaviour::new(BehaviourSettings::default(), None);
@@ -196,6 +217,39 @@ fn letters_to_strangers_that_lead_to_ever_other_sites() {
         }
         assert!((least..=most).contains(&last), "{what}: {last}");
     }
+}
+
+#[test]
+fn no_field_and_no_recipient_makes_a_site_ones_own() {
+    let known: Vec<String> = (0..40).map(|n| format!("www{n}.known.example ")).collect();
+    let known = known.concat();
+    let cases = [
+        ("one recipient more at each site", " drop@files{n}.example", "ann@firm.example", ""),
+        ("From is there", "", "ann@files{n}.example", ""),
+        ("behind forty links to what is known", "", "ann@firm.example", known.as_str()),
+    ];
+    for (what, more, from, before) in cases {
+        let (mut behaviour, mut last) = (weeks_with_links(), 0);
+        for nth in 0..12 {
+            let of_nth = |text: &str| text.replace("{n}", &nth.to_string());
+            let (to, from) = (of_nth(&format!("somebody{nth}@far{nth}.example{more}")), of_nth(from));
+            let link = format!("{before}files{nth}.example");
+            let letter = Letter { to: &to, from: &from, link: &link, text: "ok", ..usual(0) };
+            last = new_links(&letter.sent(&mut behaviour, NOW + nth * 600_000).reasons);
+        }
+        assert!((55..=60).contains(&last), "{what}: {last}");
+    }
+    // A name that was used on a day before is the account's own.
+    let mut behaviour = weeks_with_links();
+    let own = Letter { from: "ann@side.example", text: "ok", ..usual(0) };
+    own.sent(&mut behaviour, NOW);
+    let mut last = 0;
+    for nth in 0..12 {
+        let to = format!("somebody{nth}@far{nth}.example");
+        let letter = Letter { to: &to, link: "www.side.example", ..own };
+        last = new_links(&letter.sent(&mut behaviour, NOW + DAY + nth * 600_000).reasons);
+    }
+    assert_eq!(last, 0);
 }
 
 #[test]
