@@ -117,16 +117,16 @@ def outguard_model(args, work, name, train):
 SOFT_POINTS_MAX, TAKEN_BACK_MAX, TAKEN_BACK_FOR_EACH, FULL_POINTS, RAISED = 70, 60, 15, 150, 100
 
 
-def verdict(rules, soft, log_odds, points):
+def verdict(rules, soft, raised, log_odds, points):
     """The sum that `outguard score` shows: rules and text, and what the text makes of soft rules."""
     if log_odds < 0:
         earned = min(-log_odds * TAKEN_BACK_FOR_EACH, TAKEN_BACK_MAX)
         return rules + points - min(soft, int(earned + 0.5))
-    return rules + points + (min(soft, FULL_POINTS) * max(0, min(points, FULL_POINTS)) + RAISED // 2) // RAISED
+    return rules + points + (min(raised, FULL_POINTS) * max(0, min(points, FULL_POINTS)) + RAISED // 2) // RAISED
 
 
 def outguard_rules(args, work, rows):
-    """The points of all rules by file and those of soft ones, before the text makes more or less of them. The rule of old
+    """The points of all rules by file, those of soft ones and those that a text raises, before the text makes more or less of them. The rule of old
     dates is not among them: all are old here."""
     kept = work / "outguard.jsonl"
     if not kept.exists():
@@ -140,15 +140,19 @@ def outguard_rules(args, work, rows):
         kept.write_bytes(b"".join(lines))
     # A rule is soft by its own points, not by what its family leaves of them.
     written = (Path(__file__).parents[2] / "config/rules.toml").read_text()
-    light = {r["name"] for r in tomllib.loads(written)["rule"] if r["points"] <= SOFT_POINTS_MAX and r.get("soft", True)}
-    points, soft = {}, {}
+    data = tomllib.loads(written)
+    light = {r["name"] for r in data["rule"] if r["points"] <= SOFT_POINTS_MAX and r.get("soft", True)}
+    read = {f["name"] for f in data["family"] if f.get("read_by_model")}
+    phrases = {r["name"] for r in data["rule"] if r["family"] in read}
+    points, soft, raised = {}, {}, {}
     for line in kept.read_text().splitlines():
         judged = json.loads(line)
         name = str(Path(judged["file"]).relative_to(work))
         rules = [r for r in judged["reasons"] if r["name"] not in ("text", "text-is-ordinary", "text-and-rules", "date-far")]
         points[name] = sum(r["points"] for r in rules)
         soft[name] = sum(max(r["points"], 0) for r in rules if r["name"] in light)
-    return points, soft
+        raised[name] = sum(max(r["points"], 0) for r in rules if r["name"] in light - phrases)
+    return points, soft, raised
 
 
 def main():
@@ -185,13 +189,13 @@ def systems(args, judged, learnt):
     """Each system's name and its scores by file, as they are ready."""
     only = args.only.split(",")
     if "outguard" in only:
-        rules, soft = outguard_rules(args, args.work, judged)
+        rules, soft, raised = outguard_rules(args, args.work, judged)
         left_out = [["--exclude-source", name] for name in filter(None, args.leave_out.split(","))]
         whole = ["--corpus", args.corpus, *sum(left_out, [])] if left_out else None
         models = [("all", whole), (f"{len(learnt)}", ["--corpus", args.work])]
         for learnt_from, how in models:
             model = outguard_model(args, args.work, f"outguard-{learnt_from}", how)
-            sums = {file: verdict(rules[file], soft[file], odds, points) for file, (odds, points) in model.items()}
+            sums = {file: verdict(rules[file], soft[file], raised[file], odds, points) for file, (odds, points) in model.items()}
             yield f"outguard, rules and model ({learnt_from})", sums
             yield f"outguard, model alone ({learnt_from})", {file: odds for file, (odds, _) in model.items()}
         yield "outguard, rules alone", rules

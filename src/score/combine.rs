@@ -32,15 +32,24 @@ const TAKEN_BACK_FOR_EACH: f64 = 15.0;
 /// The text's points with which soft rules count twice.
 const RAISED_FULL_POINTS: i32 = 100;
 
-/// What the text makes of the points of soft rules ([`Rules::is_soft`](super::Rules::is_soft)), with their sum Q and the
-/// text's points T held between 0 and 150, and its log-odds l:
+/// The points of soft rules ([`Rules::is_soft`](super::Rules::is_soft)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoftPoints {
+    /// Of all of them.
+    pub all: i32,
+    /// Without those of phrases, which the model has read as well ([`Rules::is_raised`](super::Rules::is_raised)).
+    pub raised: i32,
+}
+
+/// What the text makes of the points of soft rules, with their sum Q, the part R of it that is raised and the text's points
+/// T held between 0 and 150, and its log-odds l:
 ///
 /// ```text
 /// l < 0    − min(60, Q, −15·l)     the model has read thousands of wanted messages with such marks, a rule knows of none
-/// else     + Q·T/100               two that suggest the same say more than each
+/// else     + R·T/100               two that suggest the same say more than each, unless they read the same words
 /// ```
-pub fn rules_in_their_text(soft_points: i32, text_points: i32, log_odds: f64) -> Option<Reason> {
-    let soft = soft_points.max(0);
+pub fn rules_in_their_text(points: SoftPoints, text_points: i32, log_odds: f64) -> Option<Reason> {
+    let soft = points.all.max(0);
     let (name, points, sentence) = if log_odds < 0.0 {
         #[expect(clippy::cast_possible_truncation, reason = "held between 0 and 60 before")]
         let earned = (-log_odds * TAKEN_BACK_FOR_EACH).round().clamp(0.0, f64::from(TAKEN_BACK_MAX)) as i32;
@@ -48,7 +57,7 @@ pub fn rules_in_their_text(soft_points: i32, text_points: i32, log_odds: f64) ->
         ("text-is-ordinary", -soft.min(earned), sentence)
     } else {
         let sentence = "what light rules saw counts for more, since the text is like that of spam";
-        ("text-and-rules", product(soft, text_points, RAISED_FULL_POINTS), sentence)
+        ("text-and-rules", product(points.raised, text_points, RAISED_FULL_POINTS), sentence)
     };
     (points != 0).then(|| Reason { name: name.into(), points, sentence: sentence.into() })
 }
@@ -150,9 +159,14 @@ mod tests {
             (40, 0, f64::NAN, 0, "no number, no points"),
         ];
         for (soft, text, log_odds, expected, why) in cases {
+            let soft = SoftPoints { all: soft, raised: soft };
             let points = rules_in_their_text(soft, text, log_odds).map_or(0, |reason| reason.points);
             assert_eq!(points, expected, "{why}");
         }
+        let phrases = SoftPoints { all: 90, raised: 0 };
+        assert_eq!(rules_in_their_text(phrases, 100, 3.0), None, "what both read counts once");
+        let taken = rules_in_their_text(phrases, -20, -4.0).map(|reason| reason.points);
+        assert_eq!(taken, Some(-60), "and is taken back as any");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod allow;
 pub mod behaviour;
 pub mod combine;
+mod letters;
 pub mod model;
 pub mod other;
 pub mod rules;

@@ -9,7 +9,7 @@
 
 use super::allow::Allow;
 use super::behaviour::Assessment;
-use super::combine::{combine, rules_in_their_text};
+use super::combine::{SoftPoints, combine, rules_in_their_text};
 use super::model::features::{Features, Words};
 use super::model::taught::{Sketch, Taught};
 use super::model::{Model, ModelScore};
@@ -67,10 +67,16 @@ impl Scorer {
         if text.points() >= WORDS_SHOWN_FROM_POINTS {
             text.evidence = self.model.evidence(submission.message, &features);
         }
-        let soft = reasons.iter().filter(|reason| self.rules.is_soft(reason)).map(|reason| reason.points);
+        let points_of = |counts: &dyn Fn(&Reason) -> bool| -> i32 {
+            reasons.iter().filter(|reason| counts(reason)).map(|reason| reason.points).sum()
+        };
+        let soft = SoftPoints {
+            all: points_of(&|reason| self.rules.is_soft(reason)),
+            raised: points_of(&|reason| self.rules.is_raised(reason)),
+        };
         // What was wanted here before has its points already; it does not take those of rules as well.
         let log_odds = text.logit.max(text.untaught);
-        reasons.extend(rules_in_their_text(soft.sum(), text.points(), log_odds));
+        reasons.extend(rules_in_their_text(soft, text.points(), log_odds));
         reasons.extend(text_reason(&text));
         ContentScore { reasons, text, sketch: Sketch::of(&features) }
     }

@@ -85,7 +85,7 @@ fn image_in_place_of_text(look: &Look<'_>) -> Sight {
     let shows = html(look).is_some_and(|html| html.images > html.remote_images);
     let is_drawn = |file: &crate::message::Attachment| ["image/gif", "image/png"].contains(&file.declared.as_str());
     let drawn = !look.message.attachments.is_empty() && look.message.attachments.iter().all(is_drawn);
-    seen(shows && drawn && look.text.count.letters < 3 * FEW_LETTERS && look.clicks.is_empty() && !look.is_reply())
+    seen(shows && drawn && look.text.count.letters < FEW_LETTERS && look.clicks.is_empty() && !look.is_reply())
 }
 
 /// One line and a link to a stranger's site.
@@ -115,6 +115,14 @@ mod tests {
                 "image-in-place-of-text",
                 "a letter with a logo",
                 drawn("image/png", mail().text(&ORDINARY.repeat(2))),
+            ),
+            miss(
+                "image-in-place-of-text",
+                "a screenshot with a sentence",
+                drawn(
+                    "image/png",
+                    mail().text("Hello Tom, this is what the program shows since Monday: can you have a look? Ann"),
+                ),
             ),
             miss("image-in-place-of-text", "an answer", drawn("image/png", see()).field("In-Reply-To", "<1@x>")),
         ]

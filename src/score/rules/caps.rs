@@ -45,8 +45,13 @@ mod tests {
 
     #[test]
     fn families_are_capped_and_never_lose_a_reason() {
-        let family =
-            |points_max, points_min| Family { name: String::new(), points_max, points_min, sentence: String::new() };
+        let family = |points_max, points_min| Family {
+            name: String::new(),
+            points_max,
+            points_min,
+            read_by_model: false,
+            sentence: String::new(),
+        };
         let families = [family(50, -20), family(100, 0)];
         let cases: [(&Points, &[i32]); 7] = [
             (&[(0, 20), (0, 20)], &[20, 20]),             // under the cap

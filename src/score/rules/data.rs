@@ -43,6 +43,9 @@ pub struct Family {
     /// What its rules together take away at most; 0 or less.
     #[serde(default)]
     pub points_min: i32,
+    /// Whether the model reads the same words: a text like spam does not raise the points of its rules then.
+    #[serde(default)]
+    pub read_by_model: bool,
     /// What its rules have in common.
     pub sentence: String,
 }

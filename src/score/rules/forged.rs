@@ -16,12 +16,12 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "template-not-filled-in", look: template_not_filled_in },
 ];
 
-/// Outlook makes a Message-ID while it sends: between that and Date lie seconds, here an hour at most.
-const SAME_TIME_S: i64 = 3_600;
+/// Outlook makes a Message-ID while it sends, old ones while it was written: offline that may be a weekend before Date.
+const SAME_TIME_S: i64 = 2 * 86_400;
 /// One step of the higher half of a Windows time (100 ns since 1601), in 100 ns.
 const STEP: i128 = 1 << 32;
 /// The day in a Message-ID is the sender's own, and counted loosely.
-const CLOCK_APART_S: i64 = 4 * 86_400;
+const CLOCK_APART_S: i64 = 5 * 86_400;
 /// So long a word in X-Mailer is no name.
 const RANDOM_BYTES_MIN: usize = 14;
 const THE_BAT: &str = "the bat";
@@ -70,7 +70,7 @@ fn message_id_of_other_time(look: &Look<'_>) -> Sight {
 /// The time in a Message-ID of The Bat! (`<digits.yyyymmddhhmmss@`) or Eudora (`<1.2.3.4.yyyymmddhhmmss.8 hex digits@`).
 struct Clock {
     is_eudora: bool,
-    /// Its day's noon, where its digits are a day.
+    /// Its day's midnight, where its digits are a day.
     unix_s: Option<i64>,
 }
 
@@ -108,14 +108,22 @@ fn message_id_misshapen(look: &Look<'_>) -> Sight {
     if no_counter || no_bat { example(id) } else { None }
 }
 
-/// One long word of letters and digits names no program.
+/// One long word of letters and digits that change within it, and nothing in it that could be spoken, names no program.
 fn mailer_is_random(look: &Look<'_>) -> Sight {
     let name = look.message.field("X-Mailer")?.trim();
     let random = name.len() >= RANDOM_BYTES_MIN
         && name.bytes().all(|b| b.is_ascii_alphanumeric())
         && name.bytes().any(|b| b.is_ascii_digit())
-        && name.bytes().any(|b| b.is_ascii_lowercase());
+        && name.bytes().any(|b| b.is_ascii_lowercase())
+        && kind_changes(name) * 5 >= name.len() * 2;
     if random { example(name) } else { None }
+}
+
+/// How often digits, capitals and small letters follow on one another, but for a capital that begins a word.
+fn kind_changes(name: &str) -> usize {
+    let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase());
+    let is_start = |pair: &[u8]| pair[0].is_ascii_uppercase() && pair[1].is_ascii_lowercase();
+    name.as_bytes().windows(2).filter(|pair| kind(pair[0]) != kind(pair[1]) && !is_start(pair)).count()
 }
 
 /// A place in the header that a program for mass mail was to fill in.
@@ -124,12 +132,22 @@ fn template_not_filled_in(look: &Look<'_>) -> Sight {
         let named = memchr::memmem::find_iter(value.as_bytes(), b"%").any(|at| {
             let name = value.as_bytes()[at + 1..].iter().take_while(|b| b.is_ascii_uppercase() || **b == b'_').count();
             // Behind a number it is a discount.
-            name >= 4 && !value.as_bytes()[..at].last().is_some_and(u8::is_ascii_digit)
+            // Behind a number it is a discount, between two signs a variable of Windows.
+            let is_variable = value.as_bytes().get(at + 1 + name) == Some(&b'%');
+            name >= 4 && !is_variable && !value.as_bytes()[..at].last().is_some_and(u8::is_ascii_digit)
         });
-        named || ["{{", "{%"].iter().any(|open| value.contains(open))
+        named || braced(value).any(|name| look.lists.of("template-fields").within(&name.to_lowercase()).is_some())
     };
+    if look.is_reply() {
+        return None;
+    }
     let fields = ["Message-ID", "X-Mailer", "From", "Subject"].into_iter().filter_map(|name| look.message.field(name));
     fields.into_iter().find(is_open).and_then(example)
+}
+
+/// What stands between double braces.
+fn braced(value: &str) -> impl Iterator<Item = &str> {
+    value.split("{{").skip(1).filter_map(|rest| Some(rest.split_once("}}")?.0))
 }
 
 fn message_id_borrowed(look: &Look<'_>) -> Sight {
@@ -141,7 +159,10 @@ fn message_id_borrowed(look: &Look<'_>) -> Sight {
 fn mailer_names(look: &Look<'_>, names: &[&str]) -> bool {
     ["X-Mailer", "User-Agent"].into_iter().filter_map(|field| look.message.field(field)).any(|value| {
         let value = value.to_lowercase();
-        names.iter().any(|name| value.contains(name))
+        names.iter().any(|name| {
+            // A whole name: the Batch Mailer is not The Bat!.
+            value.match_indices(name).any(|(at, _)| !value[at + name.len()..].starts_with(char::is_alphabetic))
+        })
     })
 }
 
@@ -201,7 +222,7 @@ mod tests {
         check(
             RULES,
             vec![
-                hit("message-id-of-other-time", "a day off", made_at(-86_400, OUTLOOK)),
+                hit("message-id-of-other-time", "days off", made_at(-3 * 86_400, OUTLOOK)),
                 hit(
                     "message-id-of-other-time",
                     "digits at random",
@@ -209,7 +230,8 @@ mod tests {
                 ),
                 miss("message-id-of-other-time", "made while it was sent", made_at(-2, OUTLOOK)),
                 miss("message-id-of-other-time", "a slow machine", made_at(-1_800, OUTLOOK)),
-                miss("message-id-of-other-time", "no date", made_at(-86_400, OUTLOOK).date(DateField::Broken)),
+                miss("message-id-of-other-time", "written on a plane", made_at(-12 * 3_600, OUTLOOK)),
+                miss("message-id-of-other-time", "no date", made_at(-9 * 86_400, OUTLOOK).date(DateField::Broken)),
                 miss(
                     "message-id-of-other-time",
                     "another form",
@@ -223,13 +245,27 @@ mod tests {
                 miss("message-id-of-other-time", "Eudora itself", id("<6.2.1.2.0.20261121130000.01b8dd20@x.example>")),
                 hit("message-id-misshapen", "Outlook without a counter", id("<01c7919c$c255d840$6c822ecf@x>")),
                 hit("message-id-misshapen", "The Bat! with another form", bat("<20261121.4711@x.example>")),
+                miss(
+                    "message-id-misshapen",
+                    "another program",
+                    id("<20261121.4711@x.example>").field("X-Mailer", "The Batch Mailer 2.1"),
+                ),
                 miss("message-id-misshapen", "The Bat!", bat("<1979487981.20261121130000@x.example>")),
                 miss("message-id-misshapen", "Outlook", made_at(0, OUTLOOK)),
                 hit("mailer-is-random", "no name", mail().field("X-Mailer", "xLihQRz3QwM5E2FMVKYP7z")),
                 miss("mailer-is-random", "a name and a version", mail().field("X-Mailer", "PHPMailer 6.8.0 (x64)")),
+                miss("mailer-is-random", "a name in one word", mail().field("X-Mailer", "MyCompanyMailer2")),
+                miss("mailer-is-random", "several", mail().field("X-Mailer", "eShopOrderSystemV2B2C")),
                 miss("mailer-is-random", "a short one", mail().field("X-Mailer", "mutt2")),
                 hit("template-not-filled-in", "the program's own", mail().field("X-Mailer", "%XMAILER")),
                 hit("template-not-filled-in", "a name", mail().subject("Hello {{first_name}}")),
+                miss("template-not-filled-in", "a folder", mail().subject("Cannot open %APPDATA% on PC12")),
+                miss("template-not-filled-in", "a test", mail().subject("{{FooTest}} fails, and {% %} too")),
+                miss(
+                    "template-not-filled-in",
+                    "an answer",
+                    mail().subject("Re: Hello {{first_name}}").field("In-Reply-To", "<1@example.net>"),
+                ),
                 miss("template-not-filled-in", "a discount", mail().subject("Jetzt 50%RABATT")),
                 miss("template-not-filled-in", "percent", mail().subject("CPU at 100% SINCE NOON")),
                 hit("message-id-borrowed", "a script", made_at(0, "PHPMailer 6.8")),

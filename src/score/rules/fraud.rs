@@ -3,6 +3,7 @@
 
 use crate::message::Mailbox;
 
+use super::lists::Entries;
 use super::look::{Look, Sight, example};
 use super::registry::Rule;
 
@@ -26,9 +27,9 @@ fn beginning(text: &str) -> &str {
     &text[..text.floor_char_boundary(LOOKED_BYTES_MAX)]
 }
 
-/// Phrases of those who promise money to strangers, strong and weak ones.
+/// Places with phrases of those who promise money to strangers, strong and weak ones.
 fn promises(look: &Look<'_>) -> usize {
-    look.said("advance-fee") + look.said("fraud-letters") + look.said("lottery")
+    look.places(&["advance-fee", "fraud-letters", "lottery"])
 }
 
 /// A sum such as $10,500,000.00 or EUR 850.000 in a text that promises.
@@ -84,7 +85,7 @@ fn is_money(beside: &str, before: bool) -> bool {
 
 /// The text asks to write to a free mailbox that is neither From nor To, and promises or lends.
 fn answers_to_free_mail(look: &Look<'_>) -> Sight {
-    if promises(look) + 2 * look.said("loans") < 2 {
+    if promises(look) < 2 && look.said("loans") == 0 {
         return None;
     }
     let text = beginning(&look.message.text);
@@ -119,16 +120,30 @@ fn form_to_fill_in(look: &Look<'_>) -> Sight {
     let mut found: Vec<String> = Vec::new();
     for at in memchr::memchr2_iter(b':', b'=', text.as_bytes()) {
         let before = text[..at].rsplit(LABEL_ENDS).next().unwrap_or_default();
-        // Filled in, what follows is no label and not empty.
-        let behind = text[at + 1..].split(LABEL_ENDS).next().unwrap_or_default();
-        let is_blank = |behind: &str| !behind.contains(char::is_alphanumeric) || labels.has(&label(behind));
         let label = label(before);
-        if labels.has(&label) && is_blank(behind) && !found.contains(&label) {
+        if labels.has(&label) && is_left_open(&text[at + 1..], labels) && !found.contains(&label) {
             found.push(label);
         }
     }
     if found.len() >= LABELS_MIN { example(&found.join(", ")) } else { None }
 }
+
+/// Filled in, what follows is no label and not empty; nor is the line below, where the label's own ends with it.
+fn is_left_open(behind: &str, labels: Entries<'_>) -> bool {
+    let first = behind.split(LABEL_ENDS).next().unwrap_or_default();
+    if first.contains(char::is_alphanumeric) {
+        return labels.has(&label(first));
+    }
+    let (rest, below) = behind.split_once('\n').unwrap_or((behind, ""));
+    if rest.contains(LEFT_OPEN) || rest.contains(LABEL_ENDS) {
+        return true;
+    }
+    let next = below.lines().take(2).find(|line| line.contains(char::is_alphanumeric)).unwrap_or_default();
+    next.is_empty() || next.contains([':', '=']) || labels.has(&label(next))
+}
+
+/// Dots and lines where somebody is to write.
+const LEFT_OPEN: [char; 3] = ['.', '_', '…'];
 
 /// What ends a label, and what is filled in behind one.
 const LABEL_ENDS: [char; 6] = ['\n', ':', '=', ';', ',', '?'];
@@ -166,7 +181,7 @@ fn words_disguised(look: &Look<'_>) -> Sight {
             let start = bytes[..at].iter().rposition(u8::is_ascii_whitespace).map_or(0, |space| space + 1);
             let end = bytes[at..].iter().position(u8::is_ascii_whitespace).map_or(bytes.len(), |len| at + len);
             done = end;
-            let word = text[start..end].trim_matches(|c: char| !c.is_alphanumeric() && !"@$|!".contains(c));
+            let word = text[start..end].trim_matches(|c: char| !c.is_alphanumeric() && !"@$|".contains(c));
             if (5..=WORD_BYTES_MAX).contains(&word.len()) && read_as(word, &mut read) && list.has(&read) {
                 return example(word);
             }
@@ -181,7 +196,7 @@ fn is_letter(byte: u8) -> bool {
 
 /// The signs of ASCII that stand for letters or between them; a euro sign is taken with the others of its word.
 const SIGNS: [bool; 256] = {
-    let signs = b"0123456789!|@$._*~^'`/\\,";
+    let signs = b"0123456789!|@$._*~^`\\,";
     let mut table = [false; 256];
     let mut at = 0;
     while at < signs.len() {
@@ -210,7 +225,7 @@ fn read_as(word: &str, read: &mut String) -> bool {
             '3' | '€' | 'è'..='ë' | 'È'..='Ë' => 'e',
             '4' | '@' | 'à'..='å' | 'À'..='Å' => 'a',
             '5' | '$' => 's',
-            '.' | '_' | '*' | '~' | '^' | '\'' | '`' | '/' | '\\' | ',' => {
+            '.' | '_' | '*' | '~' | '^' | '`' | '\\' | ',' => {
                 signs += 1;
                 continue;
             }
@@ -243,7 +258,7 @@ mod tests {
 
     #[test]
     fn hits_and_near_misses() {
-        let heir = "As next of kin of a late client you are the sole beneficiary of";
+        let heir = "As next of kin of my late client you have the sole right to";
         check(
             RULES,
             vec![
@@ -278,11 +293,21 @@ mod tests {
                     "filled in",
                     text("Name: Bob\nAddress: 1 High Street\nPhone: 555 1234\nAge: 44\nCountry: UK"),
                 ),
+                miss(
+                    "form-to-fill-in",
+                    "filled in below",
+                    text(
+                        "Name:\nBob Smith\n\nAddress:\n1 High Street\n\nPhone:\n555 1234\n\nEmail:\nb@x.example\n\nCountry:\nUK\n",
+                    ),
+                ),
                 miss("form-to-fill-in", "two questions", text("Name:\nPhone:\n")),
                 hit("words-disguised", "digits", text("Buy V1agra today")),
                 hit("words-disguised", "signs", text("cheap C.i.a.l.i.s here")),
                 hit("words-disguised", "marks", mail().subject("vi@gr@ 50")),
                 hit("words-disguised", "a digit for two letters", text("get va1ium")),
+                miss("words-disguised", "loud", text("Tramadol!! Viagra!")),
+                miss("words-disguised", "a possessive", text("the replica's stand, the medication's leaflet")),
+                miss("words-disguised", "one or more", text("your medication/s, a photo/shop for prescription/s")),
                 miss("words-disguised", "a doctor's letter", text("Viagra was not prescribed")),
                 miss("words-disguised", "a version", text("Use v1.2-rc4 of the a11y package, see o365")),
                 miss("words-disguised", "a divided word", text("the new phar-macy is open")),
@@ -290,6 +315,21 @@ mod tests {
                 miss("words-disguised", "French", text("C'est l'été à Sète, n'est-ce pas")),
             ],
         );
+    }
+
+    #[test]
+    fn a_phrase_counts_once_over_all_lists() {
+        let cases = [
+            ("my late husband left US$10,500,000", None, "a phrase that holds another"),
+            ("my late husband, my late husband: US$10,500,000", None, "said twice"),
+            ("my late husband and this money: US$10,500,000", Some("10,500,000"), "two"),
+        ];
+        let rules = crate::score::Rules::new(&crate::score::ScoreSettings::default()).unwrap();
+        for (said, expected, why) in cases {
+            let reasons = text(said).reasons(&rules);
+            let sum = reasons.iter().find(|reason| reason.name == "fraud-with-large-sum");
+            assert_eq!(sum.is_some(), expected.is_some(), "{why}: {reasons:?}");
+        }
     }
 
     #[test]

@@ -147,6 +147,13 @@ impl<'a> Look<'a> {
         topic.map_or(0, |topic| self.words.of(topic).count())
     }
 
+    /// In how many places of subject and text words of these topics stand, whatever topics hold them.
+    pub(super) fn places(&self, topics: &[&str]) -> usize {
+        debug_assert!(topics.iter().all(|topic| self.finder.topic(topic).is_some()), "no such topic");
+        let topics = topics.iter().filter_map(|topic| self.finder.topic(topic));
+        self.finder.places(topics.flat_map(|topic| self.words.of(topic)), [&self.text, &self.subject])
+    }
+
     /// The domain of the reverse-path, where there is one.
     pub(super) fn reverse_path_domain(&self) -> Option<String> {
         reverse_path_domain(self.submission)

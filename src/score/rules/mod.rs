@@ -60,6 +60,8 @@ pub struct Rules {
     built_in: Vec<ActiveRule>,
     /// Names of those that suggest and do not decide.
     soft: HashSet<String>,
+    /// Those of them that say what the model reads too.
+    read_by_model: HashSet<String>,
     families: Vec<data::Family>,
     finder: WordFinder,
     lists: Lists,
@@ -142,8 +144,11 @@ impl Rules {
         };
         let is_soft = |entry: &&RuleEntry| entry.soft && entry.points <= SOFT_POINTS_MAX && !is_changed(&entry.name);
         let soft = data.rules.iter().filter(is_soft);
+        let is_read =
+            |entry: &&RuleEntry| data.families.iter().any(|family| family.name == entry.family && family.read_by_model);
         Ok(Self {
             built_in,
+            read_by_model: soft.clone().filter(is_read).map(|entry| entry.name.clone()).collect(),
             soft: soft.map(|entry| entry.name.clone()).collect(),
             families: data.families.clone(),
             lists: Lists::new(&data.lists, &settings.lists),
@@ -187,11 +192,14 @@ impl Rules {
         match rule.asks {
             Asks::Code(sees) => sees(look),
             Asks::Words { topic, at_least, part } => {
-                let found = match part {
-                    Part::Both => &look.words,
-                    Part::Subject => &look.subject_words,
+                let (found, texts) = match part {
+                    Part::Both => (&look.words, [&look.text, &look.subject]),
+                    Part::Subject => (&look.subject_words, [&look.subject, &look.subject]),
                 };
                 found.of(topic).nth(at_least - 1)?;
+                if at_least > 1 && self.finder.places(found.of(topic), texts) < at_least {
+                    return None;
+                }
                 let words: Vec<usize> = found.of(topic).take(WORDS_SHOWN_MAX).collect();
                 look::example(&self.finder.written(&words).join(", "))
             }
@@ -202,6 +210,11 @@ impl Rules {
     /// said and not done, and not the points of the operator, who means them.
     pub fn is_soft(&self, reason: &Reason) -> bool {
         reason.points > 0 && self.soft.contains(reason.name.as_ref())
+    }
+
+    /// Whether a text that is like spam raises the points of a soft reason: not of phrases, which the model has read as well.
+    pub fn is_raised(&self, reason: &Reason) -> bool {
+        self.is_soft(reason) && !self.read_by_model.contains(reason.name.as_ref())
     }
 
     /// The points that differ for this account. The more particular override is applied last.

@@ -18,8 +18,9 @@ heaviest rule alone, whichever is more; the lighter reasons are still shown, wit
 
 *Soft* rules, those of 70 points or less that come with outguard, count by the text they stand in (`docs/model.md`). One that is
 like ordinary mail's takes back up to 60 of their points, 15 for each unit of log-odds below even (`text-is-ordinary`); one that is
-like spam adds to them, as much again where it has 100 points itself (`text-and-rules`). Points that you set, rules of your own,
-and what was done rather than said (files, programs, forms, borrowed names) count as they are.
+like spam adds to them, as much again where it has 100 points itself (`text-and-rules`), but not to those of the family `fraud`,
+whose phrases the text's own points have counted already. Points that you set, rules of your own, and rules that saw something
+done rather than said (most of those for files, programs, forged marks and borrowed names) count as they are.
 
 **Other points**: `[score.points]` with `rule-name = 30`; 0 switches a rule off. For one account or domain the same stands in
 `[[score.override]]`. **Other lists**: `[score.lists]` with `list-name = [\"added.example\", \"-taken-out.example\"]`; `-*` empties a

@@ -39,6 +39,9 @@ fn parts_differ(look: &Look<'_>) -> Sight {
     let plain = &look.message.plain;
     let plain = &plain[..plain.floor_char_boundary(PLAIN_BYTES_MAX)];
     // Addresses of pages stand behind links in the HTML, and so does what a plain part alone says of them.
+    if look.lists.of("browser-hints").within(&plain.to_lowercase()).is_some() && plain.len() < HINT_BYTES_MAX {
+        return None;
+    }
     let written: Vec<&str> = plain.split_whitespace().filter(|word| !word.contains(['/', '@', '=', '['])).collect();
     let folded = Folded::new(&written.join(" "));
     let words: Vec<&str> = folded.text.split(' ').filter(|word| word.len() >= WORD_BYTES_MIN).collect();
@@ -54,6 +57,8 @@ fn parts_differ(look: &Look<'_>) -> Sight {
 
 /// So much of the plain part is compared, in words of so many letters, so many of them at least and at most.
 const PLAIN_BYTES_MAX: usize = 2 * 1024;
+/// A plain part that only sends to a browser is no longer.
+const HINT_BYTES_MAX: usize = 600;
 const WORD_BYTES_MIN: usize = 4;
 const WORDS_MIN: usize = 8;
 const WORDS_ASKED_MAX: usize = 24;
@@ -107,7 +112,18 @@ mod tests {
                     ),
                 ),
                 miss("parts-differ", "the same", with_plain(super::super::sample::ORDINARY)),
-                miss("parts-differ", "a hint", with_plain("Your program shows no HTML.")),
+                miss(
+                    "parts-differ",
+                    "a hint",
+                    with_plain(
+                        "Your email client does not support HTML messages. To view this newsletter in your web browser, please click the following link",
+                    ),
+                ),
+                hit(
+                    "parts-differ",
+                    "more than a hint",
+                    with_plain(&"The fisherman of the wide sea tells you to view this in your browser. ".repeat(10)),
+                ),
                 miss("parts-differ", "one part", mail()),
             ],
         );

@@ -18,9 +18,12 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "subject-random-string", look: random_string },
 ];
 
-/// By the sender itself.
+/// By the sender itself, before the subject or behind it.
 fn marked_advert(look: &Look<'_>) -> Sight {
-    look.lists.of("advert-marks").within(&look.message.subject.to_lowercase()).and_then(example)
+    let subject = look.message.subject.to_lowercase();
+    let mark = look.lists.of("advert-marks").within(&subject)?;
+    let subject = subject.trim();
+    if subject.starts_with(mark) || subject.ends_with(mark) { example(mark) } else { None }
 }
 
 /// The provider's guide: fewer than three words in capitals.
@@ -135,6 +138,9 @@ mod tests {
             vec![
                 hit("subject-marked-advert", "as the law asks", subject("ADV: save on ink")),
                 hit("subject-marked-advert", "in Korea", subject("(광고) 할인")),
+                miss("subject-marked-advert", "a directory", subject("[AD] Controller patching on Friday")),
+                miss("subject-marked-advert", "a house", subject("Quiz at the Crown (pub)")),
+                miss("subject-marked-advert", "within", subject("The course (adv) begins in May")),
                 miss("subject-marked-advert", "a word", subject("Adverbs and how to use them")),
                 hit("subject-empty", "nothing", subject("")),
                 hit("subject-empty", "no field", mail().without("Subject")),

@@ -3,7 +3,9 @@
 //! Nearly every word begins where a word of the text does, so at each of these four bytes are looked up, and only what
 //! begins with them is compared. The few that may begin within a word are left to an automaton.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
 
@@ -84,11 +86,38 @@ impl WordFinder {
         found
     }
 
+    /// In how many places of the texts these words stand: a word counts once, and not at all where each of its places is
+    /// within those of longer words.
+    pub(super) fn places(&self, words: impl Iterator<Item = usize>, texts: [&Folded; 2]) -> usize {
+        let mut patterns: Vec<(usize, String)> = words.map(|word| (word, pattern(&self.words[word]))).collect();
+        patterns.sort_by_key(|(word, pattern)| (Reverse(pattern.trim().len()), *word));
+        patterns.dedup();
+        let mut taken: Vec<(usize, Range<usize>)> = Vec::with_capacity(patterns.len());
+        for (_, pattern) in &patterns {
+            let margin = pattern.len() - pattern.trim_start().len();
+            let mut hits = texts.iter().enumerate().flat_map(|(which, text)| {
+                let starts =
+                    memchr::memmem::find_iter(text.text.as_bytes(), pattern.as_bytes()).take(PLACES_OF_A_WORD_MAX);
+                starts.map(move |at| (which, at + margin..at + margin + pattern.trim().len()))
+            });
+            let is_free = |(which, place): &(usize, Range<usize>)| {
+                !taken.iter().any(|(of, other)| of == which && other.start < place.end && place.start < other.end)
+            };
+            if let Some(place) = hits.find(is_free) {
+                taken.push(place);
+            }
+        }
+        taken.len()
+    }
+
     /// The words as the data writes them.
     pub(super) fn written(&self, words: &[usize]) -> Vec<&str> {
         words.iter().map(|word| self.words[*word].as_str()).collect()
     }
 }
+
+/// A word is looked for in so many places, until one is its own.
+const PLACES_OF_A_WORD_MAX: usize = 16;
 
 /// Words by their first four bytes.
 #[derive(Debug, Default)]
@@ -218,6 +247,29 @@ mod tests {
         let found = finder.find(&Folded::new("now"));
         assert_eq!(found.of(finder.topic("buy").unwrap()).count(), 1);
         assert_eq!(found.of(finder.topic("stem").unwrap()).count(), 1, "a word of two topics counts for both");
+    }
+
+    #[test]
+    fn each_place_is_one_word() {
+        let finder = WordFinder::new(
+            &[topic("a", &["the sum", "sum of", "the sum of", "gift*"]), topic("b", &["the sum", "wire transfer"])],
+            &BTreeMap::new(),
+        )
+        .unwrap();
+        let cases = [
+            ("the sum of", "", 1, "longer ones hold the others"),
+            ("the sum of, and the sum", "", 2, "a place of its own"),
+            ("the sum, the sum", "", 1, "a word of two topics, twice"),
+            ("wire transfer", "wire transfer of gifts", 2, "subject and text"),
+            ("the sum of gifts", "", 2, "beside each other"),
+            ("nothing", "", 0, "no word"),
+        ];
+        for (text, subject, expected, why) in cases {
+            let (text, subject) = (Folded::new(text), Folded::new(subject));
+            let found = finder.find(&text).with(&finder.find(&subject));
+            let words = ["a", "b"].into_iter().flat_map(|name| found.of(finder.topic(name).unwrap()));
+            assert_eq!(finder.places(words, [&text, &subject]), expected, "{why}");
+        }
     }
 
     #[test]
