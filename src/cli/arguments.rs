@@ -315,7 +315,7 @@ pub struct PasswordArguments {
 /// `outguard doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArguments {
-    /// Only these sending domains [default: those of [[dkim]] and of [doctor]].
+    /// Only these sending domains [default: those that the configuration names].
     pub domains: Vec<String>,
     /// Say what is right too.
     #[arg(long)]

@@ -94,6 +94,10 @@ fn say(look: Look, asked: &DoctorArguments, findings: &[Finding], out: &mut dyn 
             writeln!(out, "          mend: {}", finding.mend)?;
         }
     }
+    // What nobody looked at is not healthy for that: which domains were, is said in any case.
+    for looked_at in findings.iter().filter(|one| !asked.all && one.check == "domains" && one.grade == Grade::Right) {
+        writeln!(out, "{}", looked_at.found)?;
+    }
     let count = |grade: Grade| findings.iter().filter(|finding| finding.grade == grade).count();
     let (right, unknown) = (count(Grade::Right), count(Grade::Unknown));
     let (warnings, faults) = (count(Grade::Warning), count(Grade::Fault));

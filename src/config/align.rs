@@ -139,7 +139,8 @@ fn read_doctor(root: &mut TableReader<'_>) -> DoctorSettings {
     let default = DoctorSettings::default();
     let mut table = root.table("doctor", "What the doctor looks at, and how often.");
     let domains = table.or(
-        key("domains", "Sending domains besides those of [[dkim]].").example("[\"example.com\"]"),
+        key("domains", "Sending domains besides those of [[dkim]], [dsn], routes, logins and limits.")
+            .example("[\"example.com\"]"),
         Vec::<DomainSetting>::new(),
     );
     let lists = table.or(

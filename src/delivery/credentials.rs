@@ -140,6 +140,11 @@ impl Credentials {
         found.map_or(Choice::NoneFits, |login| Choice::Login(login.clone()))
     }
 
+    /// The domains of whose mail there is a login, of addresses too.
+    pub fn sender_domains(&self) -> impl Iterator<Item = &str> {
+        self.by_key.keys().filter_map(|key| Some(key.rsplit_once('@')?.1))
+    }
+
     /// The users, one as often as there are lines with it.
     pub fn users(&self) -> impl Iterator<Item = &str> {
         self.by_key.values().map(|login| login.user.as_str())

@@ -38,6 +38,9 @@ fn what_goes_wrong_is_told_once_and_a_restart_forgets_nothing() {
         dns.address(),
     ));
 
+    // Which domains were looked at is said to people too.
+    let said = String::from_utf8(site.command(&["doctor"]).stdout).unwrap();
+    assert!(said.contains("sending domains looked at: example.com; name others"), "{said}");
     // Called: live, with the fault of the reverse DNS that this zone lacks.
     let called = site.command(&["doctor", "--json"]);
     assert_eq!(called.status.code(), Some(1), "{called:?}");

@@ -4,6 +4,7 @@
 //! that a restart does not forget what was right. Only what changed is told: an event of the journal for what was right and
 //! is wrong, and one for what is right again. Read [`rounds`] first.
 
+mod domains;
 mod kept;
 mod provider;
 pub(super) mod rounds;
@@ -25,11 +26,12 @@ pub async fn look(config: &Config, dns: &Arc<dyn Lookup>, asked: &Asked, clock: 
     let provider = provider::examine(config, clock.now().wall, asked.patience.whole);
     let (facts, of_provider) = tokio::join!(gather(dns, asked), provider);
     let mut findings = examine(&facts);
+    findings.push(domains::told(config, &asked.senders));
     findings.extend(of_provider);
     findings
 }
 
-/// Every egress, and the sending domains that are named here; with none named, those of the keys and of `[doctor]`.
+/// Every egress, and the sending domains that are named here; with none named, those that the configuration knows.
 ///
 /// # Errors
 /// A route or a key that cannot be used, as a sentence.
@@ -54,7 +56,7 @@ pub fn asked_by(config: &Config, domains: &[String], clock: &dyn Clock, patience
         .collect();
     let mut domains = domains.to_vec();
     if domains.is_empty() {
-        domains.extend(keys.iter().map(|key| key.domain.clone()).chain(doctor.domains.iter().cloned()));
+        domains = domains::known(config).looked_at;
     }
     domains.sort_unstable();
     domains.dedup();
