@@ -85,6 +85,12 @@ kinds! {
     punycode: |bytes| html("<a href='http://xn--", "a9b-", ".example/'>", bytes);
     hosts_of_many_names: |bytes| html("<a href='http://", "a.", "example/'>www.", bytes);
     letters_that_are_not_seen: |bytes| plain("p\u{200b}a\u{301}\u{202e}\u{430}\u{1d400} ", bytes);
+    labels_and_blanks: |bytes| plain("Name: ______ \nYour account number .......... \n", bytes);
+    sums_of_money: |bytes| plain("$4,500,000.00 USD (4.5 million dollars) \u{20ac}1.000,- ", bytes);
+    words_in_disguise: |bytes| plain("v1agra V.I.A.G.R.A c!al1s p-i-l-l-s f r e e ", bytes);
+    a_program_of_endless_name: |bytes| one_field("X-Mailer: ", "Mailer (a) 1.2.", "", bytes);
+    programs_by_the_thousand: |bytes| header("X-Mailer: Microsoft Outlook 16.0\nUser-Agent: b\n", bytes);
+    sites_by_the_thousand: sites;
     words_without_spaces: |bytes| plain("\u{8a02}\u{55ae}", bytes);
 }
 
@@ -190,6 +196,12 @@ fn links(bytes: usize) -> Vec<u8> {
         .map(|n| format!("<a href=http://xn--{n}.example/?{n}>{n}.bank.example<img src=//{n}.b/{n}>"))
         .collect();
     html("", &links.concat(), "", 0)
+}
+
+/// A text that leads to ever other sites.
+fn sites(bytes: usize) -> Vec<u8> {
+    let links: Vec<String> = (0..bytes / 40).map(|n| format!("see https://www.site{n}.example/{n} \n")).collect();
+    plain(&links.concat(), 0)
 }
 
 /// A zip archive that is all list: names without files, and a directory that overlaps itself.

@@ -14,11 +14,14 @@ mod mail;
 mod real;
 mod work;
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 use std::thread;
 
+use outguard::account::{Account, AccountSource};
 use outguard::clock::WallMs;
+use outguard::mail::{Address, BodyType, Envelope, Recipient, ReversePath};
 use outguard::message::{Bound, Bounds, Message};
+use outguard::score::behaviour::{Behaviour, BehaviourSettings, Judged};
 use outguard::score::scorer::Scorer;
 use outguard::score::{ScoreSettings, Submission};
 
@@ -32,22 +35,52 @@ const STACK_BYTES: usize = 512 << 10;
 /// Reads and judges a message as the daemon does.
 fn judged(bytes: &[u8], bounds: &Bounds) -> Message {
     let message = Message::parse(bytes, bounds);
-    let _ = SCORER.content(&submission(&message), None);
+    let (account, envelope) = (Account::named("a@example.org"), envelope(bytes));
+    let submission = Submission {
+        message: &message,
+        envelope: Some(&envelope),
+        account: Some(&account),
+        source: Some(AccountSource::Login),
+        client: Some(std::net::Ipv4Addr::LOCALHOST.into()),
+        at: WallMs(NOW_MS),
+    };
+    let _ = SCORER.content(&submission, None);
+    let seen = BEHAVIOUR.lock().unwrap().assess(&submission).footprint.expect("it has an account");
+    // Its copy is judged by what the first left.
+    BEHAVIOUR.lock().unwrap().accepted(&seen, Judged::Sent);
+    let _ = BEHAVIOUR.lock().unwrap().assess_seen(seen);
     message
 }
 
-fn submission(message: &Message) -> Submission<'_> {
-    Submission { message, envelope: None, account: None, source: None, client: None, at: WallMs(0) }
+/// A day in 2026.
+const NOW_MS: u64 = 20_600 * 86_400_000;
+
+/// As many recipients as the message has bytes, 40 at most, at sites that it may lead to.
+fn envelope(bytes: &[u8]) -> Envelope {
+    let recipient = |n: usize| Address::parse(format!("x{n}@{n}.bank.example").as_bytes()).unwrap();
+    Envelope {
+        reverse_path: ReversePath::parse(b"a@example.org").unwrap(),
+        recipients: (0..bytes.len().clamp(1, 40)).map(|n| Recipient::plain(recipient(n))).collect(),
+        body: BodyType::default(),
+        smtputf8: false,
+        ret: None,
+        envid: None,
+    }
 }
 
 /// Rules and model as they come.
 static SCORER: LazyLock<Scorer> = LazyLock::new(|| Scorer::new(ScoreSettings::default()).unwrap());
+
+/// The memory of behaviour, whose own room is no message's.
+static BEHAVIOUR: LazyLock<Mutex<Behaviour>> =
+    LazyLock::new(|| Mutex::new(Behaviour::new(BehaviourSettings::default(), None)));
 
 /// Reads and judges a message on a small stack, and says what it was, within its bounds and its memory.
 fn costs_its_share(bytes: &[u8]) -> Message {
     let bounds = Bounds::default();
     let work = || {
         LazyLock::force(&SCORER);
+        LazyLock::force(&BEHAVIOUR);
         let (message, memory) = counting::counted(|| judged(bytes, &bounds));
         let share = |factor: usize| i64::try_from(factor * bounds.message_bytes_max).unwrap();
         assert!(memory.held_bytes_max <= share(HELD_FACTOR), "{memory:?}");
