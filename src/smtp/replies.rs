@@ -65,7 +65,7 @@ replies! {
     JUDGED_SPAM = refuse(50, 7, 1, "this message looks like spam and was not taken; ask your postmaster");
     /// Receivers would refuse it, for nothing authenticates its From domain (RFC 7372 3.3); its sender is known for sure.
     NOT_ALIGNED = refuse(50, 7, 26, "nothing authenticates the domain of this message's From; ask your postmaster");
-    /// A scorer without which nothing may pass does not answer.
+    /// A scorer without which nothing may pass does not answer, or the disk does not give what is to be looked at.
     SCORER_FAILED = retry(51, 7, 0, "this message cannot be checked now, try again later");
     /// More connections in a short time than the pace of one client.
     CONNECTIONS_TOO_FAST = retry(21, 7, 0, "too many connections in a short time, try again later");

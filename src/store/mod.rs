@@ -110,8 +110,8 @@ pub trait Store: Reads {
     ) -> StoreFuture<'_, Stored<Option<u32>>>;
 
     /// Gives what waits of a message what was made anew for it: its prefix, and where its deliveries stand in line; those
-    /// that are due and moved are due now. While one of its deliveries is under way its prefix stays as it is.
-    fn renew(&self, message: QueueId, renewed: Renewed, now: Now) -> StoreFuture<'_, Stored<()>>;
+    /// that are due and moved are due now. While one of its deliveries is under way its prefix stays as it is: `false`.
+    fn renew(&self, message: QueueId, renewed: Renewed, now: Now) -> StoreFuture<'_, Stored<bool>>;
 
     /// Makes waiting deliveries due now (`queue flush`): of one message, of one account, or all. Returns how many.
     fn flush(&self, which: Filter, now: Now) -> StoreFuture<'_, Stored<u64>>;

@@ -164,9 +164,16 @@ fn an_egress_that_was_taken_out_is_chosen_anew() {
     });
     assert!(held.contains("since keys or egresses were changed"), "{held}");
     assert!(held.contains("Add `ip4:192.0.2.10` to the SPF record of twenty.example"), "{held}");
-    // A person lets it go: it is not held again for the same.
+    // A person lets it go: it is not held again for the same, nor after a restart and another change.
+    takes.store(false, Ordering::SeqCst);
     let id = serde_json::from_str::<serde_json::Value>(held.lines().next().unwrap()).unwrap()["id"].clone();
     assert!(world.site.command(&["queue", "release", id.as_str().unwrap()]).status.success());
+    wait_deferred(&world, 1);
+    world.stop();
+    world.configure_key("s2", FRESH);
+    world.start_again();
+    takes.store(true, Ordering::SeqCst);
+    flush(&world);
     let arrival = world.arrived(2).pop().unwrap();
     assert_eq!(arrival.recipients, ["late2@example.org"]);
 }

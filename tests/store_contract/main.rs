@@ -340,7 +340,7 @@ async fn what_waits_is_made_anew(store: &dyn Store) {
         destinations: (0..3).map(|place| (Index(place), destination.clone())).collect(),
     };
     let lease = store.lease(request(id, &[0], at(1))).await.unwrap().into_inner();
-    store.renew(id, renewed("X: anew\r\n"), at(5)).await.unwrap().into_inner();
+    assert!(!store.renew(id, renewed("X: anew\r\n"), at(5)).await.unwrap().into_inner(), "one is under way");
     assert_eq!(store.content(id).await.unwrap().prefix, before, "one is under way");
     let (_, deliveries) = store.message(id).await.unwrap().unwrap();
     let stands: Vec<bool> = deliveries.iter().map(|delivery| delivery.destination == destination).collect();
@@ -349,7 +349,7 @@ async fn what_waits_is_made_anew(store: &dyn Store) {
     assert_eq!(due.len(), 1, "a timer finds what moved");
     assert_eq!((due[0].message.id, due[0].message.deliveries.len()), (id, 2));
     store.conclude(conclusion(lease, at(6), vec![delivered(0)]), None).await.unwrap().into_inner();
-    store.renew(id, renewed("X: anew\r\n"), at(7)).await.unwrap().into_inner();
+    assert!(store.renew(id, renewed("X: anew\r\n"), at(7)).await.unwrap().into_inner(), "none is any more");
     assert_eq!(&store.content(id).await.unwrap().prefix[..], b"X: anew\r\n", "partly delivered: the rest is anew");
     assert_eq!(store.due(at(5).wall, at(9).wall, 10).await.unwrap(), [], "what stands there already is not moved");
     assert_eq!(store.remove(id, "anna".into(), at(8)).await.unwrap().into_inner(), Some(2));

@@ -6,6 +6,7 @@ use super::Engine;
 use super::cache::Loaded;
 use super::core::Work;
 use super::in_hand::{InHand, OnRecord};
+use super::renew::Overtaken;
 use super::settle::{Sent, Settled};
 use crate::delivery::{Egress, NextHop, Outgoing, Plan};
 use crate::dispatch::HopId;
@@ -76,7 +77,8 @@ impl Engine {
             let connection = end.connection.take().filter(|_| !self.draining.is_cancelled());
             let settled = self.settle(end, &message, hop, plan);
             let goes_on = connection.is_some() && !self.core().gives_way(hop, egress);
-            let next = if goes_on { self.next_prepared(hop, plan, egress).await } else { None };
+            // What ended is on record before anything is waited for: a crash would send it again.
+            let next = if goes_on { self.next_prepared(hop, plan, egress, Overtaken::PutBack).await } else { None };
             ready = self.conclude(settled, hand, left, next).await;
             match connection {
                 Some(connection) => next_hop = connection,
@@ -140,7 +142,7 @@ impl Engine {
             if !next_hop.is_reusable() {
                 return None;
             }
-            if let Some((prepared, request)) = self.next_prepared(hop, plan, egress).await {
+            if let Some((prepared, request)) = self.next_prepared(hop, plan, egress, Overtaken::MadeAnew).await {
                 match self.store.lease(request).await {
                     Ok(lease) => match self.unless_empty(Ready::new(self, prepared, lease)).await {
                         Some(ready) => return Some(ready),
@@ -178,6 +180,7 @@ impl Engine {
         hop: HopId,
         plan: &Arc<Plan>,
         egress: &Arc<Egress>,
+        overtaken: Overtaken,
     ) -> Option<(Prepared, LeaseRequest)> {
         loop {
             let now = self.clock.now();
@@ -189,12 +192,22 @@ impl Engine {
             for crossing in std::mem::take(&mut work.crossings) {
                 self.tell_crossing(crossing).await;
             }
+            let looked_at_by = self.renewing.looked_at_by(hand.message());
             // A copy in memory may be older than what the store has: refiled by a reload, released, removed.
             let loaded = match fresh.filter(|loaded| !self.free_deliveries(loaded, &work).is_empty()) {
                 Some(loaded) => Some(loaded),
                 None => self.load(&hand, &work).await,
             };
             let loaded = match loaded {
+                // Another line of it made it anew meanwhile.
+                Some(_) if self.renewing.looked_at_by(hand.message()) != looked_at_by => self.load(&hand, &work).await,
+                loaded => loaded,
+            };
+            let loaded = match loaded {
+                Some(loaded) if overtaken == Overtaken::PutBack && self.is_overtaken(&loaded) => {
+                    hand.put_back();
+                    return None;
+                }
                 Some(loaded) => self.brought_up_to_date(loaded, hand.line(), &work.destination).await,
                 None => None,
             };

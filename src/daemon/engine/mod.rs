@@ -45,7 +45,7 @@ use crate::clock::Clock;
 use crate::delivery::{DeliverySettings, Edges};
 use crate::store::Store;
 
-pub use renew::{AsItCame, Renewal, Renewing, Waiting};
+pub use renew::{Anew, AsItCame, Outlook, Renewal, Renewing, Settings, Waiting};
 pub use start::{EngineSettings, StartError};
 
 /// Dispatching and delivery of everything that waits.

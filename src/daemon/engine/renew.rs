@@ -10,7 +10,9 @@ use super::Engine;
 use super::cache::Loaded;
 use crate::clock::WallMs;
 use crate::dispatch::Line;
+use crate::event::Event;
 use crate::limits::Moment;
+use crate::mail::QueueId;
 use crate::store::{
     Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, Destination, MessageRow, Renewed, StoreError,
     Stored,
@@ -20,6 +22,8 @@ use crate::store::{
 const UNREADABLE_PAUSE_MS: u64 = 60_000;
 /// How long it is where the store cannot be read at all now, in milliseconds: it tries by itself every second.
 const STORE_PAUSE_MS: u64 = 2_000;
+/// How long it is where a reload came between, in milliseconds.
+const RELOAD_PAUSE_MS: u64 = 100;
 
 /// A message whose turn has come.
 #[derive(Debug, Clone, Copy)]
@@ -38,9 +42,47 @@ pub enum Renewal {
     /// It leaves as it is.
     AsItIs,
     /// It leaves with this.
-    Anew(Renewed),
-    /// It would fail at its receivers now, for this reason: it is held.
-    Hold(String),
+    Anew(Anew),
+    /// It would fail at its receivers now: it is held, unless a person let it go before.
+    Hold {
+        /// Why.
+        reason: String,
+        /// What it leaves with if a person did; `None`: as it is.
+        released: Option<Anew>,
+    },
+}
+
+/// What was made of a message.
+#[derive(Debug)]
+pub struct Anew {
+    /// What it leaves with.
+    pub renewed: Renewed,
+    /// By what it was made.
+    pub by: Settings,
+    /// Whether all of it could be told.
+    pub outlook: Outlook,
+}
+
+/// Which keys, egresses and deeds of alignment something was made by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings(pub u128);
+
+/// For how long what was made holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// While the settings are those.
+    ForGood,
+    /// DNS left it open: it is looked at again after a while.
+    ForNow,
+}
+
+/// What is done where a message is to be made anew, which may take as long as DNS does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overtaken {
+    /// It is.
+    MadeAnew,
+    /// Its turn is left for later: something waits that is more urgent.
+    PutBack,
 }
 
 /// Who knows what mail is to leave with.
@@ -50,6 +92,16 @@ pub trait Renewing: Send + Sync {
 
     /// Looks at it anew.
     fn renewal<'a>(&'a self, waiting: Waiting<'a>, now: WallMs) -> Pin<Box<dyn Future<Output = Renewal> + Send + 'a>>;
+
+    /// Whether these settings still hold.
+    fn holds(&self, by: Settings) -> bool;
+
+    /// What was made of a message is on record with it.
+    fn was_renewed(&self, id: QueueId, by: Settings, outlook: Outlook, now: WallMs);
+
+    /// By what a message was looked at since that holds. Where it is another than before a message was read, what was
+    /// read may be older than what is on record.
+    fn looked_at_by(&self, id: QueueId) -> Option<Settings>;
 }
 
 /// Everything leaves as it came.
@@ -64,9 +116,25 @@ impl Renewing for AsItCame {
     fn renewal<'a>(&'a self, _: Waiting<'a>, _: WallMs) -> Pin<Box<dyn Future<Output = Renewal> + Send + 'a>> {
         Box::pin(async { Renewal::AsItIs })
     }
+
+    fn holds(&self, _: Settings) -> bool {
+        true
+    }
+
+    fn was_renewed(&self, _: QueueId, _: Settings, _: Outlook, _: WallMs) {}
+
+    fn looked_at_by(&self, _: QueueId) -> Option<Settings> {
+        None
+    }
 }
 
 impl Engine {
+    /// Whether a message is to be made anew before it leaves.
+    pub(super) fn is_overtaken(&self, loaded: &Loaded) -> bool {
+        let waiting = Waiting { row: &loaded.row, deliveries: &loaded.deliveries, content: &loaded.content };
+        self.renewing.is_overtaken(waiting, self.clock.now().wall)
+    }
+
     /// The message as it is to leave now. `None`: what of it stood in that line is held, or stands elsewhere later.
     pub(super) async fn brought_up_to_date(
         &self,
@@ -79,19 +147,49 @@ impl Engine {
         if !self.renewing.is_overtaken(waiting, now.wall) {
             return Some(loaded);
         }
-        let renewed = match self.renewing.renewal(waiting, now.wall).await {
+        let id = loaded.row.id;
+        let renewal = self.renewing.renewal(waiting, now.wall).await;
+        if let Renewal::Anew(anew) | Renewal::Hold { released: Some(anew), .. } = &renewal
+            && !self.renewing.holds(anew.by)
+        {
+            self.line_rests(line, RELOAD_PAUSE_MS);
+            return None;
+        }
+        let anew = match renewal {
             Renewal::AsItIs => return Some(loaded),
-            Renewal::Hold(reason) => {
-                self.hold_overtaken(&loaded, line, destination, reason).await;
+            Renewal::Anew(anew) => anew,
+            Renewal::Hold { reason, released } => match self.was_released(id).await {
+                Ok(false) => {
+                    self.hold_overtaken(&loaded, line, destination, reason).await;
+                    return None;
+                }
+                Ok(true) => match released {
+                    Some(anew) => anew,
+                    None => return Some(loaded),
+                },
+                Err(error) => {
+                    self.later(&loaded, line, &error);
+                    return None;
+                }
+            },
+        };
+        // Nothing comes between this and the store's order of deeds: what is newer is written after it.
+        if !self.renewing.holds(anew.by) {
+            self.line_rests(line, RELOAD_PAUSE_MS);
+            return None;
+        }
+        let Anew { renewed, by, outlook } = anew;
+        let now = self.clock.now();
+        match self.store.renew(id, renewed.clone(), now).await.map(Stored::into_inner) {
+            // What is under way keeps its bytes and its place, and is looked at when it waits again.
+            Ok(written) if written && !loaded.deliveries.iter().any(is_under_way) => {
+                self.renewing.was_renewed(id, by, outlook, now.wall);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.later(&loaded, line, &error);
                 return None;
             }
-            Renewal::Anew(renewed) => renewed,
-        };
-        let id = loaded.row.id;
-        let now = self.clock.now();
-        if let Err(error) = self.store.renew(id, renewed.clone(), now).await.map(Stored::into_inner) {
-            self.later(&loaded, line, &error);
-            return None;
         }
         let body_bytes = loaded.content.size_bytes - loaded.content.prefix.len() as u64;
         loaded.content.size_bytes = body_bytes + renewed.prefix.len() as u64;
@@ -109,6 +207,12 @@ impl Engine {
             self.due_from(now.wall);
         }
         Some(loaded)
+    }
+
+    /// Whether a person let a message go that was held: what they decided stands.
+    async fn was_released(&self, id: QueueId) -> Result<bool, StoreError> {
+        let history = self.store.history(id).await?;
+        Ok(history.iter().any(|row| matches!(row.event, Event::Released { .. })))
     }
 
     async fn hold_overtaken(&self, loaded: &Loaded, line: Line, destination: &Destination, reason: String) {
@@ -142,9 +246,17 @@ impl Engine {
             StoreError::Corrupt { .. } => UNREADABLE_PAUSE_MS,
             _ => STORE_PAUSE_MS,
         };
+        self.line_rests(line, pause_ms);
+    }
+
+    fn line_rests(&self, line: Line, pause_ms: u64) {
         let until = Moment::from(self.clock.now()).plus_ms(pause_ms);
         let mut core = self.core();
         core.dispatch.park_line(line, until);
         let _ = core.dispatch.add_from_store(line);
     }
+}
+
+fn is_under_way(delivery: &DeliveryRow) -> bool {
+    delivery.state == DeliveryState::UnderWay
 }

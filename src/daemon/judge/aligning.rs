@@ -6,7 +6,8 @@ mod ways;
 
 use std::sync::Arc;
 
-pub(super) use self::matter::{Matter, Whole};
+pub(super) use self::matter::{Matter, Unread, Whole};
+use self::matter::{NotRead, away};
 pub(in crate::daemon) use self::seen::{SystemAddresses, ways_out};
 use self::ways::Ways;
 use crate::align::arc::newest_sealer;
@@ -136,16 +137,26 @@ impl Aligning {
     }
 
     /// Signs, then judges what will leave.
-    pub(super) async fn aligned(&self, matter: &Matter<'_>, message: &Message, router: &Router) -> Aligned {
+    ///
+    /// # Errors
+    /// The disk does not give all of it now.
+    pub(super) async fn aligned(
+        &self,
+        matter: &Matter<'_>,
+        message: &Message,
+        router: &Router,
+    ) -> Result<Aligned, Unread> {
         if !self.is_on() {
-            return Aligned::default();
+            return Ok(Aligned::default());
         }
-        let Some(unsigned) = matter.unsigned(self.signer.body_forms()).await else {
-            return Aligned {
-                finding: self.unreadable("its header is longer than is looked at (2,000 fields, 1 MiB)"),
-                ..Aligned::default()
-            };
-        };
+        match matter.unsigned(self.signer.body_forms()).await {
+            Ok(unsigned) => Ok(self.found(matter, message, unsigned, router).await),
+            Err(NotRead::HeaderTooLong) => Ok(Aligned { finding: self.too_long(), ..Aligned::default() }),
+            Err(NotRead::Now(unread)) => Err(unread),
+        }
+    }
+
+    async fn found(&self, matter: &Matter<'_>, message: &Message, unsigned: Leaving<'_>, router: &Router) -> Aligned {
         let author = Author::in_leaving(message, &unsigned);
         let from = author.domain().unwrap_or_default();
         let (begun, own) = self.begun(matter, message, &unsigned, from);
@@ -156,12 +167,7 @@ impl Aligning {
             return Aligned { fields, not_signed, ..Aligned::default() };
         }
         let Ok(leaving) = unsigned.under(&signature) else {
-            return Aligned {
-                finding: self.unreadable("its header is longer than is looked at (2,000 fields, 1 MiB)"),
-                fields,
-                not_signed,
-                ..Aligned::default()
-            };
+            return Aligned { finding: self.too_long(), fields, not_signed, ..Aligned::default() };
         };
         let ways = Ways::of(matter.destinations, router);
         let subject = Subject {
@@ -189,7 +195,7 @@ impl Aligning {
             return Vec::new();
         }
         let signer = Arc::clone(&self.signer);
-        tokio::task::spawn_blocking(move || signer.finish(begun)).await.unwrap_or_default()
+        away(move || signer.finish(begun)).await
     }
 
     /// Our signature but for its arithmetic, and whether there is a key for it.
@@ -209,7 +215,8 @@ impl Aligning {
         (self.settings.judge == Judge::All).then(|| Finding::unsure(why, 0, &self.settings.deeds))
     }
 
-    fn unreadable(&self, why: &str) -> Option<Finding> {
+    fn too_long(&self) -> Option<Finding> {
+        let why = "its header is longer than is looked at (2,000 fields, 1 MiB)";
         (self.settings.judge == Judge::All).then(|| Finding::unreadable(why, &self.settings.deeds))
     }
 

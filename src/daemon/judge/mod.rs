@@ -8,6 +8,7 @@
 
 pub(super) mod aligning;
 mod basis;
+mod caught;
 mod learning;
 mod lookup;
 mod remembered;

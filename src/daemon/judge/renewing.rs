@@ -9,6 +9,8 @@ use std::pin::Pin;
 use bytes::Bytes;
 
 use super::aligning::{Matter, Whole};
+use super::basis::Print;
+use super::caught::caught;
 use super::learning::envelope_of;
 use super::{Judging, Live};
 use crate::account::AccountSource;
@@ -16,7 +18,7 @@ use crate::align::dkim::Leaving;
 use crate::align::settings::Deed;
 use crate::align::verdict::{Alignment, Finding};
 use crate::clock::WallMs;
-use crate::daemon::engine::{Renewal, Renewing, Waiting};
+use crate::daemon::engine::{Anew, Outlook, Renewal, Renewing, Settings, Waiting};
 use crate::delivery::Router;
 use crate::guard::Decision;
 use crate::mail::QueueId;
@@ -50,42 +52,55 @@ impl Judging {
         };
         let live = self.live();
         let message = Waiting { row: &row, deliveries: &deliveries, content: &content };
-        let anew = self.made_anew(&live, message, DeliveryState::Held, at).await;
-        // A person decided about it by what holds now.
-        self.was_looked_at(id, row.received);
-        Ok(anew.map(|anew| anew.renewed))
+        match self.looked_at(&live, message, DeliveryState::Held, at).await {
+            Look::Made(made) => Ok(Some(made.renewed)),
+            Look::Undecided | Look::Never | Look::Fault => Ok(None),
+        }
     }
 
-    /// Signs anew, and chooses egresses anew, for the recipients in that state. `None`: nothing can be made of it.
-    async fn made_anew(&self, live: &Live, of: Waiting<'_>, state: DeliveryState, at: WallMs) -> Option<Anew> {
+    /// Signs anew, and chooses egresses anew, for the recipients in that state.
+    async fn looked_at(&self, live: &Live, of: Waiting<'_>, state: DeliveryState, at: WallMs) -> Look {
+        caught(self.made_anew(live, of, state, at)).await.unwrap_or(Look::Fault)
+    }
+
+    async fn made_anew(&self, live: &Live, of: Waiting<'_>, state: DeliveryState, at: WallMs) -> Look {
         if !live.aligning.is_on() {
-            return None;
+            return Look::Never;
         }
         if of.row.source == AccountSource::Own {
             let body = of.content.body.clone();
             let bytes_max = live.bounds.message_bytes_max;
-            let bytes = tokio::task::spawn_blocking(move || first_bytes(&body, bytes_max)).await.ok()??;
+            let bytes = match tokio::task::spawn_blocking(move || first_bytes(&body, bytes_max)).await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => return Look::Undecided,
+                Err(_panicked) => return Look::Fault,
+            };
             let from = of.row.header_from.as_deref().unwrap_or_default();
             let prefix = prefix_with(&of.content.prefix, &live.aligning.signature_of_own(&bytes, from, at));
-            return Some(Anew { renewed: Renewed { prefix, destinations: Vec::new() }, finding: None });
+            let renewed = Renewed { prefix, destinations: Vec::new() };
+            return Look::Made(Made { renewed, finding: None, outlook: Outlook::ForGood });
         }
-        let (bytes, message) = self.read(live, of.content).await?;
+        let (bytes, message) = match self.read(live, of.content).await {
+            Ok(read) => read,
+            Err(look) => return look,
+        };
         let chosen = of.deliveries.iter().filter(|delivery| delivery.state == state).cloned().collect();
         anew(live, (of.row, chosen), of.content, (&bytes, &message), at).await
     }
 
-    /// The bytes that are looked at, and the message in them; `None`: one that must not be read, or cannot be.
-    async fn read(&self, live: &Live, content: &Content) -> Option<(Bytes, Message)> {
+    /// The bytes that are looked at, and the message in them.
+    async fn read(&self, live: &Live, content: &Content) -> Result<(Bytes, Message), Look> {
         let (body, bounds) = (content.body.clone(), live.bounds.clone());
-        let bytes = tokio::task::spawn_blocking(move || first_bytes(&body, bounds.message_bytes_max)).await.ok()??;
+        let bytes = tokio::task::spawn_blocking(move || first_bytes(&body, bounds.message_bytes_max)).await;
+        let bytes = bytes.map_err(|_panicked| Look::Fault)?.ok_or(Look::Undecided)?;
         let entered = match &self.under_judgement {
-            Some(file) => Some(file.enter(&bytes)?),
+            Some(file) => Some(file.enter(&bytes).ok_or(Look::Never)?),
             None => None,
         };
         let (read, bounds) = (bytes.clone(), live.bounds.clone());
-        let message = tokio::task::spawn_blocking(move || Message::parse(&read, &bounds)).await.ok()?;
+        let message = tokio::task::spawn_blocking(move || Message::parse(&read, &bounds)).await;
         drop(entered);
-        Some((bytes, message))
+        Ok((bytes, message.map_err(|_panicked| Look::Fault)?))
     }
 }
 
@@ -93,35 +108,75 @@ impl Renewing for Judging {
     fn is_overtaken(&self, Waiting { row, content, .. }: Waiting<'_>, now: WallMs) -> bool {
         let live = self.live();
         live.aligning.is_on()
-            && (self.is_of_another_basis(row.id, row.received)
-                || live.is_signature_old(&content.prefix, row.received, now))
+            && (self.is_of_another_basis(row.id) || live.is_signature_old(&content.prefix, row.received, now))
+            && !self.rests(row.id, now)
     }
 
     fn renewal<'a>(&'a self, waiting: Waiting<'a>, now: WallMs) -> Pin<Box<dyn Future<Output = Renewal> + Send + 'a>> {
         Box::pin(async move {
             let live = self.live();
-            let row = waiting.row;
-            let is_of_another_basis = self.is_of_another_basis(row.id, row.received);
-            let Some(anew) = self.made_anew(&live, waiting, DeliveryState::Waiting, now).await else {
-                self.was_looked_at(row.id, row.received);
-                return Renewal::AsItIs;
+            let (row, print) = (waiting.row, Print::of(&live));
+            let is_of_another_basis = self.is_of_another_basis(row.id);
+            let made = match self.looked_at(&live, waiting, DeliveryState::Waiting, now).await {
+                Look::Made(made) => made,
+                Look::Undecided => {
+                    self.is_undecided(row.id, print, now);
+                    return Renewal::AsItIs;
+                }
+                Look::Never => {
+                    self.was_looked_at(row.id, print);
+                    return Renewal::AsItIs;
+                }
+                Look::Fault => {
+                    let reason = "a fault of outguard while it was signed anew; release it, and it leaves as it is";
+                    return Renewal::Hold { reason: reason.to_owned(), released: None };
+                }
             };
-            if is_of_another_basis && let Some(reason) = anew.fails_now(row) {
-                return Renewal::Hold(reason);
+            let fails = if is_of_another_basis { made.fails_now(row) } else { None };
+            let anew = Anew { renewed: made.renewed, by: Settings(print.0), outlook: made.outlook };
+            match fails {
+                Some(reason) => Renewal::Hold { reason, released: Some(anew) },
+                None => Renewal::Anew(anew),
             }
-            self.was_looked_at(row.id, row.received);
-            Renewal::Anew(anew.renewed)
         })
+    }
+
+    fn holds(&self, Settings(by): Settings) -> bool {
+        self.is_by(Print(by))
+    }
+
+    fn was_renewed(&self, id: QueueId, Settings(by): Settings, outlook: Outlook, now: WallMs) {
+        match outlook {
+            Outlook::ForGood => self.was_looked_at(id, Print(by)),
+            Outlook::ForNow => self.is_undecided(id, Print(by), now),
+        }
+    }
+
+    fn looked_at_by(&self, id: QueueId) -> Option<Settings> {
+        self.print_of(id).map(|print| Settings(print.0))
     }
 }
 
-/// What is made of a message that is looked at again.
-struct Anew {
-    renewed: Renewed,
-    finding: Option<Finding>,
+/// What comes of a look at a message.
+enum Look {
+    /// This.
+    Made(Made),
+    /// DNS or the disk do not say; another time they may.
+    Undecided,
+    /// Nothing that holds now makes anything of it.
+    Never,
+    /// It is more than outguard can read.
+    Fault,
 }
 
-impl Anew {
+/// What is made of a message that is looked at again.
+struct Made {
+    renewed: Renewed,
+    finding: Option<Finding>,
+    outlook: Outlook,
+}
+
+impl Made {
     /// Why receivers would refuse now what they would not have refused when it was let through.
     fn fails_now(&self, row: &MessageRow) -> Option<String> {
         let finding = self.finding.as_ref()?;
@@ -140,7 +195,7 @@ async fn anew(
     content: &Content,
     (bytes, message): (&Bytes, &Message),
     at: WallMs,
-) -> Option<Anew> {
+) -> Look {
     // By every egress of the route, whichever were chosen before.
     let plain: Vec<Destination> =
         deliveries.iter().map(|delivery| Router::restricted(&delivery.destination, &[])).collect();
@@ -155,16 +210,17 @@ async fn anew(
         source: row.source,
         at,
     };
-    let aligned = live.aligning.aligned(&matter, message, &live.router).await;
+    let Ok(aligned) = live.aligning.aligned(&matter, message, &live.router).await else { return Look::Undecided };
     let is_open = aligned.finding.as_ref().is_some_and(|finding| finding.alignment == Alignment::TempError);
     if is_open && aligned.fields.is_empty() {
-        return None;
+        return Look::Undecided;
     }
     // Where DNS does not say, what was found before holds on.
     let destinations = if is_open { Vec::new() } else { aligned.destinations.unwrap_or(plain) };
     let prefix = prefix_with(&content.prefix, &aligned.fields);
     let renewed = Renewed { prefix, destinations: places.into_iter().zip(destinations).collect() };
-    Some(Anew { renewed, finding: aligned.finding })
+    let outlook = if is_open { Outlook::ForNow } else { Outlook::ForGood };
+    Look::Made(Made { renewed, finding: aligned.finding, outlook })
 }
 
 /// Our fields, those that are made anew replaced.

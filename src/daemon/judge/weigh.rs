@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::aligning::{Aligned, Matter};
+use super::caught::caught;
 use super::{Judging, Live, News, SKETCHES_MAX};
 use crate::account::AccountSource;
 use crate::event::Event;
@@ -43,8 +44,16 @@ impl Judging {
             return held(mark, "a fault of outguard while it was read; it is held unread");
         };
         let matter = Matter::of(asked);
-        let aligning = live.aligning.aligned(&matter, &message, &live.router);
+        let aligning = caught(live.aligning.aligned(&matter, &message, &live.router));
         let (answers, aligned) = tokio::join!(self.ask_others(&live, asked, &message), aligning);
+        let aligned = match aligned {
+            Ok(Ok(aligned)) => aligned,
+            Ok(Err(unread)) => {
+                tracing::error!(error = %unread, "a message is not taken");
+                return Judged::Refused(Refusal::fixed(replies::SCORER_FAILED));
+            }
+            Err(_panicked) => return held(mark, "a fault of outguard while it was signed; it is held unread"),
+        };
         if let Some(reason) = &aligned.not_signed {
             self.tell_not_signed(reason, asked.at.wall);
         }

@@ -253,7 +253,7 @@ impl Store for SqliteStore {
         Box::pin(self.plain(Kind::Other, (message, by, renewed, now.wall), operator::release))
     }
 
-    fn renew(&self, message: QueueId, renewed: Renewed, now: Now) -> StoreFuture<'_, Stored<()>> {
+    fn renew(&self, message: QueueId, renewed: Renewed, now: Now) -> StoreFuture<'_, Stored<bool>> {
         Box::pin(self.plain(Kind::Other, (message, renewed, now.wall), waiting::renew))
     }
 

@@ -86,10 +86,10 @@ pub(super) fn fresh_is_due(now: &WallMs, tx: &mut Tx<'_>) -> Result<u64, Failure
     Ok(changed as u64)
 }
 
-/// Gives what waits of a message its new prefix and places in line.
-pub(super) fn renew((message, renewed, at): &(QueueId, Renewed, WallMs), tx: &mut Tx<'_>) -> Result<(), Failure> {
+/// Gives what waits of a message its new prefix and places in line. Whether it has the prefix now.
+pub(super) fn renew((message, renewed, at): &(QueueId, Renewed, WallMs), tx: &mut Tx<'_>) -> Result<bool, Failure> {
     // What is under way leaves with the bytes that it was begun with, and is told of by them.
-    tx.run(
+    let written = tx.run(
         "UPDATE body SET prefix = ?1 WHERE message = ?2 \
          AND NOT EXISTS (SELECT 1 FROM delivery WHERE message = ?2 AND state = 2) \
          AND EXISTS (SELECT 1 FROM delivery WHERE message = ?2 AND state = 0)",
@@ -103,7 +103,7 @@ pub(super) fn renew((message, renewed, at): &(QueueId, Renewed, WallMs), tx: &mu
             params![to, number(*message), place.0, wall(*at)],
         )?;
     }
-    Ok(())
+    Ok(written > 0)
 }
 
 /// Writes deliveries of the queue to other destinations.

@@ -1,6 +1,7 @@
 //! One message as alignment looks at it, be it just received or kept in the store.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::align::dkim::canonical::{Hashing, Wanted};
 use crate::clock::WallMs;
 use crate::intake::judge::Asked;
 use crate::mail::Envelope;
-use crate::store::{Body, ContentBody, Destination};
+use crate::store::{Body, ContentBody, Destination, StoreError};
 
 /// A body that is longer is hashed on a thread that may take its time.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
@@ -45,6 +46,32 @@ pub(in crate::daemon::judge) enum Whole<'a> {
     Received(&'a Body),
     /// In the store.
     Stored(&'a ContentBody),
+}
+
+/// Why a message cannot be looked at.
+#[derive(Debug)]
+pub(super) enum NotRead {
+    /// A fault of the message.
+    HeaderTooLong,
+    /// A fault of the disk, which another time may not have.
+    Now(Unread),
+}
+
+/// The disk does not give a message now.
+#[derive(Debug, thiserror::Error)]
+#[error("a message cannot be read now: {0}")]
+pub(in crate::daemon::judge) struct Unread(String);
+
+impl From<io::Error> for NotRead {
+    fn from(error: io::Error) -> Self {
+        Self::Now(Unread(error.to_string()))
+    }
+}
+
+impl From<StoreError> for NotRead {
+    fn from(error: StoreError) -> Self {
+        Self::Now(Unread(error.to_string()))
+    }
 }
 
 impl<'a> Matter<'a> {
@@ -84,13 +111,12 @@ impl<'a> Matter<'a> {
         self.bytes.first().is_some_and(|byte| !matches!(byte, b' ' | b'\t'))
     }
 
-    /// Header and body, the latter hashed in one pass for every signature that stands there and for `ours`. `None`: its
-    /// header is too long, or it cannot be read.
-    pub(super) async fn unsigned(&self, ours: &[Wanted]) -> Option<Leaving<'a>> {
-        let leaving = Leaving::new(&[self.bytes]).ok()?;
+    /// Header and body, the latter hashed in one pass for every signature that stands there and for `ours`.
+    pub(super) async fn unsigned(&self, ours: &[Wanted]) -> Result<Leaving<'a>, NotRead> {
+        let leaving = Leaving::new(&[self.bytes]).map_err(|_too_long| NotRead::HeaderTooLong)?;
         let mut hashing = leaving.hashing(ours);
         if hashing.is_empty() {
-            return Some(leaving);
+            return Ok(leaving);
         }
         let header_bytes = self.bytes.len() - leaving.body_bytes().min(self.bytes.len());
         let is_here = self.bytes.len() as u64 == self.message_bytes;
@@ -101,11 +127,11 @@ impl<'a> Matter<'a> {
             }
             _ if is_here => {
                 let bytes = self.bytes.slice(header_bytes..);
-                let hashed = tokio::task::spawn_blocking(move || {
+                away(move || {
                     hashing.update(&bytes);
                     hashing
-                });
-                hashed.await.ok()?
+                })
+                .await
             }
             Whole::Received(Body::Spooled(file)) => {
                 let folded = file.fold((hashing, header_bytes), |(hashing, skip), piece| {
@@ -113,24 +139,35 @@ impl<'a> Matter<'a> {
                     *skip -= piece.len() - body.len();
                     hashing.update(body);
                 });
-                folded.await.ok()?.0
+                folded.await?.0
             }
             Whole::Stored(ContentBody::File(file)) => {
                 let file = Arc::clone(file);
-                tokio::task::spawn_blocking(move || of_file(&file, header_bytes, hashing)).await.ok()??
+                away(move || of_file(&file, header_bytes, hashing)).await?
             }
-            Whole::Received(Body::Inline(_)) | Whole::Stored(ContentBody::Bytes(_)) => return None,
+            Whole::Received(Body::Inline(bytes)) | Whole::Stored(ContentBody::Bytes(bytes)) => {
+                hashing.update(&bytes[header_bytes..]);
+                hashing
+            }
         };
-        Some(leaving.with_body(hashing))
+        Ok(leaving.with_body(hashing))
     }
 }
 
-fn of_file(file: &File, header_bytes: usize, mut hashing: Hashing) -> Option<Hashing> {
+/// On a thread that may take its time. A panic there is one here.
+pub(super) async fn away<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn of_file(file: &File, header_bytes: usize, mut hashing: Hashing) -> io::Result<Hashing> {
     let mut at = header_bytes as u64;
     let mut piece = vec![0; PIECE_BYTES];
     loop {
-        match file.read_at(&mut piece, at).ok()? {
-            0 => return Some(hashing),
+        match file.read_at(&mut piece, at)? {
+            0 => return Ok(hashing),
             read => {
                 hashing.update(&piece[..read]);
                 at += read as u64;
