@@ -16,7 +16,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::intake::peer::user_name;
 use crate::message::{Bounds, Message};
 use crate::score::model::features::{Features, Words};
-use crate::score::model::taught::{Lesson, Sketch};
+use crate::score::model::lesson::Lesson;
+use crate::score::model::sketch::Sketch;
 use crate::score::model::train::Label;
 
 /// The longest export that is imported, in bytes; a lesson has about 1.3 KiB.

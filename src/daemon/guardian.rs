@@ -7,7 +7,7 @@ use crate::api::{Guardian, OperatorError, OperatorFuture};
 use crate::clock::WallMs;
 use crate::mail::QueueId;
 use crate::score::allow::{AllowError, Rule, Scope};
-use crate::score::model::taught::Lesson;
+use crate::score::model::lesson::Lesson;
 use crate::score::model::train::Label;
 use crate::store::{MessageRow, Page, Reads as _};
 

@@ -1,9 +1,11 @@
 //! Postfix in front of the relay, and Debian's `smtp-sink` or a second Postfix behind it.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use crate::rig::client::Client;
 use crate::rig::loopback::own_address;
@@ -14,33 +16,50 @@ use crate::rig::sink::Sink;
 use crate::rig::tls::{Certificate, set_mode};
 use crate::{need, skip};
 
+/// Debian's `smtp-sink`, and the folder it writes what it takes to.
+struct SmtpSink {
+    folder: TempDir,
+    address: SocketAddr,
+    _running: Running,
+}
+
+impl SmtpSink {
+    /// `dump` is its option: with `-d` each message has a file of its own, with `-D` they follow each other in one.
+    fn start(program: &Path, dump: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let address = SocketAddr::from((own_address(), 2525));
+        let pattern = folder.path().join("mail.%M.").display().to_string();
+        // Root must name the user it becomes, who must then be able to write here.
+        let user: &[&str] = if is_root() { &["-u", "nobody"] } else { &[] };
+        set_mode(folder.path(), 0o777);
+        let at = address.to_string();
+        let arguments = [user, &[dump, &pattern, &at, "100"]].concat();
+        let running = Running::start("smtp-sink", program, &arguments, &folder.path().join("log"));
+        wait_for("smtp-sink", || TcpStream::connect(address).is_ok());
+        Self { folder, address, _running: running }
+    }
+
+    /// What it has written so far, each message as far as it has come.
+    fn dumps(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.folder.path()).expect("our folder").flatten();
+        let mails = files.filter(|file| file.file_name().to_string_lossy().starts_with("mail."));
+        mails.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect()
+    }
+}
+
 #[test]
 fn through_the_relay_into_smtp_sink() {
     if let Some(reason) = postfix::missing() {
         skip!("{reason}");
     }
-    let program = need!("smtp-sink");
-    let folder = tempfile::tempdir().expect("a folder");
-    let address = format!("{}:2525", own_address());
-    let pattern = folder.path().join("mail.%M.").display().to_string();
-    let log = folder.path().join("log");
-    // Root must name the user it becomes, who must then be able to write here.
-    let user: &[&str] = if is_root() { &["-u", "nobody"] } else { &[] };
-    set_mode(folder.path(), 0o777);
-    let _sink = Running::start("smtp-sink", &program, &[user, &["-D", &pattern, &address, "100"]].concat(), &log);
-    wait_for("smtp-sink", || TcpStream::connect(&address).is_ok());
-
-    let relay = Site::new(&smarthost(address.parse().expect("an address"))).start();
+    let sink = SmtpSink::start(&need!("smtp-sink"), "-D");
+    let relay = Site::new(&smarthost(sink.address)).start();
     let client = Postfix::start(&Plan::default().recipe(relay.site().address()));
     client.sendmail("alice@example.com", &["bob@example.net"], b"Subject: whole way\n\n.dot\nGr\xc3\xbc\xc3\x9fe\n");
 
-    let mut dump = String::new();
-    wait_for("a dump of smtp-sink", || {
-        let files = std::fs::read_dir(folder.path()).expect("our folder").flatten();
-        let mails = files.filter(|file| file.file_name().to_string_lossy().starts_with("mail."));
-        dump = mails.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
-        dump.contains("Gr\u{fc}\u{df}e")
-    });
+    let whole = |dump: &String| dump.contains("Gr\u{fc}\u{df}e");
+    wait_for("a dump of smtp-sink", || sink.dumps().iter().any(whole));
+    let dump = sink.dumps().concat();
     for expected in
         ["X-Mail-Args: <alice@example.com>", "X-Rcpt-Args: <bob@example.net>", "Subject: whole way", "\n.dot\n"]
     {
@@ -56,16 +75,8 @@ fn a_plain_relayhost_carries_mail_and_knows_the_sender_alone() {
     if let Some(reason) = postfix::missing() {
         skip!("{reason}");
     }
-    let program = need!("smtp-sink");
-    let folder = tempfile::tempdir().expect("a folder");
-    let address = format!("{}:2525", own_address());
-    let pattern = folder.path().join("mail.%M.").display().to_string();
-    let user: &[&str] = if is_root() { &["-u", "nobody"] } else { &[] };
-    set_mode(folder.path(), 0o777);
-    let arguments = [user, &["-d", &pattern, &address, "100"]].concat();
-    let _sink = Running::start("smtp-sink", &program, &arguments, &folder.path().join("log"));
-    wait_for("smtp-sink", || TcpStream::connect(&address).is_ok());
-    let relay = Site::new(&smarthost(address.parse().expect("an address"))).start();
+    let sink = SmtpSink::start(&need!("smtp-sink"), "-d");
+    let relay = Site::new(&smarthost(sink.address)).start();
     let client = Postfix::start(&Plan::default().relayhost(relay.site().address()));
 
     // A long line, dots, bytes over 127, spaces and tabs at line ends, a last line without an end.
@@ -76,14 +87,9 @@ fn a_plain_relayhost_carries_mail_and_knows_the_sender_alone() {
     assert_eq!(heard.code, 250, "{heard:?}");
     // And as a script hands it in.
     client.sendmail("carol@example.com", &["bob@example.net"], b"Subject: from a script\n\nx\n");
-    let dumps = || -> Vec<String> {
-        let files = std::fs::read_dir(folder.path()).expect("our folder").flatten();
-        let mails = files.filter(|file| file.file_name().to_string_lossy().starts_with("mail."));
-        mails.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect()
-    };
     let whole = |dump: &String| dump.contains("end\n") || dump.contains("from a script\n") && dump.contains("\n\nx\n");
-    wait_for("two dumps of smtp-sink", || dumps().iter().filter(|dump| whole(dump)).count() == 2);
-    let dumps = dumps();
+    wait_for("two dumps of smtp-sink", || sink.dumps().iter().filter(|dump| whole(dump)).count() == 2);
+    let dumps = sink.dumps();
     // smtp-sink writes lines as Unix has them; Postfix writes the field of its own before the subject.
     let sent = body.replace("\r\n", "\n");
     let body_of = |dump: &String| dump.split("\n\n").skip(1).collect::<Vec<_>>().join("\n\n");

@@ -12,7 +12,8 @@ use crate::score::Submission;
 use crate::score::allow::{AllowError, Rule, Scope};
 use crate::score::behaviour::{Footprint, Outcome, Template, list_id};
 use crate::score::model::features::{Features, Words};
-use crate::score::model::taught::{Lesson, LessonError, Sketch};
+use crate::score::model::lesson::{Lesson, LessonError};
+use crate::score::model::sketch::Sketch;
 use crate::score::model::train::Label;
 use crate::store::{
     self, ContentBody, DeliveryRow, DeliveryState, EventRow, MemoryKind, MessageRow, Store, StoreError,

@@ -8,7 +8,8 @@ use super::{Judging, Memory};
 use crate::clock::{Clock, Now, WallMs};
 use crate::mail::QueueId;
 use crate::score::behaviour::RowKind;
-use crate::score::model::taught::{Lesson, Sketch};
+use crate::score::model::lesson::Lesson;
+use crate::score::model::sketch::Sketch;
 use crate::store::{self, MemoryKind, Store, StoreError};
 
 /// Rows of behaviour that are written at once.

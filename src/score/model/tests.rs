@@ -120,12 +120,12 @@ fn a_lesson_changes_what_is_said_of_its_message() {
     let model = Model::shipped();
     let mut taught = Taught::default();
     let before = model.score_taught(&message, Some(&taught));
-    let lesson = taught::Lesson {
+    let lesson = lesson::Lesson {
         about: "1".into(),
         by: "ada".into(),
         at: crate::clock::WallMs(0),
         label: Label::Ham,
-        sketch: taught::Sketch::of(&Features::of(&message, Words::Dropped)),
+        sketch: sketch::Sketch::of(&Features::of(&message, Words::Dropped)),
         account: None,
     };
     assert!(taught.teach(lesson).kept);
@@ -148,13 +148,13 @@ fn issue(number: usize) -> Message {
     )
 }
 
-fn lesson(about: usize, label: Label, message: &Message) -> taught::Lesson {
-    taught::Lesson {
+fn lesson(about: usize, label: Label, message: &Message) -> lesson::Lesson {
+    lesson::Lesson {
         about: about.to_string(),
         by: "ada".into(),
         at: crate::clock::WallMs(0),
         label,
-        sketch: taught::Sketch::of(&Features::of(message, Words::Dropped)),
+        sketch: sketch::Sketch::of(&Features::of(message, Words::Dropped)),
         account: None,
     }
 }
