@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use outguard::account::{Account, AccountSource};
 use outguard::clock::{BootId, BootMs, Clock, Now, WallMs};
-use outguard::daemon::engine::{AsItCame, Engine, EngineSettings};
+use outguard::daemon::engine::{AsItCame, Engine, EngineSettings, Renewing};
 use outguard::delivery::credentials::Credentials;
 use outguard::delivery::settings::{EightBit, RouteKind, RouteMatch, SmarthostSettings};
 use outguard::delivery::{
@@ -231,7 +231,17 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) fn start(plan: &Plan, folder: &Path, clock: &Arc<TestClock>) -> Self {
-        Self::start_with(plan.settings(), folder, clock)
+        Self::start_with(plan.settings(), folder, clock, Arc::new(AsItCame))
+    }
+
+    /// The same where mail that waits may be made anew.
+    pub(crate) fn start_renewing(
+        plan: &Plan,
+        folder: &Path,
+        clock: &Arc<TestClock>,
+        renewing: Arc<dyn Renewing>,
+    ) -> Self {
+        Self::start_with(plan.settings(), folder, clock, renewing)
     }
 
     /// The same from the text of a configuration file.
@@ -239,10 +249,16 @@ impl Bed {
         let file = folder.with_extension("toml");
         std::fs::write(&file, text).unwrap();
         let loaded = outguard::config::Config::load(&file).unwrap_or_else(|faults| panic!("{faults}"));
-        Self::start_with(outguard::daemon::engine_settings(&loaded.config).unwrap(), folder, clock)
+        let settings = outguard::daemon::engine_settings(&loaded.config).unwrap();
+        Self::start_with(settings, folder, clock, Arc::new(AsItCame))
     }
 
-    fn start_with(settings: EngineSettings, folder: &Path, clock: &Arc<TestClock>) -> Self {
+    fn start_with(
+        settings: EngineSettings,
+        folder: &Path,
+        clock: &Arc<TestClock>,
+        renewing: Arc<dyn Renewing>,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let place = StoreSettings {
             path: folder.to_path_buf(),
@@ -256,7 +272,7 @@ impl Bed {
         let (abandoned, receiver) = tokio::sync::mpsc::unbounded_channel();
         let edges = edges(&settings.delivery, &panics, &abandoned);
         let any_store: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let started = Engine::start(settings, any_store, any_clock, edges, Arc::new(AsItCame), receiver);
+        let started = Engine::start(settings, any_store, any_clock, edges, renewing, receiver);
         let engine = runtime.block_on(started).unwrap();
         Self { engine, store, clock: Arc::clone(clock), panics, abandoned, runtime: Some(runtime) }
     }

@@ -17,6 +17,7 @@ mod lost;
 mod moves;
 mod reboots;
 mod reloads;
+mod renewed;
 mod storm;
 mod via;
 mod waits;

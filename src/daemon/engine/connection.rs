@@ -6,7 +6,7 @@ use super::Engine;
 use super::cache::Loaded;
 use super::core::Work;
 use super::in_hand::{InHand, OnRecord};
-use super::renew::Overtaken;
+use super::renew::{Bearing, Overtaken};
 use super::settle::{Sent, Settled};
 use crate::delivery::{Egress, NextHop, Outgoing, Plan};
 use crate::dispatch::HopId;
@@ -192,23 +192,15 @@ impl Engine {
             for crossing in std::mem::take(&mut work.crossings) {
                 self.tell_crossing(crossing).await;
             }
-            let looked_at_by = self.renewing.looked_at_by(hand.message());
-            // A copy in memory may be older than what the store has: refiled by a reload, released, removed.
-            let loaded = match fresh.filter(|loaded| !self.free_deliveries(loaded, &work).is_empty()) {
-                Some(loaded) => Some(loaded),
-                None => self.load(&hand, &work).await,
-            };
-            let loaded = match loaded {
-                // Another line of it made it anew meanwhile.
-                Some(_) if self.renewing.looked_at_by(hand.message()) != looked_at_by => self.load(&hand, &work).await,
-                loaded => loaded,
-            };
-            let loaded = match loaded {
-                Some(loaded) if overtaken == Overtaken::PutBack && self.is_overtaken(&loaded) => {
+            let loaded = match self.read(&hand, &work, fresh).await {
+                Some((_, Bearing::Overtaken)) if overtaken == Overtaken::PutBack => {
                     hand.put_back();
                     return None;
                 }
-                Some(loaded) => self.brought_up_to_date(loaded, hand.line(), &work.destination).await,
+                Some((loaded, Bearing::Overtaken)) => {
+                    self.brought_up_to_date(loaded, hand.line(), &work.destination).await
+                }
+                Some((loaded, Bearing::UpToDate)) => Some(loaded),
                 None => None,
             };
             if let Some(prepared) = self.choose(hand, work, loaded, plan, egress) {
@@ -229,6 +221,24 @@ impl Engine {
         let fresh = core.fresh.take(turn.message());
         drop(core);
         Some((InHand::new(self, turn, granted), work, fresh))
+    }
+
+    /// A message as it is on record, and whether that may leave. `None`: as with [`load`](Self::load).
+    async fn read(&self, hand: &InHand, work: &Work, mut fresh: Option<Loaded>) -> Option<(Loaded, Bearing)> {
+        loop {
+            let looked_at_by = self.renewing.looked_at_by(hand.message());
+            // A copy in memory may be older than what the store has: refiled by a reload, released, removed.
+            let loaded = match fresh.take().filter(|loaded| !self.free_deliveries(loaded, work).is_empty()) {
+                Some(loaded) => loaded,
+                None => self.load(hand, work).await?,
+            };
+            let bearing = self.bearing(&loaded);
+            // Asked last: where another line of it made it anew meanwhile, what was read may be older than that, and is
+            // called up to date for what the other wrote.
+            if self.renewing.looked_at_by(hand.message()) == looked_at_by {
+                return Some((loaded, bearing));
+            }
+        }
     }
 
     /// The deliveries of a message that may leave by the line of a turn now.

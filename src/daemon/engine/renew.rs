@@ -76,6 +76,15 @@ pub enum Outlook {
     ForNow,
 }
 
+/// Whether what was read of a message may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bearing {
+    /// It may.
+    UpToDate,
+    /// It is to be made anew first.
+    Overtaken,
+}
+
 /// What is done where a message is to be made anew, which may take as long as DNS does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overtaken {
@@ -129,13 +138,15 @@ impl Renewing for AsItCame {
 }
 
 impl Engine {
-    /// Whether a message is to be made anew before it leaves.
-    pub(super) fn is_overtaken(&self, loaded: &Loaded) -> bool {
+    /// Whether a message may leave as it was read.
+    pub(super) fn bearing(&self, loaded: &Loaded) -> Bearing {
         let waiting = Waiting { row: &loaded.row, deliveries: &loaded.deliveries, content: &loaded.content };
-        self.renewing.is_overtaken(waiting, self.clock.now().wall)
+        let is_overtaken = self.renewing.is_overtaken(waiting, self.clock.now().wall);
+        if is_overtaken { Bearing::Overtaken } else { Bearing::UpToDate }
     }
 
-    /// The message as it is to leave now. `None`: what of it stood in that line is held, or stands elsewhere later.
+    /// An overtaken message as it is to leave now. `None`: what of it stood in that line is held, or stands elsewhere
+    /// later.
     pub(super) async fn brought_up_to_date(
         &self,
         mut loaded: Loaded,
@@ -144,9 +155,6 @@ impl Engine {
     ) -> Option<Loaded> {
         let now = self.clock.now();
         let waiting = Waiting { row: &loaded.row, deliveries: &loaded.deliveries, content: &loaded.content };
-        if !self.renewing.is_overtaken(waiting, now.wall) {
-            return Some(loaded);
-        }
         let id = loaded.row.id;
         let renewal = self.renewing.renewal(waiting, now.wall).await;
         if let Renewal::Anew(anew) | Renewal::Hold { released: Some(anew), .. } = &renewal
