@@ -13,6 +13,7 @@ mod mailbox;
 mod port25;
 mod questions;
 mod sender_policy;
+mod sent;
 mod standing;
 mod visit;
 
@@ -30,6 +31,7 @@ use crate::clock::WallMs;
 pub use gather::{Asked, KeyWanted, Patience, Patient, Reach, Sender, Way, gather};
 pub use mailbox::Deliverable;
 pub use port25::{Port25, Probe};
+pub use sent::{SendingDomain, Sent};
 pub use standing::{Change, FindingKey, Standing, Turn};
 
 /// Everything that is known of a server and its domains.
@@ -115,6 +117,8 @@ pub struct Exchanges {
 pub struct DomainFacts {
     /// The domain.
     pub domain: String,
+    /// Why it is looked at, a sentence.
+    pub origin: String,
     /// SPF from each address of each egress that may carry its mail, as far as it is known.
     pub spf: Vec<SpfFacts>,
     /// Smarthosts that its mail goes through: receivers see theirs, not our addresses.

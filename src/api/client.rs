@@ -22,7 +22,7 @@ use super::view::{
     Done, EventsPage, Failure, FlushRequest, GateRequest, HoldsView, LimitsView, MessageDetail, QueuePage, StatusView,
     TraceView,
 };
-use crate::align::doctor::Examined;
+use crate::align::doctor::{Examined, Sent};
 use crate::store::DeliveryState;
 
 /// The longest answer taken, in bytes: a page of messages with a thousand recipients each.
@@ -153,6 +153,11 @@ impl Client {
     /// How full the limits are.
     pub async fn limits(&self) -> Result<LimitsView, ClientError> {
         self.get("/v1/limits", &[]).await
+    }
+
+    /// In whose name mail was sent lately.
+    pub async fn sent(&self) -> Result<Sent, ClientError> {
+        self.get("/v1/doctor/sent", &[]).await
     }
 
     /// What the doctor found when it last looked by itself, what is worst first.

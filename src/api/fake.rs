@@ -8,15 +8,15 @@ use super::guardian::{
 };
 use super::operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
 use crate::account::{Account, AccountSource};
-use crate::align::doctor::{Examined, Finding, Grade};
+use crate::align::doctor::{Examined, Finding, Grade, SendingDomain, Sent};
 use crate::clock::WallMs;
 use crate::event::Event;
 use crate::guard::{Decision, Verdict};
 use crate::mail::{Address, BodyType, QueueId, Recipient, ReversePath};
 use crate::store::{
-    AttemptRow, AttemptsPruned, Content, DeliveryRow, DeliveryState, Destination, DueDelivery, EventRow, Filter, Gate,
-    GateKind, Index, Line, LineCount, MemoryKind, MemoryRow, MessageRow, Page, Reads, SenderRow, StoreError,
-    StoreFuture, Totals, WaitingMessage,
+    AttemptRow, AttemptsPruned, AuthorRow, Content, DeliveryRow, DeliveryState, Destination, DueDelivery, EventRow,
+    Filter, Gate, GateKind, Index, Line, LineCount, MemoryKind, MemoryRow, MessageRow, Page, Reads, SenderRow,
+    StoreError, StoreFuture, Totals, WaitingMessage,
 };
 
 /// When everything in the fake happened: 2026-11-21 10:00:00 UTC.
@@ -145,6 +145,10 @@ impl Reads for FakeStore {
         never()
     }
 
+    fn authors(&self, _: Option<QueueId>, _: usize) -> StoreFuture<'_, Vec<AuthorRow>> {
+        never()
+    }
+
     fn senders(&self, _: Option<QueueId>, _: usize) -> StoreFuture<'_, Vec<SenderRow>> {
         never()
     }
@@ -236,6 +240,12 @@ impl Operator for FakeOperator {
     fn release(&self, id: QueueId, how: ReleaseRequest, _: String) -> OperatorFuture<'_, Option<u32>> {
         let allow = how.allow_ms.map_or_else(String::new, |ms| format!(" and allow for {ms} ms"));
         self.tell(format!("release {id}{allow}"), Some(1))
+    }
+
+    fn sent(&self) -> OperatorFuture<'_, Sent> {
+        let domain =
+            SendingDomain { domain: "example.com".into(), messages: 3, account: Account::named("ann@example.com") };
+        Box::pin(async { Ok(Sent { spoken_for: vec![domain], ..Sent::default() }) })
     }
 
     fn examined(&self) -> OperatorFuture<'_, Examined> {

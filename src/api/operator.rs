@@ -9,7 +9,7 @@ use std::pin::Pin;
 use serde::{Deserialize, Serialize};
 
 use super::guardian::{ReleaseRequest, RemoveRequest};
-use crate::align::doctor::Examined;
+use crate::align::doctor::{Examined, Sent};
 use crate::clock::WallMs;
 use crate::mail::QueueId;
 use crate::store::{Filter, GateKind, Index, StoreError};
@@ -46,6 +46,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// What the doctor found when it last looked by itself.
     fn examined(&self) -> OperatorFuture<'_, Examined>;
+
+    /// In whose name mail was sent lately, for a look of the doctor.
+    fn sent(&self) -> OperatorFuture<'_, Sent>;
 
     /// Reads the configuration again. Returns what is different, one short phrase a section; a configuration that cannot
     /// be used is refused whole ([`OperatorError::Refused`]), and the daemon goes on with the old one.

@@ -21,7 +21,7 @@ use super::view::{
     QueuePage, StatusView, TraceView,
 };
 use crate::account::{Account, LocalPart, normal};
-use crate::align::doctor::Examined;
+use crate::align::doctor::{Examined, Sent};
 use crate::mail::QueueId;
 use crate::store::{DeliveryRow, DeliveryState, Filter, GateKind, MessageRow, Page, Reads};
 
@@ -84,6 +84,7 @@ impl Api {
             .route("/v1/holds", get(holds))
             .route("/v1/limits", get(limits))
             .route("/v1/doctor", get(doctor))
+            .route("/v1/doctor/sent", get(sent))
             .route("/v1/trace", get(trace))
             .route("/v1/events", get(events))
             .route("/v1/lessons", get(guard_routes::lessons).post(guard_routes::teach))
@@ -236,6 +237,10 @@ async fn limits(_: Reader, State(api): State<Api>) -> Answer<LimitsView> {
         share(b).cmp(&share(a)).then_with(|| (&a.kind, &a.key, &a.rule).cmp(&(&b.kind, &b.key, &b.rule)))
     });
     Ok(Json(LimitsView { limits }))
+}
+
+async fn sent(_: Reader, State(api): State<Api>) -> Answer<Sent> {
+    Ok(Json(api.operator.sent().await?))
 }
 
 async fn doctor(_: Reader, State(api): State<Api>) -> Answer<Examined> {

@@ -77,6 +77,8 @@ async fn looking() {
     }
     assert_eq!(pages, ["0000000003", "0000000002", "0000000001"], "newest first, a page at a time");
     assert_eq!(rig.client.limits().await.unwrap().limits[0].key, "shop@example.org", "fullest first");
+    let sent = rig.client.sent().await.unwrap();
+    assert_eq!((&*sent.spoken_for[0].domain, sent.spoken_for[0].messages), ("example.com", 3));
     let examined = rig.client.doctor().await.unwrap();
     assert_eq!(examined.at_ms, Some(super::fake::THEN));
     let order: Vec<&str> = examined.findings.iter().map(|finding| &*finding.check).collect();

@@ -11,11 +11,13 @@ use super::json_line;
 use super::moment::{local, local_or_dash};
 use super::source::Place;
 use crate::align::dns::{Cached, Hickory, Lookup};
-use crate::align::doctor::{Finding, Grade, Patience};
+use crate::align::doctor::{Finding, Grade, Patience, Sent};
+use crate::api::Client;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::daemon::{asked_by, look};
+use crate::daemon::{asked_by, look, sent};
 use crate::mail::{Domain, Visible};
+use crate::store::sqlite::SqliteStore;
 
 /// Examines or asks the daemon, says what was found, and fails where something is wrong.
 pub(super) fn run(arguments: &Arguments, asked: &DoctorArguments, out: &mut dyn Write) -> Result<(), Failed> {
@@ -44,7 +46,24 @@ async fn looked(arguments: &Arguments, asked: &DoctorArguments, out: &mut dyn Wr
     }
     let file = arguments.config.as_deref().unwrap_or(Path::new(CONFIG_PATH));
     let config = Config::load(file).map_err(|faults| Failed::Config(faults.to_string()))?.config;
-    examined(&config, asked).await
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new()?);
+    let socket = arguments.socket.as_deref().unwrap_or(&config.api.socket);
+    let sent = sent_lately(&config, socket, &clock).await;
+    examined(&config, asked, &sent, &clock).await
+}
+
+/// Who sent of late, by the daemon or, without one, by its store. That nobody can tell is told among the findings: a machine
+/// that has sent nothing yet may be looked at too.
+async fn sent_lately(config: &Config, socket: &Path, clock: &Arc<dyn Clock>) -> Sent {
+    match Client::new(socket).sent().await {
+        Ok(sent) => sent,
+        Err(daemon) => match SqliteStore::open_read_only(&config.store.path, Arc::clone(clock)) {
+            Ok(store) => sent(config, &store, clock.now().wall).await,
+            // Before the first start.
+            Err(_) if SqliteStore::is_absent(&config.store.path) => Sent::default(),
+            Err(store) => Sent::unknown(format!("{daemon}; {store}")),
+        },
+    }
 }
 
 const LOOK_YOURSELF: &str = "the daemon keeps what it found; without --last the doctor looks here and now";
@@ -53,12 +72,17 @@ const LOOK_YOURSELF: &str = "the daemon keeps what it found; without --last the 
 const PATIENCE: Patience =
     Patience { question: Duration::from_secs(20), visit: Duration::from_secs(40), whole: Duration::from_secs(45) };
 
-async fn examined(config: &Config, asked: &DoctorArguments) -> Result<Vec<Finding>, Failed> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new()?);
-    let asked = asked_by(config, &domains(&asked.domains)?, clock.as_ref(), PATIENCE).map_err(Failed::Config)?;
+async fn examined(
+    config: &Config,
+    asked: &DoctorArguments,
+    sent: &Sent,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Finding>, Failed> {
+    let domains = domains(&asked.domains)?;
+    let asked = asked_by(config, &domains, sent, clock.as_ref(), PATIENCE).map_err(Failed::Config)?;
     let resolver = Hickory::new(&config.align.dns).map_err(|why| Failed::Config(why.to_string()))?;
-    let dns: Arc<dyn Lookup> = Arc::new(Cached::new(resolver, &config.align.dns, Arc::clone(&clock)));
-    Ok(look(config, &dns, &asked, clock.as_ref()).await)
+    let dns: Arc<dyn Lookup> = Arc::new(Cached::new(resolver, &config.align.dns, Arc::clone(clock)));
+    Ok(look(config, &dns, &asked, sent, clock.as_ref()).await)
 }
 
 /// The domains as they are compared.
@@ -78,7 +102,11 @@ fn say(look: Look, asked: &DoctorArguments, findings: &[Finding], out: &mut dyn 
     for finding in findings.iter().filter(|finding| asked.all || finding.grade != Grade::Right) {
         if finding.subject != subject {
             subject = &finding.subject;
-            writeln!(out, "{}", Visible(subject))?;
+            let of_sender = findings.iter().find(|one| one.check == "sender" && one.subject == *subject);
+            match of_sender.filter(|_| !asked.all) {
+                Some(origin) => writeln!(out, "{} ({})", Visible(subject), origin.found)?,
+                None => writeln!(out, "{}", Visible(subject))?,
+            }
         }
         let grade = match finding.grade {
             Grade::Right => "right  ",

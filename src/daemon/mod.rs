@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::doctor::rounds::Rounds;
-pub use self::doctor::{asked_by, look};
+pub use self::doctor::{asked_by, look, sent};
 pub use self::engine::Engine;
 use self::engine::{Renewing, StartError};
 use self::judge::Judging;

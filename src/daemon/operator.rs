@@ -3,7 +3,7 @@
 use super::Daemon;
 use super::judge::Stored;
 use super::reload::Reloaded;
-use crate::align::doctor::Examined;
+use crate::align::doctor::{Examined, Sent};
 use crate::api::guardian::{AllowRequest, ReleaseRequest, RemoveRequest};
 use crate::api::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
 use crate::mail::QueueId;
@@ -97,6 +97,12 @@ impl Operator for Daemon {
 
     fn examined(&self) -> OperatorFuture<'_, Examined> {
         Box::pin(async move { Ok(self.rounds.examined()) })
+    }
+
+    fn sent(&self) -> OperatorFuture<'_, Sent> {
+        Box::pin(
+            async move { Ok(super::doctor::sent(&self.config(), self.store.as_ref(), self.clock.now().wall).await) },
+        )
     }
 
     fn reload(&self, by: String) -> OperatorFuture<'_, Vec<String>> {

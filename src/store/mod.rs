@@ -23,7 +23,7 @@ pub use error::StoreError;
 pub use memory::{Memory, MemoryKind, MemoryRow, MemoryTooLong};
 pub use proof::Stored;
 pub use query::{
-    AttemptRow, Content, ContentBody, DeliveryRow, DueDelivery, EventRow, Filter, Gate, GateKind, LineCount,
+    AttemptRow, AuthorRow, Content, ContentBody, DeliveryRow, DueDelivery, EventRow, Filter, Gate, GateKind, LineCount,
     MessageRow, Page, SenderRow, Totals, WaitingMessage,
 };
 pub use transaction::{
@@ -198,6 +198,9 @@ pub trait Reads: Send + Sync + 'static {
     /// Who sent the messages that are remembered, in the order of their ids, after `after`, at most `limit`: what the memory
     /// of reverse-paths is made from again.
     fn senders(&self, after: Option<QueueId>, limit: usize) -> StoreFuture<'_, Vec<SenderRow>>;
+
+    /// In whose name the messages that are remembered were sent, the newest first, before `before`, at most `limit`.
+    fn authors(&self, before: Option<QueueId>, limit: usize) -> StoreFuture<'_, Vec<AuthorRow>>;
 
     /// How many waiting or held deliveries each account has.
     fn waiting_by_account(&self) -> StoreFuture<'_, Vec<(Account, u64)>>;

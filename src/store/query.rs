@@ -165,6 +165,23 @@ pub struct SenderRow {
     pub source: AccountSource,
 }
 
+/// In whose name a message was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorRow {
+    /// The message.
+    pub id: QueueId,
+    /// When it came.
+    pub received: WallMs,
+    /// Whose.
+    pub account: Account,
+    /// How that was known.
+    pub source: AccountSource,
+    /// Its reverse-path as it is kept; empty for the null one.
+    pub reverse_path: String,
+    /// The domain of its From field.
+    pub header_from: Option<String>,
+}
+
 /// One attempt, as the limits are rebuilt from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRow {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
+use crate::rig::client::Client;
 use crate::rig::dns::{Dns, Record, Zone};
 use crate::rig::loopback::own_address;
 use crate::rig::process;
@@ -33,6 +34,7 @@ fn what_goes_wrong_is_told_once_and_a_restart_forgets_nothing() {
     let dns = Dns::start(SocketAddr::from((own_address(), 5353)), zone);
     let site = Site::new(&format!(
         "[dns]\nservers = [\"{}\"]\n\
+         [intake]\nown_name = \"localhost\"\n\
          [doctor]\nevery = \"1s\"\ndomains = [\"example.com\"]\nlists = []\nport25 = []\nmailboxes = []\n\
          [[egress]]\nname = \"one\"\npublic_address = \"192.0.2.10\"\nehlo = \"mail.example.com\"\n",
         dns.address(),
@@ -95,7 +97,10 @@ fn what_scripts_see_is_what_the_manual_says() {
         let lists_and_more = format!(
             "every = \"{every}\"\ndomains = [\"example.com\"]\nlists = [{lists}]\nport25 = []\nmailboxes = []\n"
         );
-        format!("[dns]\nservers = [\"{}\"]\n[doctor]\n{lists_and_more}{EGRESS}", dns.address())
+        format!(
+            "[dns]\nservers = [\"{}\"]\n[intake]\nown_name = \"localhost\"\n[doctor]\n{lists_and_more}{EGRESS}",
+            dns.address()
+        )
     };
     let site = Site::new(&doctor("\"free.example\"", "0s"));
     let code = |arguments: &[&str]| {
@@ -135,13 +140,77 @@ fn what_scripts_see_is_what_the_manual_says() {
     }
 }
 
+/// A domain that no line of the configuration names, and that its users send as; and one that a stranger wrote.
+#[test]
+fn domains_that_really_sent_are_looked_at() {
+    let zone = Zone::from([
+        ("sent.example".into(), spf("v=spf1 -all")),
+        ("forged.example".into(), vec![Record::Mx(10, "mx.forged.example".into())]),
+        ("mx.example.com".into(), vec![Record::Address([192, 0, 2, 11].into())]),
+    ]);
+    let dns = Dns::start(SocketAddr::from((own_address(), 5353)), zone);
+    let site = Site::new(&format!(
+        "[dns]\nservers = [\"{}\"]\n[intake]\nown_name = \"localhost\"\n\
+         [doctor]\nevery = \"1s\"\nlists = []\nport25 = []\nmailboxes = []\n{EGRESS}",
+        dns.address(),
+    ));
+    let before = site.command(&["doctor", "--json"]);
+    let found = lines(&before);
+    assert!(of(&found, "domains")["found"].as_str().unwrap().contains("no sending domain is looked at"), "{found:?}");
+    let relay = site.start();
+    assert!(site.command(&["hold", "all"]).status.success());
+    let mut client = Client::greeted(site.address());
+    for (path, from) in [
+        ("<ann@sent.example> AUTH=ann@sent.example", "ann@sent.example"),
+        ("<bounces@sent.example> AUTH=ann@sent.example", "Shop <shop@sent.example>"),
+        ("<> AUTH=bob@sent.example", "bob@sent.example"),
+        ("<bob@sent.example> AUTH=bob@sent.example", "billing@forged.example"),
+        ("<eve@forged.example>", "eve@forged.example"), // passed on by an alias
+    ] {
+        client.expect(&format!("MAIL FROM:{path}"), 250);
+        client.expect("RCPT TO:<x@example.net>", 250);
+        client.expect("DATA", 354);
+        client.expect(&format!("From: {from}\r\nSubject: x\r\n\r\nx\r\n."), 250);
+    }
+    let look = |arguments: &[&str]| {
+        let output = site.command(arguments);
+        let found = lines(&output);
+        let of_sent: Vec<&Value> = found.iter().filter(|finding| finding["subject"] == "sent.example").collect();
+        let told = |check: &str| of_sent.iter().find(|finding| finding["check"] == check).map(|f| f["found"].clone());
+        (told("sender"), told("spf").is_some(), of(&found, "domains")["found"].as_str().unwrap().to_owned())
+    };
+    let origin = "sender of 4 messages in the last 7 days, most by ann@sent.example";
+    let check = |who: &str, arguments: &[&str]| {
+        let (sender, has_spf, domains) = look(arguments);
+        assert_eq!((sender, has_spf), (Some(origin.into()), true), "{who}");
+        let claimed =
+            "not at these, which accounts that nobody proves wrote in the last 7 days: forged.example (2 messages)";
+        assert!(domains.contains("looked at: sent.example;") && domains.contains(claimed), "{who}: {domains}");
+    };
+    check("the daemon is asked", &["doctor", "--json"]);
+    process::wait_for("a round that knows them", || {
+        let last = site.command(&["doctor", "--last", "--json"]).stdout;
+        String::from_utf8(last).unwrap().contains("sent.example")
+    });
+    check("its own rounds", &["doctor", "--last", "--json"]);
+    let mut control = std::os::unix::net::UnixStream::connect(site.folder().join("control.sock")).unwrap();
+    let page = ask(&mut control, "GET /doctor HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert!(page.contains(&format!("<dt>The domain</dt><dd>{origin}</dd>")), "{page}");
+    relay.stop();
+    check("no daemon, its store", &["doctor", "--json"]);
+    let said = String::from_utf8(site.command(&["doctor"]).stdout).unwrap();
+    assert!(said.contains(&format!("\nsent.example ({origin})\n")), "{said}");
+    assert!(dns.asked("mx.example.com") > 0);
+    assert_eq!(dns.asked("mx.forged.example"), 0, "nobody asks about what a stranger wrote");
+}
+
 /// Name servers that never answer: said once as what it is, and nothing is made up.
 #[test]
 fn where_no_name_server_answers() {
     let silent = std::net::UdpSocket::bind((own_address(), 5353)).unwrap();
     let site = Site::new(&format!(
         "[align.dns]\nservers = [\"{}\"]\ntimeout = \"100ms\"\n\
-         [doctor]\nevery = \"0s\"\ndomains = [\"example.com\", \"example.org\"]\n{EGRESS}",
+         [intake]\nown_name = \"localhost\"\n[doctor]\nevery = \"0s\"\ndomains = [\"example.com\", \"example.org\"]\n{EGRESS}",
         silent.local_addr().unwrap(),
     ));
     let called = site.command(&["doctor", "--json"]);

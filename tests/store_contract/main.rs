@@ -299,6 +299,14 @@ async fn held_removed_released(store: &dyn Store) {
     assert_eq!((sender.account.as_str(), sender.client.as_str()), ("a@example.org", "127.0.0.1"));
     assert_eq!(sender.reverse_path.address().map(outguard::mail::Address::as_str), Some("a@example.org"));
     assert_eq!(store.senders(Some(id), 10).await.unwrap(), []);
+    let authors = store.authors(None, 10).await.unwrap();
+    let row = store.message(id).await.unwrap().unwrap().0;
+    let (path, from) = (row.reverse_path.to_string(), row.header_from);
+    let newest = authors.first().unwrap();
+    assert_eq!((newest.id, &newest.account, newest.source), (id, &row.account, row.source));
+    assert_eq!((newest.received, &newest.reverse_path, &newest.header_from), (row.received, &path, &from));
+    assert!(authors.windows(2).all(|pair| pair[0].id > pair[1].id), "the newest first");
+    assert_eq!(store.authors(Some(id), 10).await.unwrap(), authors[1..]);
     let lease = store.lease(request(id, &[0], at(1))).await.unwrap().into_inner();
     assert!(lease.deliveries().is_empty(), "invariant 5: held stays held");
     assert_eq!(store.release(unknown, "anna".into(), None, at(2)).await.unwrap().into_inner(), None);

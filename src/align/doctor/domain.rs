@@ -22,6 +22,7 @@ const WHY_NO_NAME: &str = "receivers refuse mail of a domain that does not exist
 
 pub(super) fn examine(domain: &DomainFacts, findings: &mut Vec<Finding>) {
     let name = domain.domain.as_str();
+    Subject { name, findings }.check("sender", "").right(domain.origin.clone());
     // Of each key the findings stand behind those of SPF, which ask whether a signature would carry the mail.
     let mut of_keys = Vec::new();
     for key in &domain.keys {

@@ -63,6 +63,10 @@ pub enum Reach {
 pub struct Sender {
     /// The domain.
     pub domain: String,
+    /// Why it is looked at: what names it, who sent in its name. A sentence.
+    pub origin: String,
+    /// The domain whose keys sign its mail: itself, or one above it.
+    pub signed_as: String,
     /// Names of the egresses that may carry its mail to the recipients' own servers.
     pub egresses: Vec<String>,
     /// Smarthosts, with their ports, that its mail may go through.
@@ -244,13 +248,14 @@ fn nothing_known(asked: &Asked) -> Facts {
     };
     let domain = |sender: &Sender| DomainFacts {
         domain: sender.domain.clone(),
+        origin: sender.origin.clone(),
         spf: seen_for(asked, sender)
             .map(|(egress, about, address)| SpfFacts::not_known(egress, about, address, &sender.domain, &late))
             .collect(),
         spf_record: None,
         smarthosts: sender.smarthosts.clone(),
         dmarc: Err(failed()),
-        keys: asked.keys.iter().filter(|wanted| wanted.domain == sender.domain).map(key).collect(),
+        keys: asked.keys.iter().filter(|wanted| wanted.domain == sender.signed_as).map(key).collect(),
         exchanges: Err(failed()),
         assurance: (asked.dnssec != Dnssec::Off).then(|| Err(failed())),
         mailboxes: asked
@@ -305,7 +310,7 @@ fn of_sender(parts: &mut Parts, dns: &Arc<dyn Lookup>, asked: &Asked, sender: &S
         let judging = async move { spf(&*asking, &domain, address, &ehlo).await };
         parts.ask(judging, move |facts, found| facts.domains[at].spf[nth].spf = found);
     }
-    for (nth, key) in asked.keys.iter().filter(|key| key.domain == sender.domain).enumerate() {
+    for (nth, key) in asked.keys.iter().filter(|key| key.domain == sender.signed_as).enumerate() {
         let (asking, name) = (Arc::clone(dns), key.name.clone());
         let published = async move { key_record(&*asking, &name).await };
         parts.ask(published, move |facts, found| facts.domains[at].keys[nth].published = found);

@@ -39,10 +39,16 @@ fn patient(name: &str, address: IpAddr) -> Patient {
     Patient { name: name.to_owned(), local: None, ways, ehlo, reach: Reach::Anybodys }
 }
 
+fn sender(domain: &str, egresses: &[&str]) -> Sender {
+    let egresses = egresses.iter().map(|name| (*name).to_owned()).collect();
+    let (domain, origin) = (domain.to_owned(), "named on the command line".to_owned());
+    Sender { signed_as: domain.clone(), domain, origin, egresses, smarthosts: Vec::new() }
+}
+
 fn asked() -> Asked {
     Asked {
         egresses: vec![patient("one", ADDRESS)],
-        senders: vec![Sender { domain: "example.com".into(), egresses: vec!["one".into()], smarthosts: Vec::new() }],
+        senders: vec![sender("example.com", &["one"])],
         keys: vec![KeyWanted {
             domain: "example.com".into(),
             name: "s1._domainkey.example.com".into(),
@@ -81,7 +87,20 @@ async fn a_healthy_server_and_one_fault_at_a_time() {
     let names: Vec<&str> = right.iter().map(|finding| &*finding.check).collect();
     assert_eq!(
         names,
-        ["address", "reverse-dns", "ehlo", "listed", "spf", "spf-limits", "dkim", "dmarc", "mx", "clock", "dns"]
+        [
+            "address",
+            "reverse-dns",
+            "ehlo",
+            "listed",
+            "sender",
+            "spf",
+            "spf-limits",
+            "dkim",
+            "dmarc",
+            "mx",
+            "clock",
+            "dns"
+        ]
     );
     for (spoil, check, grade, mend) in every_case() {
         let mut zone = healthy();

@@ -119,6 +119,11 @@ impl Signer {
         !self.keys_for(from_domain).is_empty()
     }
 
+    /// The domain whose keys sign for a From domain: itself, or the nearest above it that covers it.
+    pub fn signs_as(&self, from_domain: &str) -> Option<&str> {
+        self.keys_for(from_domain).first().map(|key| &*key.domain)
+    }
+
     /// The key that seals forwarded mail (`seal_domain`): its first RSA key, for seals know no other kind (RFC 8617 4.1).
     pub fn sealer(&self) -> Option<&SigningKey> {
         let domain = self.settings.seal_domain.as_deref()?;

@@ -1,39 +1,98 @@
-//! Which sending domains the doctor looks at where none is named: those of which the configuration says that they send.
+//! Which sending domains the doctor looks at where none is named: those of which the configuration says that they send, and
+//! those that did.
 
-use crate::align::doctor::{Finding, Grade, Sender};
+use std::fmt::Write as _;
+
+use crate::align::doctor::{Finding, Grade, Sender, SendingDomain, Sent};
+
 use crate::config::Config;
 use crate::delivery::settings::RouteKind;
+use crate::intake::own_name;
 use crate::limits::AppliesTo;
-use crate::mail::{Address, Domain, Visible};
+use crate::mail::{Domain, Visible};
 
-/// How many are looked at beside those of `[[dkim]]` and `[doctor]`: each is asked about at several servers.
+/// How many are looked at beside those of `[[dkim]]` and `[doctor]` and those that really sent: each is asked about at
+/// several servers.
 const INFERRED_MAX: usize = 20;
 
-/// The sending domains that a configuration knows, each once.
-pub(super) struct Known {
+/// A sending domain, and why it is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) domain: String,
+    /// A sentence.
+    pub(super) why: String,
+}
+
+/// A domain that the configuration names, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) domain: String,
+    by: &'static str,
+}
+
+/// The sending domains that a configuration names, each once.
+struct Known {
     /// They are looked at.
-    pub(super) looked_at: Vec<String>,
+    looked_at: Vec<Named>,
     /// They are more than that.
-    pub(super) left_out: Vec<String>,
+    left_out: Vec<Named>,
+}
+
+/// All domains that the configuration names as senders.
+pub(super) fn named(config: &Config) -> impl Iterator<Item = Named> {
+    let Known { looked_at, left_out } = known(config);
+    looked_at.into_iter().chain(left_out)
+}
+
+/// The domains of a look, in order of their names: those asked for; with none asked for, those that the configuration names
+/// and those that really sent.
+pub(super) fn looked_at(config: &Config, asked: &[String], sent: &Sent) -> Vec<Origin> {
+    let known = known(config).looked_at;
+    let mut domains: Vec<String> = asked.to_vec();
+    if asked.is_empty() {
+        domains.extend(known.iter().map(|named| named.domain.clone()));
+        domains.extend(sent.spoken_for.iter().map(|one| one.domain.clone()));
+    }
+    domains.sort_unstable();
+    domains.dedup();
+    let origin = |domain: String| {
+        let named = known.iter().find(|named| named.domain == domain).map(|named| named.by);
+        let named = if asked.is_empty() { named } else { Some("the command line") };
+        let messages = sent.spoken_for.iter().chain(&sent.claimed).find(|one| one.domain == domain);
+        let counted =
+            |one: &SendingDomain| format!("{}, most by {}", counted(one, &sent.span), Visible(one.account.as_str()));
+        let why = match (named, messages.map(counted)) {
+            (Some(by), None) => format!("named by {by}"),
+            (Some(by), Some(counted)) => format!("named by {by}; {counted}"),
+            (None, Some(counted)) => counted,
+            (None, None) => String::new(),
+        };
+        Origin { domain, why }
+    };
+    domains.into_iter().map(origin).collect()
+}
+
+fn counted(one: &SendingDomain, span: &str) -> String {
+    match one.messages {
+        1 => format!("sender of 1 message {span}"),
+        many => format!("sender of {many} messages {span}"),
+    }
 }
 
 /// Of `[[dkim]]` and `[doctor]` all; then those of our own reports, of `dsn.own_domains`, and of senders that routes,
 /// logins and limits name. A pattern such as `*.example.com` names none.
-pub(super) fn known(config: &Config) -> Known {
+fn known(config: &Config) -> Known {
     let delivery = &config.delivery;
-    let keys = config.align.signing.keys.iter().map(|key| key.domain.as_str());
     let mut looked_at = Vec::new();
-    for domain in keys.chain(config.align.doctor.domains.iter().map(String::as_str)) {
-        add(domain, &mut looked_at);
-    }
+    config.align.signing.keys.iter().for_each(|key| add(&key.domain, "[[dkim]]", &mut looked_at));
+    config.align.doctor.domains.iter().for_each(|domain| add(domain, "[doctor] domains", &mut looked_at));
     let mut inferred = Vec::new();
-    if let Some(from) = delivery.dsn.from.as_ref().map(Address::domain) {
-        add(&from.to_string(), &mut inferred);
-    }
-    delivery.dsn.own_domains.iter().for_each(|domain| add(domain, &mut inferred));
+    let from = delivery.dsn.from.as_ref().map_or_else(|| own_name(&config.intake), |from| from.domain().to_string());
+    add(&from, "the From address of reports", &mut inferred);
+    delivery.dsn.own_domains.iter().for_each(|domain| add(domain, "dsn.own_domains", &mut inferred));
     for route in &delivery.routes {
-        route.matches.sender_domains.iter().for_each(|domain| add(domain, &mut inferred));
-        route.matches.accounts.iter().for_each(|account| add(of_account(account), &mut inferred));
+        route.matches.sender_domains.iter().for_each(|domain| add(domain, "a [[route]]", &mut inferred));
+        route.matches.accounts.iter().for_each(|account| add(of_account(account), "a [[route]]", &mut inferred));
     }
     // Logins are in no order of their own.
     let mut of_logins: Vec<&str> = Vec::new();
@@ -45,16 +104,16 @@ pub(super) fn known(config: &Config) -> Known {
     of_logins.sort_unstable();
     of_logins.dedup();
     for domain in of_logins {
-        add(domain, &mut inferred);
+        add(domain, "a login of a [[route]]", &mut inferred);
     }
     for one in &config.limits.overrides {
         match &one.applies_to {
-            AppliesTo::Account(account) => add(of_account(account), &mut inferred),
-            AppliesTo::Domain(domain) => add(domain, &mut inferred),
+            AppliesTo::Account(account) => add(of_account(account), "a limit", &mut inferred),
+            AppliesTo::Domain(domain) => add(domain, "a limit", &mut inferred),
             AppliesTo::Egress(_) | AppliesTo::Login(_) | AppliesTo::Route { .. } => {}
         }
     }
-    inferred.retain(|domain| !looked_at.contains(domain));
+    inferred.retain(|one| !looked_at.iter().any(|known| known.domain == one.domain));
     let left_out = inferred.split_off(inferred.len().min(INFERRED_MAX));
     looked_at.extend(inferred);
     Known { looked_at, left_out }
@@ -65,31 +124,40 @@ fn of_account(account: &str) -> &str {
 }
 
 /// What is no domain, as a pattern, is left away: nobody knows which of all below it send.
-fn add(domain: &str, to: &mut Vec<String>) {
+fn add(domain: &str, by: &'static str, to: &mut Vec<Named>) {
     if let Ok(Domain::Name(name)) = Domain::parse(domain)
         && name.contains('.')
-        && !to.iter().any(|known| **known == *name)
+        && !to.iter().any(|known| *known.domain == *name)
     {
-        to.push(name.into());
+        to.push(Named { domain: name.into(), by });
     }
 }
 
 /// Says which were looked at, and how to name more: silence about a domain is not health.
-pub(super) fn told(config: &Config, senders: &[Sender]) -> Finding {
-    let Known { looked_at, left_out } = known(config);
+pub(super) fn told(config: &Config, senders: &[Sender], sent: &Sent) -> Finding {
+    let is_looked_at = |domain: &str| senders.iter().any(|sender| sender.domain == domain);
     let all: Vec<&str> = senders.iter().map(|sender| sender.domain.as_str()).collect();
-    let not_looked_at: Vec<&str> = looked_at
-        .iter()
-        .chain(&left_out)
-        .map(String::as_str)
-        .filter(|domain| senders.iter().all(|sender| sender.domain != *domain))
-        .collect();
+    let named: Vec<String> = named(config).map(|named| named.domain).filter(|domain| !is_looked_at(domain)).collect();
     let mut found = match all.as_slice() {
-        [] => "no sending domain is looked at, for the configuration names none".to_owned(),
+        [] => "no sending domain is looked at, for the configuration names none, and no mail of late proves one"
+            .to_owned(),
         all => format!("sending domains looked at: {}", shown(all)),
     };
-    if !not_looked_at.is_empty() {
-        found = format!("{found}; not at these, which the configuration names too: {}", shown(&not_looked_at));
+    let also = |what: &str, domains: &[String], found: &mut String| {
+        if !domains.is_empty() {
+            let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
+            let _ = write!(found, "; not at these, {what}: {}", shown(&domains));
+        }
+    };
+    also("which the configuration names too", &named, &mut found);
+    let told = |domains: &[SendingDomain]| -> Vec<String> {
+        let left = domains.iter().filter(|one| !is_looked_at(&one.domain));
+        left.map(|one| format!("{} ({} messages)", one.domain, one.messages)).collect()
+    };
+    also(&format!("which sent {}", sent.span), &told(&sent.spoken_for), &mut found);
+    also(&format!("which accounts that nobody proves wrote {}", sent.span), &told(&sent.claimed), &mut found);
+    if let Some(why) = &sent.trouble {
+        let _ = write!(found, "; who sent of late is not known: {}", Visible(why));
     }
     let mend = "name others that send in [doctor] domains = [\"example.com\"], or on the command line";
     Finding {
@@ -118,10 +186,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::account::Account;
     use crate::config::surroundings::Machine;
 
     fn config(text: &str) -> Config {
-        Config::parse(text, "test", &Machine::new(Path::new("/"))).unwrap().config
+        let mut config = Config::parse(text, "test", &Machine::new(Path::new("/"))).unwrap().config;
+        // Without it the name of the machine that tests would be a sending domain.
+        config.intake.own_name = "localhost".to_owned();
+        config
     }
 
     #[test]
@@ -149,8 +221,61 @@ mod tests {
             ),
         ];
         for (text, expected, why) in cases {
-            assert_eq!(known(&config(text)).looked_at, expected, "{why}");
+            let known = known(&config(text)).looked_at;
+            assert_eq!(known.iter().map(|named| &*named.domain).collect::<Vec<_>>(), expected, "{why}");
         }
+    }
+
+    fn sent_by(account: &str, messages: u64) -> SendingDomain {
+        SendingDomain { domain: of_account(account).to_owned(), messages, account: Account::named(account) }
+    }
+
+    fn senders(config: &Config, asked: &[String], sent: &Sent) -> Vec<Sender> {
+        let sender = |Origin { domain, why }| Sender {
+            signed_as: String::clone(&domain),
+            domain,
+            origin: why,
+            egresses: vec![],
+            smarthosts: vec![],
+        };
+        looked_at(config, asked, sent).into_iter().map(sender).collect()
+    }
+
+    #[test]
+    fn why_a_domain_is_looked_at_is_said() {
+        let mut config = config("[doctor]\ndomains = [\"named.example\", \"quiet.example\"]");
+        config.intake.own_name = "host.example".to_owned();
+        let sent = Sent {
+            spoken_for: vec![sent_by("ann@named.example", 12), sent_by("bob@proven.example", 1)],
+            claimed: vec![sent_by("eve@claimed.example", 7)],
+            span: "in the last 7 days".into(),
+            trouble: None,
+        };
+        let why = |asked: &[&str]| -> Vec<(String, String)> {
+            let asked: Vec<String> = asked.iter().map(|name| (*name).to_owned()).collect();
+            looked_at(&config, &asked, &sent).into_iter().map(|origin| (origin.domain, origin.why)).collect()
+        };
+        let pair = |domain: &str, why: &str| (domain.to_owned(), why.to_owned());
+        assert_eq!(
+            why(&[]),
+            [
+                pair("host.example", "named by the From address of reports"),
+                pair(
+                    "named.example",
+                    "named by [doctor] domains; sender of 12 messages in the last 7 days, most by ann@named.example"
+                ),
+                pair("proven.example", "sender of 1 message in the last 7 days, most by bob@proven.example"),
+                pair("quiet.example", "named by [doctor] domains"),
+            ],
+            "and nobody asks about what is only claimed"
+        );
+        assert_eq!(
+            why(&["claimed.example"]),
+            [pair(
+                "claimed.example",
+                "named by the command line; sender of 7 messages in the last 7 days, most by eve@claimed.example"
+            )]
+        );
     }
 
     #[test]
@@ -160,14 +285,24 @@ mod tests {
             config(&format!("[doctor]\ndomains = [\"mine.example\"]\n[dsn]\nown_domains = [{}]", names.join(", ")));
         let Known { looked_at, left_out } = known(&config);
         assert_eq!((looked_at.len(), left_out.len()), (1 + INFERRED_MAX, 5));
-        let sender = |domain: &String| Sender { domain: domain.clone(), egresses: vec![], smarthosts: vec![] };
-        let finding = told(&config, &looked_at.iter().map(sender).collect::<Vec<_>>());
+        let sent = Sent {
+            claimed: vec![sent_by("eve@claimed.example", 7)],
+            span: "in the last 7 days".into(),
+            ..Sent::default()
+        };
+        let finding = told(&config, &senders(&config, &[], &sent), &sent);
         assert_eq!(finding.grade, Grade::Right);
-        for part in
-            ["looked at: mine.example, d00.example", "not at these", "d20.example, d21.example", "[doctor] domains"]
-        {
+        for part in [
+            "d19.example, mine.example",
+            "not at these",
+            "d20.example, d21.example",
+            "[doctor] domains",
+            "which accounts that nobody proves wrote in the last 7 days: claimed.example (7 messages)",
+        ] {
             assert!(finding.found.contains(part), "{}\nlacks\n{part}", finding.found);
         }
-        assert_eq!(told(&Config::default(), &[]).grade, Grade::Unknown, "nothing is looked at, so nothing is known");
+        let finding = told(&Config::default(), &[], &Sent::unknown("the store is away".into()));
+        assert_eq!(finding.grade, Grade::Unknown, "nothing is looked at, so nothing is known");
+        assert!(finding.found.contains("who sent of late is not known: the store is away"), "{}", finding.found);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{asked_by, kept, look};
+use super::{asked_by, kept, look, sent};
 use crate::align::dns::{Cached, Hickory, Lookup};
 use crate::align::doctor::{Change, Examined, Finding, Grade, Patience, Standing, Turn};
 use crate::clock::WallMs;
@@ -63,10 +63,11 @@ impl Daemon {
     /// One look at everything, with answers of now. `None`: it came to nothing, and why is in the log.
     async fn look(&self, config: &Config) -> Option<Vec<Finding>> {
         let looked = async {
-            let asked = asked_by(config, &[], self.clock.as_ref(), PATIENCE)?;
+            let sent = sent(config, self.store.as_ref(), self.clock.now().wall).await;
+            let asked = asked_by(config, &[], &sent, self.clock.as_ref(), PATIENCE)?;
             let resolver = Hickory::new(&config.align.dns).map_err(|why| why.to_string())?;
             let dns: Arc<dyn Lookup> = Arc::new(Cached::new(resolver, &config.align.dns, Arc::clone(&self.clock)));
-            Ok::<_, String>(look(config, &dns, &asked, self.clock.as_ref()).await)
+            Ok::<_, String>(look(config, &dns, &asked, &sent, self.clock.as_ref()).await)
         };
         match looked.await {
             Ok(findings) => Some(findings),

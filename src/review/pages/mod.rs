@@ -64,6 +64,8 @@ struct SorryPage<'a> {
 struct Shown {
     grade: &'static str,
     subject: String,
+    /// Why the domain is looked at; empty where it is none.
+    origin: String,
     check: String,
     found: String,
     why: String,
@@ -71,7 +73,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(finding: &Finding) -> Self {
+    fn of(finding: &Finding, all: &[Finding]) -> Self {
         let visible = |text: &str| Visible(text).to_string();
         let check = match &*finding.about {
             "" => visible(&finding.check),
@@ -80,6 +82,10 @@ impl Shown {
         Self {
             grade: finding.grade.as_str(),
             subject: visible(&finding.subject),
+            origin: all
+                .iter()
+                .find(|one| one.check == "sender" && one.subject == finding.subject)
+                .map_or_else(String::new, |one| visible(&one.found)),
             check,
             found: visible(&finding.found),
             why: visible(&finding.why),
@@ -120,7 +126,7 @@ async fn doctor(State(overview): State<Arc<dyn Overview>>) -> Response {
     };
     let shown = examined.findings.into_iter().take(FINDINGS_MAX);
     let (right, wrong): (Vec<Finding>, Vec<Finding>) = shown.partition(|finding| finding.grade == Grade::Right);
-    let shown = |findings: &[Finding]| findings.iter().map(Shown::of).collect();
+    let shown = |findings: &[Finding]| findings.iter().map(|finding| Shown::of(finding, &right)).collect();
     page(&DoctorPage { seen, findings, wrong: shown(&wrong), right: shown(&right) })
 }
 

@@ -167,6 +167,11 @@ impl SqliteStore {
         ReadOnlyStore::open(path, clock)
     }
 
+    /// Whether it is certain that no store was ever made in that folder.
+    pub fn is_absent(path: &std::path::Path) -> bool {
+        matches!(database::file_in(path).try_exists(), Ok(false))
+    }
+
     /// All events since this opening, those of its recovery included, each after its sync and in the journal's order.
     pub fn subscribe(&self) -> Subscription {
         Subscription::new(self.first_event, self.shared.listen(), Arc::clone(&self.shared.readers))

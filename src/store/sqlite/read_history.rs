@@ -9,7 +9,9 @@ use super::readers::{Read, Reader, damaged};
 use super::rows::{self, flag};
 use super::tx::{count, many, number};
 use crate::mail::{Address, BodyType, Notify, OriginalRecipient, QueueId, Recipient, Ret, ReversePath};
-use crate::store::{DeliveryRow, DeliveryState, Destination, EventRow, Filter, Index, MessageRow, Page, SenderRow};
+use crate::store::{
+    AuthorRow, DeliveryRow, DeliveryState, Destination, EventRow, Filter, Index, MessageRow, Page, SenderRow,
+};
 
 /// How many messages one call lists at most.
 pub(super) const LIST_MAX: usize = 1_000;
@@ -188,6 +190,28 @@ impl Reader {
             });
         }
         Ok(senders)
+    }
+
+    pub(super) fn authors(&self, before: Option<QueueId>, limit: usize) -> Read<Vec<AuthorRow>> {
+        let mut statement = self.sql(
+            "SELECT id, received, account, source, reverse_path, header_from FROM message WHERE id < ? \
+             ORDER BY id DESC LIMIT ?",
+        )?;
+        let mut rows = statement.query(params![before.map_or(i64::MAX, number), many(limit)])?;
+        let mut authors = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id = queue_id(row.get(0)?)?;
+            authors.push(AuthorRow {
+                id,
+                received: time(row.get(1)?),
+                account: self.account(row.get(2)?)?,
+                source: rows::source(&row.get::<_, String>(3)?)
+                    .ok_or_else(|| damaged(format!("message {id}"), "its source cannot be read".to_owned()))?,
+                reverse_path: row.get(4)?,
+                header_from: row.get(5)?,
+            });
+        }
+        Ok(authors)
     }
 
     /// What a delivery's route is chosen by, beside its account; `None` if it is gone.

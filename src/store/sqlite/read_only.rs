@@ -15,8 +15,8 @@ use crate::account::Account;
 use crate::clock::{Clock, WallMs};
 use crate::mail::QueueId;
 use crate::store::{
-    AttemptRow, AttemptsPruned, Content, DeliveryRow, DueDelivery, EventRow, Filter, Gate, Line, LineCount, MemoryKind,
-    MemoryRow, MessageRow, Page, Reads, SenderRow, StoreFuture, Totals, WaitingMessage,
+    AttemptRow, AttemptsPruned, AuthorRow, Content, DeliveryRow, DueDelivery, EventRow, Filter, Gate, Line, LineCount,
+    MemoryKind, MemoryRow, MessageRow, Page, Reads, SenderRow, StoreFuture, Totals, WaitingMessage,
 };
 
 /// A store that is only read: beside a daemon, or without one.
@@ -121,6 +121,10 @@ macro_rules! reads {
 
             fn senders(&self, after: Option<QueueId>, limit: usize) -> StoreFuture<'_, Vec<SenderRow>> {
                 Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.senders(after, limit)))
+            }
+
+            fn authors(&self, before: Option<QueueId>, limit: usize) -> StoreFuture<'_, Vec<AuthorRow>> {
+                Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.authors(before, limit)))
             }
 
             fn waiting_by_account(&self) -> StoreFuture<'_, Vec<(Account, u64)>> {
