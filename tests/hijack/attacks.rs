@@ -42,6 +42,8 @@ pub(crate) enum Id {
     Each,
     /// All have the same.
     OneForAll,
+    /// All have the same, and the same To and Date: each is the first to the last letter.
+    WholeForAll,
 }
 
 /// To whom.
@@ -108,9 +110,11 @@ impl Attack {
             From::Elsewhere => (ip(200, 9), "Bulk 7"),
             From::OwnMachine => (own.client, own.program),
         };
-        let shown_to = (to.len() > 1).then(|| owner.account.clone());
-        let id = (self.id == Id::OneForAll).then_some("<1@firm.example>");
-        Mail { to, shown_to, client, program, id, subject, body, is_to_nobody, ..own }
+        let is_whole = self.id == Id::WholeForAll;
+        let shown_to = (to.len() > 1 || is_whole).then(|| owner.account.clone());
+        let id = (self.id != Id::Each).then_some("<1@firm.example>");
+        let dated = is_whole.then_some(START + MONTH * DAY);
+        Mail { to, shown_to, client, program, id, dated, subject, body, is_to_nobody, ..own }
     }
 
     fn recipient(&self, owner: &Person, random: &mut Random, nth: usize) -> String {

@@ -26,7 +26,8 @@ impl Newsletter {
         for week in 0..=self.issues_before {
             let is_last = week == self.issues_before;
             tally = Tally::default();
-            let text = words::issue(random);
+            // Each issue speaks of an article somewhere else.
+            let text = format!("{}https://magazine{week}.example/story\n", words::issue(random));
             let subject = format!("Garden news {}", 20 + week);
             let start = START + (MONTH - 7 * (self.issues_before - week)) * DAY + 9 * HOUR;
             let growth = if is_last { self.growth_percent } else { 0 };
@@ -95,6 +96,31 @@ pub(crate) fn receipts(world: &mut World, a_day: u64, rush: u64, random: &mut Ra
             };
             world.send(&mail, START + day * DAY + 6 * HOUR + nth * 16 * HOUR / count, &mut tally);
         }
+    }
+    tally
+}
+
+/// A site that opens today, from an account that is new: whoever signs up gets a letter with a link to it, in bursts.
+pub(crate) fn confirmations(world: &mut World, random: &mut Random) -> Tally {
+    let mut tally = Tally::default();
+    for nth in 0..48_u64 {
+        let number = random.below(1_000_000);
+        let text = format!(
+            "Hello {},\nwelcome! Please confirm that this address is yours, and your place is ready: \
+             https://www.launch.example/confirm/{number}. If you did not sign up, just delete this letter, and you will \
+             not hear from us again.\nYours, the team",
+            words::name(random)
+        );
+        let to = format!("visitor{}@mail{}.example", random.below(100_000_000), random.below(60));
+        let mail = Mail {
+            client: ip(65, 1),
+            program: "Mailer 6",
+            body: Body::Html(text, 4),
+            ..Mail::letter("hello@launch.example", to, "Please confirm".to_owned(), String::new())
+        };
+        // Eight within a minute, six times in the evening.
+        let at = START + MONTH * DAY + 18 * HOUR + nth / 8 * HOUR / 2 + nth % 8 * 7_000;
+        world.send(&mail, at, &mut tally);
     }
     tally
 }

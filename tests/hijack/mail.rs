@@ -19,6 +19,8 @@ pub(crate) struct Mail {
     pub(crate) program: &'static str,
     /// The Message-ID, where it is not one of its own.
     pub(crate) id: Option<&'static str>,
+    /// Its Date, where that is not when it comes.
+    pub(crate) dated: Option<u64>,
     /// Further fields: List-Id, In-Reply-To …
     pub(crate) fields: Vec<(&'static str, String)>,
     pub(crate) subject: String,
@@ -58,6 +60,7 @@ impl Mail {
             client: ip(0, 1),
             program: "Thunderbird 128.2",
             id: None,
+            dated: None,
             fields: Vec::new(),
             subject,
             body: Body::Plain(text),
@@ -82,7 +85,7 @@ impl Mail {
     /// The message as it comes; `nth` tells it from all others.
     pub(crate) fn bytes(&self, at: u64, nth: u64) -> Vec<u8> {
         let domain = self.from.rsplit_once('@').unwrap().1;
-        let sent = jiff::Timestamp::from_millisecond(i64::try_from(at).unwrap()).unwrap();
+        let sent = jiff::Timestamp::from_millisecond(i64::try_from(self.dated.unwrap_or(at)).unwrap()).unwrap();
         let date = sent.strftime("%a, %d %b %Y %H:%M:%S +0000");
         let to = self.shown_to.as_deref().unwrap_or(&self.to[0]);
         let id = self.id.map_or_else(|| format!("<{at}.{nth}@{domain}>"), str::to_owned);

@@ -109,6 +109,7 @@ fn attacks() -> Vec<(&'static str, Attack, [u32; 2])> {
     use To::{Colleagues, ContactsFirst, Strangers};
     let attack = |text, from, to, every_ms, recipients| Attack { text, from, to, id: Id::Each, every_ms, recipients };
     let with_one_id = |attack| Attack { id: Id::OneForAll, ..attack };
+    let the_same = |attack| Attack { id: Id::WholeForAll, ..attack };
     vec![
         ("a known campaign", attack(Known, Elsewhere, Strangers, FAST, 1), [1, 1]),
         ("a known campaign, own machine", attack(Known, OwnMachine, Strangers, FAST, 1), [1, 1]),
@@ -116,17 +117,21 @@ fn attacks() -> Vec<(&'static str, Attack, [u32; 2])> {
         ("a clean text, own machine", attack(Clean, OwnMachine, Strangers, FAST, 1), [5, 6]),
         ("a clean text to a hundred at once", attack(Clean, OwnMachine, Strangers, FAST, 100), [0, 0]),
         ("a clean text, contacts first", attack(Clean, OwnMachine, ContactsFirst, FAST, 1), [9, 18]),
+        ("one link, contacts first, elsewhere", attack(CleanOneLink, Elsewhere, ContactsFirst, FAST, 1), [5, 7]),
         ("a clean text, one link, contacts first", attack(CleanOneLink, OwnMachine, ContactsFirst, FAST, 1), [95, 104]),
         ("clean, other words each time", attack(CleanAndVaried, Elsewhere, Strangers, FAST, 1), [5, 8]),
         ("clean, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, FAST, 1), [10, 12]),
         ("a clean text, one Message-ID", with_one_id(attack(Clean, OwnMachine, Strangers, FAST, 1)), [5, 6]),
         ("other words, one Message-ID", with_one_id(attack(CleanAndVaried, OwnMachine, Strangers, FAST, 1)), [10, 12]),
         ("all alike, own machine", attack(CleanAndAlike, OwnMachine, Strangers, FAST, 1), [5, 6]),
-        ("all alike, one Message-ID", with_one_id(attack(CleanAndAlike, OwnMachine, Strangers, FAST, 1)), [25, 30]),
+        ("all alike, one Message-ID", with_one_id(attack(CleanAndAlike, OwnMachine, Strangers, FAST, 1)), [5, 6]),
+        ("all the same to the last letter", the_same(attack(CleanAndAlike, OwnMachine, Strangers, FAST, 1)), [5, 6]),
         ("phishing to colleagues", attack(Phishing, Elsewhere, Colleagues, FAST, 1), [4, 6]),
         ("phishing to colleagues, own machine", attack(Phishing, OwnMachine, Colleagues, FAST, 1), [5, 6]),
         ("a new account, a known campaign", attack(Known, Elsewhere, Strangers, FAST, 1), [1, 2]),
-        ("a new account, a clean text", attack(Clean, Elsewhere, Strangers, FAST, 1), [46, 47]),
+        ("a new account, a clean text", attack(Clean, Elsewhere, Strangers, FAST, 1), [5, 7]),
+        ("a new account, one link for all", attack(CleanOneLink, Elsewhere, Strangers, FAST, 1), [6, 7]),
+        ("a new account, other words each time", attack(CleanAndVaried, Elsewhere, Strangers, FAST, 1), [13, 14]),
         ("20 an hour, clean", attack(Clean, Elsewhere, Strangers, SLOW, 1), [4, 6]),
         ("20 an hour, clean, own machine", attack(Clean, OwnMachine, Strangers, SLOW, 1), [7, 8]),
         ("20 an hour, other words, own machine", attack(CleanAndVaried, OwnMachine, Strangers, SLOW, 1), [25, 25]),
@@ -332,6 +337,12 @@ fn letters() -> Vec<Innocent> {
         ),
         // The last ones, where the model takes short letters with a link for spam.
         ("plans for a journey", me, Box::new(|world, office, _| people::journey(world, office.person())), 2),
+        (
+            "a new site's confirmations, an evening",
+            "hello@launch.example",
+            Box::new(|world, _, random| bulk::confirmations(world, random)),
+            0,
+        ),
         (
             "a press office with twice as much to do",
             "press@office.example",

@@ -48,7 +48,12 @@ impl Person {
         for day in (0..MONTH).filter(|day| is_workday(*day)) {
             let mut at = START + day * DAY + 7 * HOUR;
             while at < START + day * DAY + 17 * HOUR {
-                let letter = self.letter();
+                let mut letter = self.letter();
+                // One letter in eight goes to three at once.
+                let minute = usize::try_from(at / MINUTE).unwrap();
+                if minute.is_multiple_of(8) {
+                    letter.to.extend([minute, minute + 1].map(|nth| self.contacts[nth % self.contacts.len()].clone()));
+                }
                 world.send(&letter, at, &mut tally);
                 at += u64::try_from(self.random.below(48)).unwrap() * MINUTE;
             }

@@ -3,8 +3,6 @@
 use super::recent::Counts;
 use super::signals::{Case, Sign};
 
-/// Points of near-copies that lead to different new sites from which on known recipients make them no better.
-const COPIES_ELSEWHERE: f64 = 60.0;
 /// Messages in two minutes that a hand sends, from a full outbox.
 const HAND_PACE_MAX: u32 = 4;
 /// Near-copies to so many strangers have so many points where they are sent faster than the account ever sends; more have
@@ -22,6 +20,8 @@ const LETTERS: u32 = 12;
 const STRANGERS_OF_A_DAY: f64 = 15.0;
 /// What is left of near-copies that call themselves bulk and can be left, from an account without a habit.
 const DECLARED_BULK: f64 = 0.5;
+/// What is left of near-copies of any account without a habit.
+const NEW_ACCOUNT: f64 = 0.85;
 /// What is left of near-copies that are automatic answers in form.
 const ANSWERS: f64 = 0.3;
 
@@ -49,10 +49,8 @@ impl Case<'_> {
             && self.habit.programs.familiar(self.seen.program, day).is_known();
         let usual = self.habit.usual.copies.as_f64() * if template { 1.0 } else { 0.4 };
         let is_new = self.habit.usual.days == 0;
-        let kind = match (self.seen.is_answer, is_new && self.seen.is_declared_bulk) {
-            (true, _) => ANSWERS,
-            (false, true) => DECLARED_BULK,
-            (false, false) if is_new => 0.85,
+        let kind = match (self.seen.is_answer, is_new) {
+            (true, _) | (false, true) => self.of_kind().min(NEW_ACCOUNT),
             (false, false) => 1.0,
         };
         let by_all = match text.accounts {
@@ -148,33 +146,49 @@ impl Case<'_> {
 
     /// Mail to strangers at a pace that the account never had.
     pub(super) fn rush(&self) -> Option<Sign> {
-        // Near-copies that lead to ever other sites are no letters to friends, whoever gets them.
-        let copies = self.copies_elsewhere() / COPIES_ELSEWHERE;
-        let to_strangers = share_of_strangers(self.counts).max(copies.min(1.0));
+        let to_strangers = self.as_to_strangers();
         let ratio = self.pace_ratio().filter(|_| to_strangers > 0.0)?;
         // Who always writes to strangers has customers, and they come in rushes.
         let rare = 1.0 - 0.5 * self.habit.usual.strangers.as_f64();
+        let own = self.habit.usual.pace.highest();
+        let usual = match self.habit.usual.days {
+            0 => "it is a new account".to_owned(),
+            _ => format!("at most {own} in the last month"),
+        };
         Some(Sign {
             name: "rush",
-            points: (30.0 + 20.0 * ratio.log2()).min(60.0) * to_strangers * rare * self.habit.usual.maturity(),
-            sentence: format!(
-                "{} messages within two minutes; at most {} in the last month",
-                self.pace(),
-                self.habit.usual.pace.highest()
-            ),
+            points: (30.0 + 20.0 * ratio.log2()).min(60.0) * to_strangers * rare * self.maturity_of_pace(),
+            sentence: format!("{} messages within two minutes; {usual}", self.pace()),
         })
     }
 
     /// [`Self::pace_ratio`] of mail to strangers.
-    fn rush_ratio(&self) -> Option<f64> {
+    pub(super) fn rush_ratio(&self) -> Option<f64> {
         self.pace_ratio().filter(|_| self.counts.strangers > 0)
     }
 
     /// How many times as fast as ever before and as a hand, where that is much.
-    fn pace_ratio(&self) -> Option<f64> {
-        let usual = self.habit.usual.pace.highest().max(HAND_PACE_MAX);
-        let ratio = f64::from(self.pace()) / f64::from(usual);
+    pub(super) fn pace_ratio(&self) -> Option<f64> {
+        let own = self.habit.usual.pace.highest();
+        let usual = self.expected(own, self.peers.usual().pace, HAND_PACE_MAX.max(own));
+        let ratio = f64::from(self.pace()) / usual;
         (ratio >= 1.25 && !self.is_part()).then_some(ratio)
+    }
+
+    /// How far the pace is known. To be fast is no sign against a new account, but for one that
+    /// leads to new sites and says of no list how to leave it.
+    fn maturity_of_pace(&self) -> f64 {
+        let is_strange = self.counts.led > 0 && !self.seen.is_declared_bulk && !self.seen.is_answer;
+        if is_strange { 1.0 } else { self.habit.usual.maturity() }
+    }
+
+    /// What is left of signs that a new account's answers and declared bulk have as well.
+    pub(super) fn of_kind(&self) -> f64 {
+        match (self.seen.is_answer, self.seen.is_declared_bulk) {
+            (true, _) => ANSWERS,
+            (false, true) => DECLARED_BULK,
+            (false, false) => 1.0,
+        }
     }
 
     /// Messages of this minute and the one before, this one among them.

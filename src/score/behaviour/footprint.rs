@@ -184,14 +184,18 @@ fn network(address: IpAddr) -> Network {
     Network { hash, address }
 }
 
-/// What all parts of one message have: the Message-ID, who sends it, and all that it says. A Message-ID alone makes no two
-/// messages one: the sender chooses it.
+/// What all parts of one message have: the Message-ID, who sends it, when, to whom it says it is, and all that it says. A
+/// Message-ID alone makes no two messages one: the sender chooses it.
 fn whole(message: &Message, envelope: &Envelope) -> u64 {
     let Some(id) = message.field("Message-ID") else { return 0 };
     let mut sum = hash(8, id.trim().as_bytes());
     let mut add = |bytes: &[u8]| sum = hash(sum, bytes);
     add(envelope.reverse_path.as_str().as_bytes());
     message.from.iter().for_each(|from| add(from.address.as_bytes()));
+    for name in ["To", "Cc", "Date"] {
+        add(message.field(name).unwrap_or_default().as_bytes());
+        add(&[0]);
+    }
     add(message.subject.as_bytes());
     add(message.text.as_bytes());
     message.links.iter().for_each(|link| add(link.target.as_bytes()));

@@ -9,11 +9,9 @@ use super::share::Share;
 use super::usual::{Today, Usual};
 
 /// Version of what [`Habit::to_bytes`] writes.
-const VERSION: u8 = 5;
-/// The version before, which ends without what links led to.
-const VERSION_WITHOUT_LINKS: u8 = 4;
-/// The one before that, which ends without the strangers of the last day.
-const VERSION_WITHOUT_STRANGERS: u8 = 3;
+const VERSION: u8 = 6;
+/// The oldest that is read: 4 added the strangers of the last day at the end, 5 what links led to, 6 how messages came.
+const VERSION_OLDEST: u8 = 3;
 /// How far one day moves how often something new turns up.
 const NEW_DAYS_WEIGHT: Share = Share(9_830); // 15 %
 /// Recipients of one text from which on it is a series, more than somebody's letters.
@@ -166,13 +164,15 @@ impl Habit {
         self.recent.write_led(&mut to);
         self.today.write_led(&mut to);
         self.usual.write_led(&mut to);
+        self.today.write_parts(&mut to);
+        self.usual.write_parts(&mut to);
         to.finish()
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut from = Reader::new(bytes);
         let version = from.u8()?;
-        if !matches!(version, VERSION | VERSION_WITHOUT_LINKS | VERSION_WITHOUT_STRANGERS) {
+        if !(VERSION_OLDEST..=VERSION).contains(&version) {
             return None;
         }
         let mut habit = Self {
@@ -189,13 +189,17 @@ impl Habit {
             recipients: Known::read(&mut from)?,
             domains: Known::read(&mut from)?,
         };
-        if version != VERSION_WITHOUT_STRANGERS {
+        if version >= 4 {
             habit.recent.read_strangers(&mut from)?;
         }
-        if version == VERSION {
+        if version >= 5 {
             habit.recent.read_led(&mut from)?;
             habit.today.read_led(&mut from)?;
             habit.usual.read_led(&mut from)?;
+        }
+        if version >= 6 {
+            habit.today.read_parts(&mut from)?;
+            habit.usual.read_parts(&mut from)?;
         }
         from.is_empty().then_some(habit)
     }

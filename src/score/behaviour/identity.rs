@@ -53,10 +53,8 @@ impl Case<'_> {
         hash: u32,
         sentence: String,
     ) -> Option<Sign> {
-        let day = self.seen.day();
-        let is_new = hash != 0 && !facet.familiar(hash, day).is_known() && facet.len_before(day) > 0;
-        let rare = 1.0 - facet.new_days().as_f64();
-        is_new.then_some(Sign { name, points: most * rare, sentence })
+        let unlike = unlike(facet, hash, self.seen.day());
+        (unlike > 0.0).then_some(Sign { name, points: most * unlike, sentence })
     }
 
     fn rotating(&self) -> Option<Sign> {
@@ -85,4 +83,10 @@ impl Case<'_> {
         let sentence = format!("sent at a {what} at which the account has not written for weeks");
         Some(Sign { name: "odd-time", points, sentence })
     }
+}
+
+/// How unlike the habit a value is that was not there before today: nothing where the account changes its values daily.
+pub(super) fn unlike<const N: usize>(facet: &Facet<N>, hash: u32, day: u16) -> f64 {
+    let is_new = hash != 0 && !facet.familiar(hash, day).is_known() && facet.len_before(day) > 0;
+    if is_new { 1.0 - facet.new_days().as_f64() } else { 0.0 }
 }

@@ -18,6 +18,7 @@ mod identity;
 mod known;
 pub(in crate::score) mod language;
 mod links;
+mod parts;
 mod peers;
 mod recent;
 pub mod settings;
@@ -34,6 +35,7 @@ use std::borrow::Cow;
 
 use accounts::{Accounts, Bounds};
 use habit::{AmongCopies, Habit, week_of};
+use parts::Part;
 use peers::Peers;
 use recent::Counts;
 use signals::Case;
@@ -159,8 +161,7 @@ impl Behaviour {
         let text = seen
             .signature
             .map(|signature| self.texts.known(&signature, seen.account_hash(), seen.at.0).unwrap_or_default());
-        let (new_sites, leading) = new_sites(&self.peers, &habit, &seen);
-        let counts = Counts { leading, led: u32::from(!new_sites.is_empty()), ..habit.count(&seen) };
+        let (counts, new_sites) = count(&self.peers, &habit, &seen);
         let signs = Case { habit: &habit, peers: &self.peers, seen: &seen, text, counts, new_sites }.signs();
         let reasons = signs.reasons.into_iter().map(|reason| self.weigh(reason, seen.at)).collect();
         Assessment { reasons, established: signs.established, footprint: Some(seen) }
@@ -173,11 +174,9 @@ impl Behaviour {
         let bounds = self.bounds();
         let (texts, peers) = (&mut self.texts, &self.peers);
         let advice = self.accounts.change(&seen.account, seen.at.0, bounds, |habit| {
-            let (new_sites, leading) = new_sites(peers, habit, seen);
-            let counts = Counts { leading, led: u32::from(!new_sites.is_empty()), ..habit.count(seen) };
+            let (counts, new_sites) = count(peers, habit, seen);
             habit.recent.add_sites(&new_sites, seen.at.0);
-            let is_part = habit.recent.is_part(seen.whole, seen.at.0);
-            let copy = count_text(texts, seen, counts, is_part, judged);
+            let copy = count_text(texts, seen, counts, judged);
             habit.accepted(seen, counts, copy, judged);
             let hour = habit.recent.hour(seen.at.0);
             (judged == Judged::Held).then_some((hour.held, hour.messages))
@@ -314,6 +313,13 @@ impl Behaviour {
     }
 }
 
+/// What a message counts for, and the sites that are new.
+fn count(peers: &Peers, habit: &Habit, seen: &Footprint) -> (Counts, Vec<u32>) {
+    let (new_sites, leading) = new_sites(peers, habit, seen);
+    let (led, part) = (u32::from(!new_sites.is_empty()), Part::of(habit, peers, seen));
+    (Counts { leading, led, part, ..habit.count(seen) }, new_sites)
+}
+
 /// The sites that a message leads to and no mail from here did before, short; and 1 where that can be told.
 fn new_sites(peers: &Peers, habit: &Habit, seen: &Footprint) -> (Vec<u32>, u32) {
     let day = seen.day();
@@ -333,7 +339,8 @@ fn new_sites(peers: &Peers, habit: &Habit, seen: &Footprint) -> (Vec<u32>, u32) 
 }
 
 /// Counts the text, and says what the message is among its near-copies.
-fn count_text(texts: &mut Texts, seen: &Footprint, counts: Counts, is_part: bool, judged: Judged) -> AmongCopies {
+fn count_text(texts: &mut Texts, seen: &Footprint, counts: Counts, judged: Judged) -> AmongCopies {
+    let is_part = counts.part.is_part();
     let Some(signature) = seen.signature else {
         return AmongCopies { to_stranger: false, recipients: counts.recipients };
     };

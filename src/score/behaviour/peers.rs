@@ -4,17 +4,21 @@
 
 use super::bytes::{Reader, Writer};
 use super::known::Known;
+use super::parts::Ways;
+use super::share::Share;
 use super::sites::Sites;
 use super::usual::Today;
 
 /// Version of what [`Peers::to_bytes`] writes.
-const VERSION: u8 = 2;
-/// The version before, which ends without sites.
-const VERSION_WITHOUT_SITES: u8 = 1;
+const VERSION: u8 = 3;
+/// The oldest that is read: 2 added sites at the end, 3 the pace, the share of new sites, and how messages came.
+const VERSION_OLDEST: u8 = 1;
 /// Days of accounts below which the default stands in for the pool.
 const DAYS_MIN: u32 = 50;
 /// When so many days are pooled, all are halved: the pool follows what people do.
 const DAYS_MAX: u32 = 20_000;
+/// How far one day of an account moves the share of messages that lead to new sites, at the least.
+const LED_WEIGHT: Share = Share(655); // 1 %
 /// Steps of a histogram: two an octave up to 2^20.
 const STEPS: usize = 40;
 
@@ -24,7 +28,12 @@ pub(super) struct Peers {
     hour: Histogram,
     day: Histogram,
     message: Histogram,
+    pace: Histogram,
     days: u32,
+    /// Of the messages, those that lead to a new site.
+    led: Share,
+    /// How messages to several come.
+    pub(super) ways: Ways,
     /// Domains of recipients that anybody wrote to.
     domains: Known<8_192>,
     /// Where mail of anybody led.
@@ -37,10 +46,11 @@ pub(super) struct PeersUsual {
     pub(super) hour: u32,
     pub(super) day: u32,
     pub(super) message: u32,
+    pub(super) pace: u32,
 }
 
 /// The stand-in before anything is pooled: an office's.
-const DEFAULT: PeersUsual = PeersUsual { hour: 30, day: 100, message: 10 };
+const DEFAULT: PeersUsual = PeersUsual { hour: 30, day: 100, message: 10, pace: 4 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Histogram([u32; STEPS]);
@@ -48,7 +58,17 @@ struct Histogram([u32; STEPS]);
 impl Default for Peers {
     fn default() -> Self {
         let empty = Histogram([0; STEPS]);
-        Self { hour: empty, day: empty, message: empty, days: 0, domains: Known::default(), sites: Sites::default() }
+        Self {
+            hour: empty,
+            day: empty,
+            message: empty,
+            pace: empty,
+            days: 0,
+            led: Share::default(),
+            ways: Ways::default(),
+            domains: Known::default(),
+            sites: Sites::default(),
+        }
     }
 }
 
@@ -59,7 +79,17 @@ impl Peers {
             return DEFAULT;
         }
         let usual = |histogram: &Histogram, least: u32| histogram.ninety_percent().max(least);
-        PeersUsual { hour: usual(&self.hour, 10), day: usual(&self.day, 30), message: usual(&self.message, 5) }
+        PeersUsual {
+            hour: usual(&self.hour, 10),
+            day: usual(&self.day, 30),
+            message: usual(&self.message, 5),
+            pace: usual(&self.pace, DEFAULT.pace),
+        }
+    }
+
+    /// Of the messages of all, those that lead to a new site.
+    pub(super) fn led(&self) -> Share {
+        self.led
     }
 
     /// Takes the finished day of one account into the pool.
@@ -67,10 +97,15 @@ impl Peers {
         self.hour.add(today.hour_peak());
         self.day.add(today.day_peak());
         self.message.add(today.message_peak());
+        self.pace.add(today.pace_peak());
+        if let Some(led) = today.led() {
+            self.led = self.led.toward(led, Share::of(1, self.days.saturating_add(1)).max(LED_WEIGHT));
+        }
+        today.tell(&mut self.ways);
         self.days = self.days.saturating_add(1);
         if self.days >= DAYS_MAX {
             self.days /= 2;
-            for histogram in [&mut self.hour, &mut self.day, &mut self.message] {
+            for histogram in [&mut self.hour, &mut self.day, &mut self.message, &mut self.pace] {
                 histogram.0.iter_mut().for_each(|count| *count /= 2);
             }
         }
@@ -95,13 +130,16 @@ impl Peers {
         }
         self.domains.write(&mut to);
         self.sites.write(&mut to);
+        self.pace.0.iter().for_each(|count| to.u32(*count));
+        to.u16(self.led.0);
+        self.ways.write(&mut to);
         to.finish()
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut from = Reader::new(bytes);
         let version = from.u8()?;
-        if !matches!(version, VERSION | VERSION_WITHOUT_SITES) {
+        if !(VERSION_OLDEST..=VERSION).contains(&version) {
             return None;
         }
         let mut peers = Self { days: from.u32()?, ..Self::default() };
@@ -111,8 +149,14 @@ impl Peers {
             }
         }
         peers.domains = Known::read(&mut from)?;
-        if version == VERSION {
+        if version >= 2 {
             peers.sites = Sites::read(&mut from)?;
+        }
+        if version >= 3 {
+            for count in &mut peers.pace.0 {
+                *count = from.u32()?;
+            }
+            (peers.led, peers.ways) = (Share(from.u16()?), Ways::read(&mut from)?);
         }
         from.is_empty().then_some(peers)
     }

@@ -1,6 +1,7 @@
 //! What an account did just now: counts of the last hour and of the last day, in rings of a fixed size.
 
 use super::bytes::{Reader, Writer};
+use super::parts::Part;
 
 const MINUTE_MS: u64 = 60_000;
 const STEP_MS: u64 = 600_000;
@@ -29,6 +30,8 @@ pub(super) struct Counts {
     pub(super) leading: u32,
     /// Of these, those that do; not kept by the hour.
     pub(super) led: u32,
+    /// What the message is to the one before; not kept.
+    pub(super) part: Part,
 }
 
 impl Counts {
@@ -107,7 +110,7 @@ impl Recent {
 
     /// Counts a message, whatever became of it.
     pub(super) fn add(&mut self, counts: Counts, whole: u64, at_ms: u64) {
-        let is_part = self.is_part(whole, at_ms);
+        let is_part = counts.part.is_part();
         self.advance(at_ms);
         let hour = hour_place(self.step * STEP_MS / HOUR_MS);
         self.hours[hour] = self.hours[hour].saturating_add(counts.recipients);

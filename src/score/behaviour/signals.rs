@@ -71,7 +71,7 @@ impl Case<'_> {
 
     /// Whether it is a further part of the latest message, to other recipients.
     pub(super) fn is_part(&self) -> bool {
-        self.habit.recent.is_part(self.seen.whole, self.seen.at.0)
+        self.counts.part.is_part()
     }
 
     /// The last hour, this message included.
@@ -85,7 +85,7 @@ impl Case<'_> {
     }
 
     /// Own habit as far as it is grown, else the peers'.
-    fn expected(&self, own: u32, peers: u32, least: u32) -> f64 {
+    pub(super) fn expected(&self, own: u32, peers: u32, least: u32) -> f64 {
         let own_weight = self.habit.usual.maturity();
         (f64::from(own) * own_weight + f64::from(peers) * (1.0 - own_weight)).max(f64::from(least))
     }
@@ -122,7 +122,7 @@ impl Case<'_> {
             return None;
         }
         // More mail to those it always writes to is a busy day.
-        let strangers = share_of_strangers(self.counts);
+        let strangers = self.as_to_strangers();
         let points = (20.0 * ratio.log2()).min(60.0) * (0.4 + 0.6 * strangers);
         let own = usual.days > 0;
         let sentence = match (of_hour >= of_day, own) {

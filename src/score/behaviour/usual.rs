@@ -1,6 +1,7 @@
 //! What an account usually does, and the day from which that is learned.
 
 use super::bytes::{Reader, Writer};
+use super::parts::{Part, Ways};
 use super::recent::{Counts, Recent};
 use super::share::Share;
 
@@ -73,6 +74,8 @@ pub(super) struct Usual {
     pub(super) led: Share,
     /// Messages that this was learned of.
     leading: u32,
+    /// Of the days with messages to several, those on which one to a few came in parts.
+    pub(super) apart: Share,
     /// Hours of the day (UTC) with mail: 255 is each day.
     hours: [u8; 24],
     /// Days of the week with mail, from Thursday (1970-01-01) on.
@@ -109,6 +112,9 @@ pub(super) struct Today {
     leading: u32,
     /// Of these, those that do.
     led: u32,
+    /// Messages to several that came whole, and parts of messages to a few ([`parts`](super::parts)).
+    whole: u32,
+    apart: u32,
 }
 
 impl Today {
@@ -126,6 +132,8 @@ impl Today {
         self.copies += u32::from(is_copy);
         self.leading = self.leading.saturating_add(counts.leading);
         self.led = self.led.saturating_add(counts.led);
+        self.whole = self.whole.saturating_add(u32::from(counts.part == Part::None && counts.recipients > 1));
+        self.apart = self.apart.saturating_add(u32::from(matches!(counts.part, Part::OfFew | Part::Doubtful)));
         self.hour_peak = self.hour_peak.max(recent.hour(at_ms).recipients);
         self.day_peak = self.day_peak.max(recent.day_recipients(at_ms));
         self.message_peak = self.message_peak.max(recent.latest_recipients());
@@ -155,6 +163,21 @@ impl Today {
         self.message_peak
     }
 
+    /// Messages of the busiest two minutes.
+    pub(super) fn pace_peak(&self) -> u32 {
+        self.pace_peak
+    }
+
+    /// Of the messages of which it can be told, those that lead to a new site.
+    pub(super) fn led(&self) -> Option<Share> {
+        (self.leading > 0).then(|| Share::of(self.led, self.leading))
+    }
+
+    /// Tells how messages to several came.
+    pub(super) fn tell(&self, ways: &mut Ways) {
+        ways.learn(self.whole, self.apart);
+    }
+
     pub(super) fn write(&self, to: &mut Writer) {
         to.u16(self.day);
         let Self { messages, recipients, strangers, domains_new, copies, held, refused, .. } = self;
@@ -178,10 +201,23 @@ impl Today {
         Some(())
     }
 
+    /// What [`Today::write_led`] leaves out.
+    pub(super) fn write_parts(&self, to: &mut Writer) {
+        to.u32(self.whole);
+        to.u32(self.apart);
+    }
+
+    pub(super) fn read_parts(&mut self, from: &mut Reader<'_>) -> Option<()> {
+        (self.whole, self.apart) = (from.u32()?, from.u32()?);
+        Some(())
+    }
+
     pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
             leading: 0,
             led: 0,
+            whole: 0,
+            apart: 0,
             day: from.u16()?,
             messages: from.u32()?,
             recipients: from.u32()?,
@@ -214,6 +250,8 @@ impl Usual {
         self.unknown = toward(self.unknown, today.unknown, today.outcomes);
         self.led = toward(self.led, today.led, today.leading);
         self.leading = self.leading.saturating_add(today.leading);
+        let (whole, apart) = (today.whole.min(1), today.apart.min(1));
+        self.apart = toward(self.apart, apart, whole.max(apart));
         self.hour.learn(today.hour_peak, today.day);
         self.day.learn(today.day_peak, today.day);
         self.message.learn(today.message_peak, today.day);
@@ -290,6 +328,16 @@ impl Usual {
 
     pub(super) fn read_led(&mut self, from: &mut Reader<'_>) -> Option<()> {
         (self.led, self.leading) = (Share(from.u16()?), from.u32()?);
+        Some(())
+    }
+
+    /// What [`Usual::write_led`] leaves out.
+    pub(super) fn write_parts(&self, to: &mut Writer) {
+        to.u16(self.apart.0);
+    }
+
+    pub(super) fn read_parts(&mut self, from: &mut Reader<'_>) -> Option<()> {
+        self.apart = Share(from.u16()?);
         Some(())
     }
 

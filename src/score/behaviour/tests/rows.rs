@@ -33,8 +33,8 @@ fn a_restart_changes_nothing() {
 fn a_habit_of_the_versions_before_is_read() {
     let row = month().changed(usize::MAX).into_iter().find(|row| !row.key.is_empty()).unwrap();
     let mut bytes = row.bytes.unwrap();
-    let links = 24 * 2 * 2 + 8 * 2 * 4 + 2 * 4 + 2 + 4;
-    for (version, behind) in [(4, links), (3, 24 * 2)] {
+    let (parts, links) = (2 * 4 + 2, 24 * 2 * 2 + 8 * 2 * 4 + 2 * 4 + 2 + 4);
+    for (version, behind) in [(5, parts), (4, links), (3, 24 * 2)] {
         bytes.truncate(bytes.len() - behind);
         bytes[0] = version;
         let mut again = Behaviour::new(BehaviourSettings::default(), None);
@@ -45,14 +45,16 @@ fn a_habit_of_the_versions_before_is_read() {
 }
 
 #[test]
-fn a_pool_of_the_version_before_is_read() {
+fn a_pool_of_the_versions_before_is_read() {
     let row = month().changed(usize::MAX).into_iter().find(|row| row.key.is_empty()).unwrap();
     let mut bytes = row.bytes.unwrap();
-    bytes.truncate(bytes.len() - (2 + 4 + 4));
-    bytes[0] = 1;
-    let mut again = Behaviour::new(BehaviourSettings::default(), None);
-    assert!(again.restore(RowKind::Habit, "", &bytes));
-    assert_eq!(again.changed(usize::MAX), []);
+    for (version, behind) in [(2, 40 * 4 + 2 + 2 * 4), (1, 2 + 4 + 4)] {
+        bytes.truncate(bytes.len() - behind);
+        bytes[0] = version;
+        let mut again = Behaviour::new(BehaviourSettings::default(), None);
+        assert!(again.restore(RowKind::Habit, "", &bytes), "version {version}");
+        assert_eq!(again.changed(usize::MAX), []);
+    }
 }
 
 /// Five issues of a weekly newsletter to sixty readers, one by one, and what its account's memory is then.

@@ -164,6 +164,107 @@ fn a_letter_that_comes_in_parts_is_one_letter() {
 }
 
 #[test]
+fn where_mail_comes_whole_single_copies_are_no_parts() {
+    let guests = |from: u64, len: u64| {
+        (from..from + len).map(|nth| format!("guest{nth}@far{nth}.example")).collect::<Vec<_>>().join(" ")
+    };
+    // Each day one letter of five goes to three at once.
+    let whole_month = || {
+        let mut behaviour = month();
+        for day in 0..30 {
+            let to = "bob@one.example cleo@two.example dan@three.example";
+            Letter { to, ..usual(0) }.sent(&mut behaviour, START + day * DAY + 9_000_000);
+        }
+        behaviour
+    };
+    let cases = [("one by one", 1, 10, true), ("in threes", 3, 4, true), ("in full parts, and the rest", 50, 2, false)];
+    for (what, len, parts, is_flood) in cases {
+        let (mut behaviour, mut last) = (whole_month(), Vec::new());
+        for nth in 0..parts {
+            let to = guests(nth * len, if nth + 1 == parts { 1 } else { len });
+            let letter = Letter { to: &to, id: "<one@firm.example>", text: OFFER, ..usual(0) };
+            last = letter.sent(&mut behaviour, NOW + nth * 300).reasons;
+        }
+        let found = last.iter().any(|reason| reason.name == "near-copies-to-strangers");
+        assert_eq!(found, is_flood, "{what}: {last:?}");
+    }
+    // An account whose program sends in parts has been seen to.
+    let mut behaviour = whole_month();
+    for nth in 0..60_u64 {
+        let (to, id) = (format!("guest{nth}@far{nth}.example"), format!("<{}@firm.example>", nth / 6));
+        let (account, at) = ("shop@firm.example", START + nth / 6 * DAY + nth % 6);
+        Letter { account, to: &to, id: &id, text: "ok", ..usual(0) }.sent(&mut behaviour, at);
+    }
+    let mut last = Vec::new();
+    for nth in 0..6 {
+        let to = guests(100 + nth, 1);
+        let letter = Letter { account: "shop@firm.example", to: &to, id: "<n@firm.example>", text: OFFER, ..usual(0) };
+        last = letter.sent(&mut behaviour, NOW + nth).reasons;
+    }
+    assert!(!last.iter().any(|reason| reason.name == "near-copies-to-strangers"), "{last:?}");
+}
+
+#[test]
+fn known_people_are_no_excuse_from_another_machine_or_for_a_crowd() {
+    let reader = |nth: u64| format!("reader{nth}@known.example");
+    let month = || {
+        let mut behaviour = weeks_with_links();
+        for nth in 0..300 {
+            let text = format!("{} {}", usual(0).text, nth);
+            Letter { to: &reader(nth), text: &text, ..usual(0) }.sent(&mut behaviour, START + 20 * DAY + nth * 90_000);
+        }
+        behaviour
+    };
+    let (own, other) = (("192.0.2.7", "Mailer 1.2"), ("198.51.100.1", "Bulk 7"));
+    let cases = [
+        ("eighty invitations", own, "our-day.example", 80, 0..=30),
+        ("a hundred and twenty", own, "our-day.example", 120, 0..=40),
+        ("three hundred in a quarter of an hour", own, "our-day.example", 300, 165..=180),
+        ("seven from elsewhere", other, "our-day.example", 7, 150..=170),
+        ("the same without a link", other, "", 7, 40..=60),
+        ("from another network alone: a journey", ("198.51.100.1", "Mailer 1.2"), "our-day.example", 40, 30..=60),
+    ];
+    for (what, (client, program), link, count, expected) in cases {
+        let (mut behaviour, mut last) = (month(), Vec::new());
+        for nth in 0..count {
+            let letter = Letter { to: &reader(nth), client, program, link, text: OFFER, ..usual(0) };
+            last = letter.sent(&mut behaviour, NOW + nth * 2_000).reasons;
+        }
+        let points: i32 = last.iter().map(|reason| reason.points).sum();
+        assert!(expected.contains(&points), "{what}: {points}, {last:?}");
+    }
+}
+
+#[test]
+fn a_new_account_has_its_peers_habit_of_links() {
+    let (others, same) = (|nth: u64| format!("files{nth}.example"), |_: u64| "fresh.example".to_owned());
+    let (one, own) = (|_: u64| "one-site.example".to_owned(), |_: u64| "www.new.example".to_owned());
+    let cases = [
+        ("ever other sites in a rush", &others as &dyn Fn(u64) -> String, 2_000, 150..=400),
+        ("one site for all in a rush", &one, 2_000, 150..=400),
+        ("its own site: a shop that opens", &own, 2_000, 80..=140),
+        ("a letter each ten minutes", &same, 600_000, 50..=90),
+    ];
+    for (what, site, every, expected) in cases {
+        let (mut behaviour, mut last) = (weeks_with_links(), Vec::new());
+        for nth in 0..8 {
+            let (to, link) = (format!("somebody{nth}@far{nth}.example"), site(nth));
+            let letter = Letter {
+                account: "hi@new.example",
+                from: "hi@new.example",
+                to: &to,
+                link: &link,
+                text: OFFER,
+                ..usual(0)
+            };
+            last = letter.sent(&mut behaviour, NOW + nth * every).reasons;
+        }
+        let points: i32 = last.iter().map(|reason| reason.points).sum();
+        assert!(expected.contains(&points), "{what}: {points}, {last:?}");
+    }
+}
+
+#[test]
 fn one_message_id_does_not_make_letters_one() {
     // The sender chooses it.
     let guest = |nth: u64| format!("Dear guest {nth}, {OFFER}");
