@@ -15,6 +15,7 @@ mod filled;
 mod flood;
 mod lost;
 mod moves;
+mod parked;
 mod reboots;
 mod reloads;
 mod renewed;

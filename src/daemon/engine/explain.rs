@@ -8,7 +8,7 @@ use super::slots::{Parked, Waits};
 use crate::api::{LimitUse, WhyLine};
 use crate::clock::{Now, WallMs};
 use crate::delivery::{Egress, Plan};
-use crate::dispatch::{HopId, Standing, Why};
+use crate::dispatch::{Standing, Why};
 use crate::limits::{Charged, Moment, NextSlot};
 use crate::mail::QueueId;
 use crate::store::{DeliveryRow, DeliveryState, MessageRow, StoreError};
@@ -84,7 +84,7 @@ impl Core {
             Standing::UnderWay => (Why::UnderWay, None),
             Standing::AccountParked(until) => self.slot(Parked::Account(line.account), row, &plan, until, now),
             Standing::LineParked(until) => self.slot(Parked::Line(line), row, &plan, until, now),
-            Standing::HopParked(until) => match self.hop_trouble(line.hop) {
+            Standing::HopParked(until) => match self.left_alone_for(line.hop, now.into()) {
                 Some(trouble) => {
                     let until = (until != Moment::END).then(|| until.to_wall(now));
                     (Why::NextHopBusy { next_hop: format!("{} ({trouble})", plan.target).into(), until }, until)
@@ -149,9 +149,5 @@ impl Core {
             (NextSlot::Never, NextSlot::Never) => NextSlot::Never,
         };
         open.map(by).reduce(sooner).unwrap_or(NextSlot::Never)
-    }
-
-    fn hop_trouble(&self, hop: HopId) -> Option<&str> {
-        self.hop(hop)?.trouble.as_deref().or_else(|| self.server(hop)?.trouble.as_deref())
     }
 }

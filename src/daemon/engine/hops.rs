@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::core::Core;
-use super::servers::Server;
+use super::servers::{Pause, Server};
 use super::slots::Parked;
 use crate::clock::Now;
 use crate::delivery::{Egress, NoPlan, Plan, Router};
@@ -31,9 +31,9 @@ pub(super) struct Hop {
     failures_kept_until: Moment,
     /// Not to be connected to before then: it could not be.
     unreachable_until: Moment,
-    /// Left alone until then, because its egresses were refused; limits' parks neither end nor shorten this.
-    paused_until: Moment,
-    /// The last words of a failed connect, or of a pause.
+    /// Left alone, because its egresses were refused.
+    pause: Pause,
+    /// The words of the last failed connect, until one succeeds.
     pub(super) trouble: Option<String>,
     /// The number of connections that its egresses are let in with, and until when that is believed.
     fewer: Option<(u32, Moment)>,
@@ -53,7 +53,7 @@ impl Hop {
             failures: 0,
             failures_kept_until: Moment::BEGINNING,
             unreachable_until: Moment::BEGINNING,
-            paused_until: Moment::BEGINNING,
+            pause: Pause::default(),
             trouble: None,
             fewer: None,
             next_egress: 0,
@@ -63,7 +63,7 @@ impl Hop {
 
     /// Whether there is something to know of it beside its mail and connections.
     pub(super) fn is_remembered(&self, now: Moment) -> bool {
-        (self.failures > 0 && self.failures_kept_until > now) || self.paused_until > now
+        (self.failures > 0 && self.failures_kept_until > now) || self.pause.until > now
     }
 
     /// How many connections it may have of those that its server lets in.
@@ -208,8 +208,8 @@ impl Core {
 
     /// Until when nothing is sent by the hop, though there may be connections: it, or its server, is left alone.
     pub(super) fn paused_until(&self, hop: HopId) -> Moment {
-        let own = self.hops.get(&hop).map_or(Moment::BEGINNING, |state| state.paused_until);
-        self.server(hop).map_or(own, |server| server.paused_until.max(own))
+        let own = self.hops.get(&hop).map_or(Moment::BEGINNING, |state| state.pause.until);
+        self.server(hop).map_or(own, |server| server.pause.until.max(own))
     }
 
     /// No connection is begun for the hop before then.
@@ -229,9 +229,8 @@ impl Core {
     /// This hop of its server is left alone for a while: its egresses were refused, and others may not be.
     pub(super) fn pause_hop(&mut self, hop: HopId, until: Moment, why: String) {
         if let Some(state) = self.hops.get_mut(&hop) {
-            state.paused_until = state.paused_until.max(until);
-            state.trouble = Some(why);
-            self.dispatch.park_hop(hop, state.paused_until);
+            state.pause.prolong(until, why);
+            self.dispatch.park_hop(hop, state.pause.until);
         }
     }
 
@@ -243,9 +242,13 @@ impl Core {
             state.unreachable_until = Moment::BEGINNING;
             self.dispatch.unpark_hop(hop);
         }
-        if let Some(server) = self.server_mut(hop) {
-            server.trouble = None;
-        }
+    }
+
+    /// Why the hop is left alone, as long as it is.
+    pub(super) fn left_alone_for(&self, hop: HopId, now: Moment) -> Option<&str> {
+        let state = self.hops.get(&hop)?;
+        let unreachable = || state.trouble.as_deref().filter(|_| state.unreachable_until > now);
+        state.pause.why(now).or_else(unreachable).or_else(|| self.server(hop)?.pause.why(now))
     }
 
     /// The hop could not be reached once more: it is not connected to before `until`, and what stands in line for it here is
@@ -290,16 +293,14 @@ impl Core {
     /// An operator wants it tried now: what next hops did before is forgotten, what limits say is not.
     pub(super) fn forgive_troubles(&mut self) {
         let mut paused = Vec::new();
-        for server in self.servers.values_mut().filter(|server| server.paused_until > Moment::BEGINNING) {
-            server.trouble = None;
-            server.paused_until = Moment::BEGINNING;
+        for server in self.servers.values_mut().filter(|server| server.pause.until > Moment::BEGINNING) {
+            server.pause = Pause::default();
             paused.extend_from_slice(&server.hops);
         }
         for (hop, state) in &mut self.hops {
-            if state.failures > 0 || state.paused_until > Moment::BEGINNING {
-                state.failures = 0;
-                state.trouble = None;
-                (state.paused_until, state.unreachable_until) = (Moment::BEGINNING, Moment::BEGINNING);
+            if state.failures > 0 || state.pause.until > Moment::BEGINNING {
+                (state.failures, state.trouble) = (0, None);
+                (state.pause, state.unreachable_until) = (Pause::default(), Moment::BEGINNING);
                 paused.push(*hop);
             }
         }
@@ -331,11 +332,14 @@ impl Core {
     }
 
     /// Next hops that cannot be used now, and destinations without a way, one sentence each.
-    pub(super) fn troubles(&self) -> Vec<String> {
+    pub(super) fn troubles(&self, now: Moment) -> Vec<String> {
         let no_plan = |hop: &Hop| hop.plan.as_ref().err().map(ToString::to_string);
-        let of_hop = |hop: &Hop| Some(format!("{}: {}", hop.plan.as_ref().ok()?.target, hop.trouble.as_ref()?));
+        let of_hop = |hop: &Hop| {
+            let trouble = hop.pause.why(now).or(hop.trouble.as_deref())?;
+            Some(format!("{}: {trouble}", hop.plan.as_ref().ok()?.target))
+        };
         let of_server = |server: &Server| {
-            let trouble = server.trouble.as_ref()?;
+            let trouble = server.pause.why(now)?;
             let plan = server.hops.iter().find_map(|hop| self.hops.get(hop)?.plan.as_ref().ok())?;
             Some(format!("{}: {trouble}", plan.target))
         };

@@ -150,8 +150,9 @@ impl Engine {
 
     /// What keeps mail from leaving beyond its turn and limits, one sentence each.
     pub fn troubles(&self) -> Vec<String> {
+        let now = self.clock.now().into();
         let core = self.core();
         let draining = self.draining.is_cancelled().then(|| "stopping: nothing leaves any more".to_owned());
-        draining.into_iter().chain(core.troubles()).collect()
+        draining.into_iter().chain(core.troubles(now)).collect()
     }
 }

@@ -22,22 +22,46 @@ pub(super) struct Server {
     pub(super) hops: Vec<HopId>,
     /// Connections open or being opened, over all its hops.
     pub(super) open: u32,
-    /// The words of the last pause.
-    pub(super) trouble: Option<String>,
-    /// Left alone until then, because it said so; limits' parks neither end nor shorten this.
-    pub(super) paused_until: Moment,
+    /// Left alone, because it said so.
+    pub(super) pause: Pause,
     /// What the operator was told of it, by the row of the reply table, and when.
     told: HashMap<String, Moment>,
 }
 
+/// For how long a next hop is left alone that asked for it, and its words. The parks of limits neither end nor shorten this.
+#[derive(Debug)]
+pub(super) struct Pause {
+    pub(super) until: Moment,
+    why: String,
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self { until: Moment::BEGINNING, why: String::new() }
+    }
+}
+
+impl Pause {
+    pub(super) fn prolong(&mut self, until: Moment, why: String) {
+        if until >= self.until {
+            *self = Self { until, why };
+        }
+    }
+
+    /// The words, as long as it lasts.
+    pub(super) fn why(&self, now: Moment) -> Option<&str> {
+        (self.until > now).then_some(&*self.why)
+    }
+}
+
 impl Server {
     fn new() -> Self {
-        Self { hops: Vec::new(), open: 0, trouble: None, paused_until: Moment::BEGINNING, told: HashMap::new() }
+        Self { hops: Vec::new(), open: 0, pause: Pause::default(), told: HashMap::new() }
     }
 
     /// Whether there is something to know of it beside its mail and connections.
     fn is_remembered(&self, now: Moment) -> bool {
-        self.open > 0 || self.paused_until > now
+        self.open > 0 || self.pause.until > now
     }
 }
 
@@ -143,9 +167,8 @@ impl Core {
     /// The server is left alone for a while: it said so.
     pub(super) fn pause_server(&mut self, hop: HopId, until: Moment, why: String) {
         let Some(server) = self.server_mut(hop) else { return };
-        server.paused_until = server.paused_until.max(until);
-        server.trouble = Some(why);
-        let until = server.paused_until;
+        server.pause.prolong(until, why);
+        let until = server.pause.until;
         for hop in self.hops_of_server(hop) {
             if self.dispatch.knows_hop(hop) {
                 self.dispatch.park_hop(hop, until);
