@@ -260,9 +260,7 @@ impl Core {
         for parked in self.slots.came_back() {
             match parked {
                 Parked::Account(account) => self.dispatch.unpark_account(account),
-                Parked::Hop(hop) if self.waits_for_slots_alone(hop) => {
-                    self.dispatch.unpark_hop(hop);
-                }
+                Parked::Hop(hop) if self.has_way(hop) => self.dispatch.unpark_hop(hop),
                 Parked::Hop(_) => {}
                 Parked::Line(line) => self.dispatch.unpark_line(line),
             }

@@ -105,7 +105,7 @@ impl Core {
                     let Some(Ok(plan)) = self.hops.get(&hop).map(|state| &state.plan) else { continue };
                     let closed = plan.egresses.iter().all(|e| self.gates.stops_egress_alone(&e.name).is_some());
                     self.dispatch.gate_hop(hop, gate_state(closed));
-                    if self.waits_for_slots_alone(hop) {
+                    if self.has_way(hop) {
                         // It was parked for the slots of those egresses that were open then.
                         self.dispatch.unpark_hop(hop);
                     }

@@ -201,9 +201,10 @@ impl Core {
         }
     }
 
-    /// Whether nothing but slots keeps the hop from going on.
-    pub(super) fn waits_for_slots_alone(&self, hop: HopId) -> bool {
-        self.hops.get(&hop).is_some_and(|state| state.failures == 0 && state.plan.is_ok())
+    /// Whether mail can go by the hop, once nothing parks it: without a way it stays parked until routes change. One that is
+    /// left alone may be unparked for whatever else it waited for, as it is parked anew when it wants a connection.
+    pub(super) fn has_way(&self, hop: HopId) -> bool {
+        self.hops.get(&hop).is_some_and(|state| state.plan.is_ok())
     }
 
     /// Until when nothing is sent by the hop, though there may be connections: it, or its server, is left alone.
@@ -221,7 +222,7 @@ impl Core {
     /// A hop that dispatch just came to know is parked as it was: what it did is remembered here.
     pub(super) fn park_while_left_alone(&mut self, hop: HopId) {
         let until = self.left_alone_until(hop);
-        if until > self.slots.limits.now() && self.hops.get(&hop).is_some_and(|state| state.plan.is_ok()) {
+        if until > self.slots.limits.now() && self.has_way(hop) {
             self.dispatch.park_hop(hop, until);
         }
     }
@@ -305,7 +306,7 @@ impl Core {
             }
         }
         for hop in paused {
-            if self.hops.get(&hop).is_some_and(|state| state.plan.is_ok()) {
+            if self.has_way(hop) {
                 self.dispatch.unpark_hop(hop);
             }
         }
