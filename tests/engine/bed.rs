@@ -27,6 +27,7 @@ use outguard::store::sqlite::SqliteStore;
 use outguard::store::{Acceptance, Body, DeliveryState, GateKind, Reads as _, Store};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
 
 use crate::rig::loopback::own_address;
 use crate::rig::process::wait_for;
@@ -279,13 +280,23 @@ impl Bed {
 
     /// Takes over another configuration.
     pub(crate) fn reload(&self, plan: &Plan) {
+        self.run(self.reloading(plan));
+    }
+
+    /// The same, to be run with others.
+    pub(crate) fn reloading(&self, plan: &Plan) -> impl Future<Output = ()> + Send + use<> {
         let settings = plan.settings();
         let edges = edges(&settings.delivery, &self.panics, &self.abandoned);
-        self.run(self.engine.reload(settings, edges)).unwrap();
+        let engine = Arc::clone(&self.engine);
+        async move { engine.reload(settings, edges).await.unwrap() }
     }
 
     pub(crate) fn run<T>(&self, task: impl Future<Output = T>) -> T {
         self.runtime.as_ref().expect("there until dropped").block_on(task)
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        self.runtime.as_ref().expect("there until dropped").spawn(task)
     }
 
     /// Takes a message over as intake does.

@@ -17,6 +17,7 @@ mod lost;
 mod moves;
 mod parked;
 mod reboots;
+mod refiled;
 mod reloads;
 mod renewed;
 mod storm;

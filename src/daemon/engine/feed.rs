@@ -36,7 +36,7 @@ impl Engine {
         let router = Arc::clone(&self.core().router);
         if counts.iter().any(|count| router.has_lost_its_egresses(&count.line.destination)) {
             // It has the lines read again; if it could not file the mail, not at once.
-            if !self.reroute_waiting(router).await {
+            if !self.reroute_queue().await {
                 tokio::time::sleep(PAUSE).await;
             }
             return;

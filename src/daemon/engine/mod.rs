@@ -63,6 +63,8 @@ pub struct Engine {
     looks: Mutex<aged::Looks>,
     /// Shared while a message is filed by the routes of now; alone while those change.
     filing: tokio::sync::RwLock<()>,
+    /// The queue is filed by one set of routes at a time: the last that is set files last.
+    refiling: tokio::sync::Mutex<()>,
     /// One gate is closed or opened at a time, in memory and on record.
     gating: tokio::sync::Mutex<()>,
     connections: TaskTracker,

@@ -106,6 +106,7 @@ impl Engine {
             dates: Mutex::default(),
             looks: Mutex::default(),
             filing: tokio::sync::RwLock::default(),
+            refiling: tokio::sync::Mutex::default(),
             gating: tokio::sync::Mutex::default(),
             connections: TaskTracker::new(),
             broken,
@@ -176,13 +177,13 @@ impl Engine {
             core.settings = settings.dispatch;
             core.load.own_account = settings.delivery.dsn.account.clone();
             core.reweigh();
-            core.reroute(Arc::clone(&settings.router));
+            core.reroute(settings.router);
             core.rerouted = self.clock.now().boot;
             self.set_edges(edges);
             self.set_delivery(Arc::new(settings.delivery));
         }
         if rerouted {
-            self.reroute_waiting(settings.router).await;
+            self.reroute_queue().await;
         } else if self.core().hops.values().any(|hop| matches!(hop.plan, Err(NoPlan::EgressGone { .. }))) {
             self.signals.lines.notify_one();
         }
@@ -206,23 +207,25 @@ impl Engine {
             }
             if self.core().take_stranded() {
                 asked = Some(now);
-                let router = self.core().router.clone();
-                self.reroute_waiting(router).await;
+                self.reroute_queue().await;
             }
         }
     }
 
-    /// Files the queue under the destinations that the new routes name for it. `false`: the store could not.
-    pub(super) async fn reroute_waiting(&self, router: Arc<Router>) -> bool {
+    /// Files all that has not ended under the destinations that the routes of now name for it: what waits, what is held,
+    /// and what is under way, should it wait again. `false`: the store could not.
+    pub(super) async fn reroute_queue(&self) -> bool {
+        let _one_at_a_time = self.refiling.lock().await;
+        let router = Arc::clone(&self.core().router);
         let file = move |waiting: &RouteFacts<'_>| router.refile(waiting);
         self.core().forget_waiting();
         let filed = self.store.reroute(Box::new(file)).await;
         let is_filed = filed.is_ok();
         match filed {
-            Ok(moved) if moved > 0 => tracing::info!(deliveries = moved, "waiting mail goes another way now"),
+            Ok(moved) if moved > 0 => tracing::info!(deliveries = moved, "mail of the queue goes another way now"),
             Ok(_) => {}
             Err(error) => {
-                tracing::error!(%error, advice = error.advice(), "waiting mail is still filed by the old routes");
+                tracing::error!(%error, advice = error.advice(), "mail of the queue is still filed by the old routes");
             }
         }
         self.core().forget_waiting();
