@@ -28,7 +28,7 @@ pub use query::{
 };
 pub use transaction::{
     Acceptance, AttemptId, Body, Concluded, Conclusion, DeliveryEnd, DeliveryOutcome, DeliveryState, Destination,
-    Index, Lease, LeaseError, LeaseRequest, Renewed, SlotsEnd, SpoolFile,
+    Index, Lease, LeaseError, LeaseRequest, Refiled, Renewed, SlotsEnd, SpoolFile,
 };
 
 use crate::account::Account;
@@ -110,7 +110,8 @@ pub trait Store: Reads {
     ) -> StoreFuture<'_, Stored<Option<u32>>>;
 
     /// Gives what waits of a message what was made anew for it: its prefix, and where its deliveries stand in line; those
-    /// that are due and moved are due now. While one of its deliveries is under way its prefix stays as it is: `false`.
+    /// that are due and moved are due now. `false`: one of its deliveries is under way, so that its prefix stays as it is,
+    /// or one was filed elsewhere since it was looked at, and stays there.
     fn renew(&self, message: QueueId, renewed: Renewed, now: Now) -> StoreFuture<'_, Stored<bool>>;
 
     /// Makes waiting deliveries due now (`queue flush`): of one message, of one account, or all. Returns how many.

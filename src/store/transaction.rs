@@ -128,8 +128,19 @@ pub struct Index(pub u32);
 pub struct Renewed {
     /// Our own header fields, in place of those that were made when it came.
     pub prefix: Bytes,
-    /// Where its deliveries stand in line from now on; those that are missing stay where they are.
-    pub destinations: Vec<(Index, Destination)>,
+    /// Which of its deliveries stand elsewhere in line from now on.
+    pub refiled: Vec<Refiled>,
+}
+
+/// A delivery that is to stand elsewhere in line. Where a reload filed it meanwhile, it stays there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refiled {
+    /// Which.
+    pub index: Index,
+    /// Where it stood when it was looked at.
+    pub from: Destination,
+    /// Where it stands from now on.
+    pub to: Destination,
 }
 
 /// One transaction with a next hop, for ever.

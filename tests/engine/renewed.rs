@@ -11,7 +11,7 @@ use outguard::clock::WallMs;
 use outguard::daemon::engine::{Anew, Outlook, Renewal, Renewing, Settings, Waiting};
 use outguard::delivery::Router;
 use outguard::mail::QueueId;
-use outguard::store::{DeliveryState, GateKind, Reads as _, Renewed};
+use outguard::store::{DeliveryState, GateKind, Reads as _, Refiled, Renewed};
 use tokio::sync::watch;
 
 use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
@@ -21,7 +21,7 @@ use crate::rig::sink::{Answer, Arrival, Said, Sink};
 
 /// What settings make of mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Finds {
+pub(crate) enum Finds {
     Well,
     /// It is to leave by that egress alone.
     WellBy(IpAddr),
@@ -30,7 +30,7 @@ enum Finds {
 }
 
 /// Looks at mail by numbered settings, which stand in the prefix that it makes: 0 is what mail was accepted by.
-struct Looking {
+pub(crate) struct Looking {
     by: AtomicU32,
     finds: Box<dyn Fn(u32) -> Finds + Send + Sync>,
     /// By what messages were made anew.
@@ -53,7 +53,7 @@ enum Reading {
 }
 
 impl Looking {
-    fn that_finds(finds: impl Fn(u32) -> Finds + Send + Sync + 'static) -> Arc<Self> {
+    pub(crate) fn that_finds(finds: impl Fn(u32) -> Finds + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             by: AtomicU32::new(0),
             finds: Box::new(finds),
@@ -70,17 +70,17 @@ impl Looking {
     }
 
     /// Keys and egresses are others from now on.
-    fn change(&self) {
+    pub(crate) fn change(&self) {
         self.by.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn stall(&self, id: QueueId) {
+    pub(crate) fn stall(&self, id: QueueId) {
         self.stalled.send_modify(|stalled| {
             stalled.insert(id);
         });
     }
 
-    fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         self.stalled.send_modify(HashSet::clear);
     }
 
@@ -93,7 +93,7 @@ impl Looking {
         self.looks.lock().unwrap().iter().filter(|look| **look == (id, by)).count()
     }
 
-    fn wait_look(&self, id: QueueId, by: u32) {
+    pub(crate) fn wait_look(&self, id: QueueId, by: u32) {
         wait_for("a look at it", || self.looks_at(id, by) > 0);
     }
 }
@@ -117,13 +117,17 @@ impl Renewing for Looking {
             let _ = stalled.wait_for(|stalled| !stalled.contains(&id)).await.expect("its sender is ours");
             let finds = (self.finds)(by);
             let waits = waiting.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Waiting);
-            let destinations = match finds {
+            let refiled = match finds {
                 Finds::WellBy(egress) => waits
-                    .map(|waits| (waits.index, Router::restricted(&waits.destination, &[egress.to_string().into()])))
+                    .map(|waits| Refiled {
+                        index: waits.index,
+                        from: waits.destination.clone(),
+                        to: Router::restricted(&waits.destination, &[egress.to_string().into()]),
+                    })
                     .collect(),
                 Finds::Well | Finds::Fails => Vec::new(),
             };
-            let renewed = Renewed { prefix: prefix(by).into(), destinations };
+            let renewed = Renewed { prefix: prefix(by).into(), refiled };
             let anew = Anew { renewed, by: Settings(by.into()), outlook: Outlook::ForGood };
             match finds {
                 Finds::Fails => Renewal::Hold { reason: format!("settings {by} fail it"), released: Some(anew) },

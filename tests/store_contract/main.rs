@@ -21,7 +21,7 @@ use outguard::mail::QueueId;
 use outguard::store::query::ContentBody;
 use outguard::store::{
     DeliveryEnd, DeliveryOutcome, DeliveryState, Destination, Filter, Gate, GateKind, Index, KeepAttempts, Memory,
-    MemoryKind, Page, Reads, Renewed, RouteFacts, Store, StoreError,
+    MemoryKind, Page, Reads, Refiled, Renewed, RouteFacts, Store, StoreError,
 };
 use sample::{account, at, conclusion, deferred, delivered, line, message, open, request, states, to, wall};
 
@@ -312,7 +312,8 @@ async fn held_removed_released(store: &dyn Store) {
     assert_eq!(store.release(unknown, "anna".into(), None, at(2)).await.unwrap().into_inner(), None);
     let destination = Destination("default to=example.net via=two".into());
     let renewed = |prefix: &'static str| {
-        Some(Renewed { prefix: prefix.into(), destinations: vec![(Index(1), destination.clone())] })
+        let refiled = Refiled { index: Index(1), from: to("mx:example.net"), to: destination.clone() };
+        Some(Renewed { prefix: prefix.into(), refiled: vec![refiled] })
     };
     let released = store.release(id, "anna".into(), renewed("X: anew\r\n"), at(2)).await.unwrap().into_inner();
     assert_eq!(released, Some(2));
@@ -341,14 +342,19 @@ async fn what_waits_is_made_anew(store: &dyn Store) {
     let m = message(store, at(0), &["b@example.net", "c@example.net", "d@example.net"]);
     let id = m.id;
     store.accept(m).await.unwrap().into_inner();
-    let before = store.content(id).await.unwrap().prefix;
     let destination = Destination("default to=example.net via=two".into());
-    let renewed = |prefix: &'static str| Renewed {
+    let to_there = |prefix: &'static str, from: &str| Renewed {
         prefix: prefix.into(),
-        destinations: (0..3).map(|place| (Index(place), destination.clone())).collect(),
+        refiled: (0..3).map(|n| Refiled { index: Index(n), from: to(from), to: destination.clone() }).collect(),
     };
+    let of_a_route_before = to_there("X: before\r\n", "mx:gone.example");
+    assert!(!store.renew(id, of_a_route_before, at(1)).await.unwrap().into_inner(), "it was filed elsewhere meanwhile");
+    let (_, deliveries) = store.message(id).await.unwrap().unwrap();
+    assert!(deliveries.iter().all(|delivery| delivery.destination == to("mx:example.net")), "and stays there");
+    let before = store.content(id).await.unwrap().prefix;
+    let renewed = || to_there("X: anew\r\n", "mx:example.net");
     let lease = store.lease(request(id, &[0], at(1))).await.unwrap().into_inner();
-    assert!(!store.renew(id, renewed("X: anew\r\n"), at(5)).await.unwrap().into_inner(), "one is under way");
+    assert!(!store.renew(id, renewed(), at(5)).await.unwrap().into_inner(), "one is under way");
     assert_eq!(store.content(id).await.unwrap().prefix, before, "one is under way");
     let (_, deliveries) = store.message(id).await.unwrap().unwrap();
     let stands: Vec<bool> = deliveries.iter().map(|delivery| delivery.destination == destination).collect();
@@ -357,7 +363,7 @@ async fn what_waits_is_made_anew(store: &dyn Store) {
     assert_eq!(due.len(), 1, "a timer finds what moved");
     assert_eq!((due[0].message.id, due[0].message.deliveries.len()), (id, 2));
     store.conclude(conclusion(lease, at(6), vec![delivered(0)]), None).await.unwrap().into_inner();
-    assert!(store.renew(id, renewed("X: anew\r\n"), at(7)).await.unwrap().into_inner(), "none is any more");
+    assert!(store.renew(id, renewed(), at(7)).await.unwrap().into_inner(), "none is any more");
     assert_eq!(&store.content(id).await.unwrap().prefix[..], b"X: anew\r\n", "partly delivered: the rest is anew");
     assert_eq!(store.due(at(5).wall, at(9).wall, 10).await.unwrap(), [], "what stands there already is not moved");
     assert_eq!(store.remove(id, "anna".into(), at(8)).await.unwrap().into_inner(), Some(2));

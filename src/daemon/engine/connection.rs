@@ -261,6 +261,10 @@ impl Engine {
         plan: &Plan,
         egress: &Arc<Egress>,
     ) -> Option<(Prepared, LeaseRequest)> {
+        if !self.core().still_stands(&work) {
+            drop(hand); // its turn is lost, which has what waits read by the routes of now
+            return None;
+        }
         let now = self.clock.now();
         let mut chosen = loaded.as_ref().map(|loaded| self.free_deliveries(loaded, &work)).unwrap_or_default();
         let room = hand.room();

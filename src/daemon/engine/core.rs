@@ -29,6 +29,9 @@ pub(super) struct Core {
     pub(super) router: Arc<Router>,
     /// When routes changed last.
     pub(super) rerouted: BootMs,
+    /// How often plans were changed, or what waits forgotten, as at the begin and the end of filing it anew: a turn that
+    /// was taken before may be of another line by now.
+    refiled: u64,
     /// Mail came where nothing leads: it may have been filed by routes that are gone.
     stranded: bool,
     pub(super) fresh: FreshMessages,
@@ -54,6 +57,7 @@ pub(super) struct Work {
     pub(super) account: Account,
     pub(super) destination: Destination,
     pub(super) crossings: Vec<Crossing>,
+    refiled: u64,
 }
 
 /// What was accepted, as its lines need it. Its deliveries are those of the envelope, in order.
@@ -80,6 +84,7 @@ impl Core {
             gates,
             router,
             rerouted: BootMs(0),
+            refiled: 0,
             stranded: false,
             fresh: FreshMessages::new(fresh_bytes_max),
             load,
@@ -223,8 +228,19 @@ impl Core {
         let leased = leased.expect("a turn is taken only with a lease");
         let account = self.accounts.name(turn.line().account.0)?.clone();
         self.under_way.insert(turn.id(), (turn.line().account, egress.name.clone(), turn.recipients()));
-        let work = Work { account, destination: plan.destination.clone(), crossings: leased.crossings };
+        let (destination, refiled) = (plan.destination.clone(), self.refiled);
+        let work = Work { account, destination, crossings: leased.crossings, refiled };
         Some((turn, leased.granted, work))
+    }
+
+    /// Whether what a turn is for stands where it stood when it was taken, as far as routes go.
+    pub(super) fn still_stands(&self, work: &Work) -> bool {
+        work.refiled == self.refiled
+    }
+
+    /// Turns that were taken before are of routes that are gone, or of lines that are read anew.
+    pub(super) fn refile(&mut self) {
+        self.refiled += 1;
     }
 
     /// A turn is over. `left` recipients of its message can go on at once.
@@ -356,6 +372,7 @@ impl Core {
     /// Forgets everything that waits here, for it is read again from the store: the wall clock was stepped back, or routes
     /// changed. Turns and connections under way end as they end.
     pub(super) fn forget_waiting(&mut self) {
+        self.refile();
         let hops: Vec<HopId> = self.hops.keys().copied().collect();
         for hop in hops {
             let _ = self.dispatch.take_hop(hop);

@@ -352,6 +352,7 @@ impl Core {
     /// Other routes: every hop is planned anew.
     pub(super) fn reroute(&mut self, router: Arc<Router>) {
         self.router = router;
+        self.refile();
         for (hop, state) in &mut self.hops {
             let Some(destination) = self.destinations.name(hop.0) else { continue };
             state.plan = self.router.plan(destination).map(Arc::new);

@@ -14,8 +14,8 @@ use crate::event::Event;
 use crate::limits::Moment;
 use crate::mail::QueueId;
 use crate::store::{
-    Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, Destination, MessageRow, Renewed, StoreError,
-    Stored,
+    Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, Destination, MessageRow, Refiled, Renewed,
+    StoreError, Stored,
 };
 
 /// How long a line is left alone whose message is damaged and cannot be held now, in milliseconds.
@@ -181,7 +181,7 @@ impl Engine {
                 }
             },
         };
-        // Nothing comes between this and the store's order of deeds: what is newer is written after it.
+        // Asked again, as the store was: what holds now holds when this is written, or is written over by what is newer.
         if !self.renewing.holds(anew.by) {
             self.line_rests(line, RELOAD_PAUSE_MS);
             return None;
@@ -203,10 +203,10 @@ impl Engine {
         loaded.content.size_bytes = body_bytes + renewed.prefix.len() as u64;
         loaded.content.prefix = renewed.prefix;
         let mut moved = 0;
-        for (index, destination) in renewed.destinations {
-            let places = loaded.deliveries.iter_mut().filter(|delivery| delivery.state == DeliveryState::Waiting);
-            for delivery in places.filter(|delivery| delivery.index == index && delivery.destination != destination) {
-                delivery.destination = destination.clone();
+        for Refiled { index, to, .. } in renewed.refiled {
+            let waits = loaded.deliveries.iter_mut().filter(|delivery| delivery.state == DeliveryState::Waiting);
+            for delivery in waits.filter(|delivery| delivery.index == index && delivery.destination != to) {
+                delivery.destination = to.clone();
                 moved += 1;
             }
         }

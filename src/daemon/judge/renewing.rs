@@ -24,7 +24,7 @@ use crate::guard::Decision;
 use crate::mail::QueueId;
 use crate::message::Message;
 use crate::store::{
-    Content, ContentBody, DeliveryRow, DeliveryState, Destination, MessageRow, Renewed, Store, StoreError,
+    Content, ContentBody, DeliveryRow, DeliveryState, Destination, MessageRow, Refiled, Renewed, Store, StoreError,
 };
 
 /// Fields of our prefix that are made anew; all others stay.
@@ -77,7 +77,7 @@ impl Judging {
             };
             let from = of.row.header_from.as_deref().unwrap_or_default();
             let prefix = prefix_with(&of.content.prefix, &live.aligning.signature_of_own(&bytes, from, at));
-            let renewed = Renewed { prefix, destinations: Vec::new() };
+            let renewed = Renewed { prefix, refiled: Vec::new() };
             return Look::Made(Made { renewed, finding: None, outlook: Outlook::ForGood });
         }
         let (bytes, message) = match self.read(live, of.content).await {
@@ -199,7 +199,7 @@ async fn anew(
     // By every egress of the route, whichever were chosen before.
     let plain: Vec<Destination> =
         deliveries.iter().map(|delivery| Router::restricted(&delivery.destination, &[])).collect();
-    let places: Vec<_> = deliveries.iter().map(|delivery| delivery.index).collect();
+    let stood: Vec<_> = deliveries.iter().map(|delivery| (delivery.index, delivery.destination.clone())).collect();
     let matter = Matter {
         bytes,
         message_bytes: row.size_bytes,
@@ -218,7 +218,8 @@ async fn anew(
     // Where DNS does not say, what was found before holds on.
     let destinations = if is_open { Vec::new() } else { aligned.destinations.unwrap_or(plain) };
     let prefix = prefix_with(&content.prefix, &aligned.fields);
-    let renewed = Renewed { prefix, destinations: places.into_iter().zip(destinations).collect() };
+    let refiled = stood.into_iter().zip(destinations).map(|((index, from), to)| Refiled { index, from, to });
+    let renewed = Renewed { prefix, refiled: refiled.collect() };
     let outlook = if is_open { Outlook::ForNow } else { Outlook::ForGood };
     Look::Made(Made { renewed, finding: aligned.finding, outlook })
 }

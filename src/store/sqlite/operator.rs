@@ -9,7 +9,7 @@ use super::tx::{Closed, Tx, number, wall};
 use crate::clock::WallMs;
 use crate::event::Event;
 use crate::mail::QueueId;
-use crate::store::{DeliveryState, Gate, GateKind, Renewed};
+use crate::store::{DeliveryState, Gate, GateKind, Refiled, Renewed};
 
 /// Closes a gate, or changes why it is closed.
 pub(super) fn close_gate((gate, at, under_way): &(Gate, WallMs, u32), tx: &mut Tx<'_>) -> Result<(), Failure> {
@@ -75,11 +75,11 @@ pub(super) fn release(
              AND EXISTS (SELECT 1 FROM delivery WHERE message = ?2 AND state = 1)",
             params![&renewed.prefix[..], number(*message)],
         )?;
-        for (place, destination) in &renewed.destinations {
-            let to = tx.name(&destination.0)?;
+        for Refiled { index, from, to } in &renewed.refiled {
+            let (from, to) = (tx.name(&from.0)?, tx.name(&to.0)?);
             tx.run(
-                "UPDATE delivery SET destination = ?1 WHERE message = ?2 AND place = ?3 AND state = 1",
-                params![to, number(*message), place.0],
+                "UPDATE delivery SET destination = ?1 WHERE message = ?2 AND place = ?3 AND state = 1 AND destination = ?4",
+                params![to, number(*message), index.0, from],
             )?;
         }
     }

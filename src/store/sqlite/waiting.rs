@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::tx::{Tx, count, number, wall};
 use crate::clock::WallMs;
 use crate::mail::QueueId;
-use crate::store::{Destination, Renewed};
+use crate::store::{Destination, Refiled, Renewed};
 
 /// How many deliveries are changed in one request.
 pub(super) const PAGE: usize = 500;
@@ -86,7 +86,7 @@ pub(super) fn fresh_is_due(now: &WallMs, tx: &mut Tx<'_>) -> Result<u64, Failure
     Ok(changed as u64)
 }
 
-/// Gives what waits of a message its new prefix and places in line. Whether it has the prefix now.
+/// Gives what waits of a message its new prefix and places in line. Whether it has the prefix now, and stands there.
 pub(super) fn renew((message, renewed, at): &(QueueId, Renewed, WallMs), tx: &mut Tx<'_>) -> Result<bool, Failure> {
     // What is under way leaves with the bytes that it was begun with, and is told of by them.
     let written = tx.run(
@@ -95,15 +95,19 @@ pub(super) fn renew((message, renewed, at): &(QueueId, Renewed, WallMs), tx: &mu
          AND EXISTS (SELECT 1 FROM delivery WHERE message = ?2 AND state = 0)",
         params![&renewed.prefix[..], number(*message)],
     )?;
-    for (place, destination) in &renewed.destinations {
-        let to = tx.name(&destination.0)?;
+    let mut all_stand = true;
+    for Refiled { index, from, to } in &renewed.refiled {
+        let (from, to) = (tx.name(&from.0)?, tx.name(&to.0)?);
         tx.run(
             "UPDATE delivery SET destination = ?1, again = 1, due = MAX(due, ?4) \
-             WHERE message = ?2 AND place = ?3 AND state = 0 AND destination <> ?1",
-            params![to, number(*message), place.0, wall(*at)],
+             WHERE message = ?2 AND place = ?3 AND state = 0 AND destination = ?5 AND destination <> ?1",
+            params![to, number(*message), index.0, wall(*at), from],
         )?;
+        let mut elsewhere =
+            tx.sql("SELECT 1 FROM delivery WHERE message = ? AND place = ? AND state = 0 AND destination <> ?")?;
+        all_stand &= !elsewhere.exists(params![number(*message), index.0, to])?;
     }
-    Ok(written > 0)
+    Ok(written > 0 && all_stand)
 }
 
 /// Writes deliveries of the queue to other destinations.
