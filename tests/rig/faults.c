@@ -5,6 +5,7 @@
  *   read-only     what writes, makes, shortens or removes gives EROFS
  *   full          what writes gives ENOSPC
  *   no-sync       fsync and fdatasync give EIO
+ *   no-copy-sync  the same, for queue.db alone: commits are synced, and what is copied out of the log is not
  *   damaged N     what is read of queue.db from byte N on is not what was written
  *
  * After a failed sync the kernel calls the pages clean: the next sync of that file succeeds without having written them.
@@ -183,12 +184,15 @@ static ssize_t written_at(int fd, const void *bytes, size_t size, off_t at) {
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at) { return written_at(fd, bytes, size, at); }
 ssize_t pwrite64(int fd, const void *bytes, size_t size, off_t at) { return written_at(fd, bytes, size, at); }
 
+static int is_database(const char *path) {
+    size_t length = strlen(path);
+    return length >= 9 && !strcmp(path + length - 9, "/queue.db");
+}
+
 static void damage(int fd, char *bytes, ssize_t size, off_t at) {
     char path[4096];
     long from;
-    if (size <= 0 || !is_ours(fd, path) || !is("damaged", &from)) return;
-    size_t length = strlen(path);
-    if (length < 9 || strcmp(path + length - 9, "/queue.db")) return;
+    if (size <= 0 || !is_ours(fd, path) || !is_database(path) || !is("damaged", &from)) return;
     for (ssize_t i = 0; i < size; i++)
         if (at + i >= from) bytes[i] ^= 0xa5;
 }
@@ -220,7 +224,8 @@ int ftruncate64(int fd, off_t size) { return shortened(fd, size); }
 static int sync_of(int fd, long call) {
     char path[4096];
     if (!is_ours(fd, path)) return syscall(call, fd);
-    int error = is("no-sync", NULL) ? failed(EIO) : (int)syscall(call, fd);
+    int fails = is("no-sync", NULL) || (is_database(path) && is("no-copy-sync", NULL));
+    int error = fails ? failed(EIO) : (int)syscall(call, fd);
     int kept = errno;
     synced(fd, path, !error);
     errno = kept;

@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     Full,
     /// Every sync fails (EIO).
     NoSync,
+    /// The syncs of `queue.db` fail (EIO): commits go to its log, and are synced there.
+    NoCopySync,
     /// What is read of `queue.db` from this byte on is not what was written.
     DamagedFrom(u64),
 }
@@ -58,6 +60,7 @@ impl Disk {
             Fault::ReadOnly => "read-only".to_owned(),
             Fault::Full => "full".to_owned(),
             Fault::NoSync => "no-sync".to_owned(),
+            Fault::NoCopySync => "no-copy-sync".to_owned(),
             Fault::DamagedFrom(byte) => format!("damaged {byte}"),
         };
         let new = self.control.with_extension("new");

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use outguard::clock::{Clock, SystemClock};
 use outguard::store::settings::FreeMin;
 use outguard::store::sqlite::SqliteStore;
 use outguard::store::sqlite::faults::{CommitFault, Faults};
-use outguard::store::{DeliveryState, Index, Memory, MemoryKind, Reads as _, Store, StoreError, Totals};
+use outguard::store::{Body, DeliveryState, Index, Memory, MemoryKind, Reads as _, Store, StoreError, Totals};
 
 use super::sample::{at, conclusion, delivered, message, request, settings, states};
 
@@ -19,6 +20,10 @@ struct Script {
     commits: Mutex<VecDeque<CommitFault>>,
     /// How many openings fail.
     reopen: AtomicU64,
+    /// How many openings after a failure there were.
+    reopened: AtomicU64,
+    /// How many copies of the log fail.
+    copy: AtomicU64,
     /// Free bytes; 0 for what there really is.
     free: AtomicU64,
 }
@@ -28,7 +33,12 @@ impl Faults for Script {
         self.commits.lock().unwrap().pop_front().unwrap_or(CommitFault::None)
     }
 
+    fn copy(&self) -> bool {
+        self.copy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_err()
+    }
+
     fn reopen(&self) -> bool {
+        self.reopened.fetch_add(1, Ordering::Relaxed);
         self.reopen.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_err()
     }
 
@@ -176,6 +186,28 @@ async fn space_goes_to_outcomes_first() {
     store.conclude(conclusion(second, at(3), vec![delivered(1)]), None).await.unwrap().into_inner();
     script.free.store(0, Ordering::Relaxed);
     wait_for(|| async { accept().await.is_ok() }).await;
+}
+
+/// What the helper copied, and could not sync, no later sync covers: the writer opens the file anew, and copies all of it.
+#[tokio::test]
+async fn a_copy_that_was_not_synced_is_trouble_of_the_writer() {
+    let (_folder, store, script) = open();
+    script.copy.store(1, Ordering::Relaxed);
+    let mut ids = Vec::new();
+    // The helper begins at 8 MiB of log.
+    while ids.len() < 200 {
+        let mut m = message(&*store, at(0), &["b@example.net"]);
+        m.body = Body::Inline(Bytes::from(vec![b'x'; 60_000]));
+        let id = m.id;
+        store.accept(m).await.expect("the writer is never off for it").into_inner();
+        ids.push(id);
+    }
+    wait_for(|| async { script.reopened.load(Ordering::Relaxed) > 0 }).await;
+    store.accept(message(&*store, at(1), &["b@example.net"])).await.unwrap().into_inner();
+    for id in ids {
+        assert_eq!(states(&*store, id).await, [DeliveryState::Waiting]);
+    }
+    assert_eq!(script.reopened.load(Ordering::Relaxed), 1);
 }
 
 /// A row that cannot be written, whatever its reason: what was under way with it never stays there.

@@ -6,9 +6,14 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use super::database;
+use super::failure::of_write;
+use super::faults::Faults;
 use super::readers::lock;
-use super::shared::Shared;
+use super::shared::{Copying, Shared};
+use crate::store::StoreError;
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_millis(50);
@@ -39,9 +44,9 @@ impl Stop {
     }
 }
 
-/// Runs until stopped. Its own failures are of no consequence: the writer meets the same disk.
-pub(super) fn run(shared: &Shared, stop: &Stop) {
-    let mut db = None;
+/// Runs until stopped. A copy of its own that failed is the writer's to know: pages that it wrote may be on no disk, and no
+/// later sync would tell.
+pub(super) fn run(shared: &Shared, stop: &Stop, faults: &dyn Faults) {
     let mut done = 0;
     while stop.wait() {
         let frames = shared.log_frames();
@@ -54,13 +59,22 @@ pub(super) fn run(shared: &Shared, stop: &Stop) {
         if frames < done + FRAMES_MIN {
             continue;
         }
-        if db.is_none() {
-            db = database::open_checkpointer(&database::file_in(&shared.folder.path)).ok();
+        // Opened for this copy alone: the index that calls it copied must not outlive a failure.
+        let _open = shared.readers.open();
+        let mut copying = lock(&shared.copying);
+        if !matches!(*copying, Copying::Trusted) {
+            continue;
         }
-        let copied = db.as_ref().map(|db| db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())));
-        match copied {
-            Some(Ok(())) => done = frames,
-            Some(Err(_)) | None => db = None,
+        let Ok(db) = database::open_checkpointer(&database::file_in(&shared.folder.path)) else { continue };
+        match copy(&db, faults) {
+            Ok(()) => done = frames,
+            Err(error) => *copying = Copying::Failed(error),
         }
     }
+}
+
+fn copy(db: &Connection, faults: &dyn Faults) -> Result<(), StoreError> {
+    let copied = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    copied.map_err(|error| of_write(&error, database::system_error(db, &error).as_ref()))?;
+    if faults.copy() { Ok(()) } else { Err(StoreError::Unknown { detail: "injected: the copy was not synced".into() }) }
 }

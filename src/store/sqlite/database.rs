@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, FileControl, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, FileControl, OpenFlags, ffi};
 
-use super::failure::of_write;
+use super::failure::{is_of_system, of_write};
 use super::open::OpenError;
 use crate::store::StoreError;
 
@@ -18,7 +18,7 @@ const MIGRATIONS: [&str; 3] = [include_str!("v1.sql"), include_str!("v2.sql"), i
 /// "ogrd", so that `file` and a curious person can tell whose database it is.
 const APPLICATION_ID: i32 = 0x6f67_7264;
 /// How long a connection waits for the lock that recovery or a checkpoint of another connection holds.
-const BUSY_MAX: Duration = Duration::from_secs(5);
+pub(super) const BUSY_MAX: Duration = Duration::from_secs(5);
 
 /// The writer's connection, with the length of the write-ahead log after its last commit.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl WriterConnection {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let unopened = |source| OpenError::Database { file: file.to_path_buf(), source, system: None };
         let db = connect(file, flags).map_err(unopened)?;
-        let wrong = |source| OpenError::Database { file: file.to_path_buf(), source, system: system_error(&db) };
+        let wrong = |source| unopened_because(&db, file, source);
         let version = version(&db).map_err(wrong)?;
         if version > MIGRATIONS.len() {
             return Err(OpenError::Newer { file: file.to_path_buf(), found: version, known: MIGRATIONS.len() });
@@ -50,7 +50,7 @@ impl WriterConnection {
 
     /// What a failed write means for all that waited for it.
     pub(super) fn wrong(&self, error: &rusqlite::Error) -> StoreError {
-        of_write(error, system_error(&self.db).as_ref())
+        of_write(error, system_error(&self.db, error).as_ref())
     }
 
     /// The length of the write-ahead log, as far as it is in use.
@@ -78,13 +78,42 @@ impl WriterConnection {
     }
 }
 
-/// What the system said to the last thing that failed of a connection, where it said something: SQLite's own words are
-/// "disk I/O error" for most of it.
+/// What the system said to that error of a connection, the last it had, where a call of the system failed: SQLite's own
+/// words are "disk I/O error" for most of it. It keeps the number of the last such call and never clears it.
 #[expect(unsafe_code, reason = "rusqlite has no safe way to it")]
-pub(super) fn system_error(db: &Connection) -> Option<io::Error> {
+pub(super) fn system_error(db: &Connection, error: &rusqlite::Error) -> Option<io::Error> {
+    if !is_of_system(error) {
+        return None;
+    }
     // SAFETY: the handle is open as long as `db` is, and only read here.
     let code = unsafe { ffi::sqlite3_system_errno(db.handle()) };
     (code != 0).then(|| io::Error::from_raw_os_error(code))
+}
+
+/// Copies the whole log into the database and empties it, alone with both. For an opening after a sync that may have failed:
+/// the wal-index says which part of the log was copied, not which was synced, and it lives as long as anybody has the database
+/// open. Who has the file's lock for itself keeps an index of its own, made from the log, in which nothing is copied yet.
+pub(super) fn empty_log(file: &Path, wait: Duration) -> Result<(), OpenError> {
+    let unopened = |source| OpenError::Database { file: file.to_path_buf(), source, system: None };
+    let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(unopened)?;
+    let wrong = |source: rusqlite::Error| match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Watched { file: file.to_path_buf() },
+        _ => unopened_because(&db, file, source),
+    };
+    let found = alone(&db, wait).and_then(|()| version(&db)).map_err(wrong)?;
+    if found > MIGRATIONS.len() {
+        return Err(OpenError::Newer { file: file.to_path_buf(), found, known: MIGRATIONS.len() });
+    }
+    let copied = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).map_err(wrong)?;
+    if copied == 0 { Ok(()) } else { Err(OpenError::Watched { file: file.to_path_buf() }) }
+}
+
+/// Must come before the first look into the file.
+fn alone(db: &Connection, wait: Duration) -> rusqlite::Result<()> {
+    db.busy_timeout(wait)?;
+    db.query_row("PRAGMA locking_mode=EXCLUSIVE", [], |_| Ok(()))?;
+    db.execute_batch("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;")?;
+    keep_log(db)
 }
 
 /// A connection that only reads.
@@ -92,6 +121,12 @@ pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
     let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     keep_log(&db)?;
     Ok(db)
+}
+
+/// Why the database does not open.
+pub(super) fn unopened_because(db: &Connection, file: &Path, source: rusqlite::Error) -> OpenError {
+    let system = system_error(db, &source);
+    OpenError::Database { file: file.to_path_buf(), source, system }
 }
 
 /// A connection for checkpoints beside the writer.
@@ -123,6 +158,8 @@ pub(super) fn file_in(folder: &Path) -> PathBuf {
 fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY_MAX)?;
+    // Whoever closes last would copy the log, after a failed sync as well, and sync what it can no longer write.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // Plans that do not depend on bound values: otherwise each new `due` compiles its statement anew.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.set_prepared_statement_cache_capacity(128);

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use rustix::io::Errno;
 
 use crate::store::StoreError;
@@ -51,6 +51,14 @@ pub(super) fn of_statement(error: &rusqlite::Error) -> StoreError {
     StoreError::Corrupt { object: "the request".into(), detail: error.to_string() }
 }
 
+/// Whether a call of the system failed, so that its number stands beside SQLite's.
+pub(super) fn is_of_system(error: &rusqlite::Error) -> bool {
+    let Some(code) = error.sqlite_error() else { return false };
+    // These come without one: the file was shorter than the page, memory was short, bytes were not what they must be.
+    let of_sqlite = [ffi::SQLITE_IOERR_SHORT_READ, ffi::SQLITE_IOERR_NOMEM, ffi::SQLITE_IOERR_DATA];
+    matches!(code.code, ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) && !of_sqlite.contains(&code.extended_code)
+}
+
 /// The error of everything that waited for a failed write, commit or sync. `system`: what the system said to it.
 pub(super) fn of_write(error: &rusqlite::Error, system: Option<&io::Error>) -> StoreError {
     let detail = system.map_or_else(|| error.to_string(), |system| format!("{error}: {system}"));
@@ -79,5 +87,37 @@ pub(super) fn of_read(error: &rusqlite::Error) -> StoreError {
             StoreError::Unavailable { detail: "the read held the log for too long and was stopped".into() }
         }
         _ => StoreError::Unavailable { detail: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SQLite keeps the number of the last call of the system that failed, whatever failed after it.
+    #[test]
+    fn the_systems_number_is_believed_of_its_own_errors_alone() {
+        let cases = [
+            (ffi::SQLITE_IOERR, true),
+            (ffi::SQLITE_IOERR_FSYNC, true),
+            (ffi::SQLITE_IOERR_WRITE, true),
+            (ffi::SQLITE_IOERR_READ, true),
+            (ffi::SQLITE_CANTOPEN, true),
+            (ffi::SQLITE_IOERR_SHORT_READ, false), // the file ended: no call failed
+            (ffi::SQLITE_IOERR_NOMEM, false),
+            (ffi::SQLITE_IOERR_DATA, false), // a checksum
+            (ffi::SQLITE_NOMEM, false),
+            (ffi::SQLITE_BUSY, false),
+            (ffi::SQLITE_INTERRUPT, false),
+            (ffi::SQLITE_CONSTRAINT_UNIQUE, false),
+            (ffi::SQLITE_FULL, false), // ENOSPC by its own name
+            (ffi::SQLITE_READONLY, false),
+            (ffi::SQLITE_CORRUPT, false),
+        ];
+        for (code, expected) in cases {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            assert_eq!(is_of_system(&error), expected, "{code}: {error}");
+        }
+        assert!(!is_of_system(&rusqlite::Error::InvalidQuery), "no error of SQLite's at all");
     }
 }

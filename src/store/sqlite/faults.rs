@@ -18,6 +18,11 @@ pub trait Faults: Send + Sync {
         CommitFault::None
     }
 
+    /// Whether the helper's next copy of the log is synced.
+    fn copy(&self) -> bool {
+        true
+    }
+
     /// Whether the database can be opened again after a failure.
     fn reopen(&self) -> bool {
         true

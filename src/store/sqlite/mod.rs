@@ -108,10 +108,9 @@ impl SqliteStore {
         let spool = Arc::new(Spool::new(folder.inner("spool")?));
         let file = database::file_in(&folder.path);
         // Whoever ran here before may have ended after a sync that failed.
-        recovery::write_log_anew(&folder)
-            .map_err(|source| OpenError::Folder { path: folder.path.join(database::LOG), source })?;
+        recovery::copy_log_anew(&folder, database::BUSY_MAX)?;
         let db = WriterConnection::open(&file)?;
-        let wrong = |source| OpenError::Database { file: file.clone(), source, system: database::system_error(&db.db) };
+        let wrong = |source| database::unopened_because(&db.db, &file, source);
         let checked = check(&db.db, &file)?;
         let mut memory = Known::default();
         memory.load(&db.db).map_err(wrong)?;
@@ -196,10 +195,11 @@ impl Drop for SqliteStore {
 }
 
 fn start(writer: Writer, shared: &Arc<Shared>, stop: &Arc<checkpoint::Stop>) -> std::io::Result<Vec<JoinHandle<()>>> {
+    let faults = Arc::clone(&writer.faults);
     let name = |name: &str| std::thread::Builder::new().name(name.into());
     let writing = name("store").spawn(move || writer.run())?;
     let (shared, stop) = (Arc::clone(shared), Arc::clone(stop));
-    let copying = name("store-copy").spawn(move || checkpoint::run(&shared, &stop))?;
+    let copying = name("store-copy").spawn(move || checkpoint::run(&shared, &stop, &*faults))?;
     Ok(vec![writing, copying])
 }
 
@@ -212,7 +212,7 @@ enum Checked {
 
 /// A bounded look for damage.
 fn check(db: &Connection, file: &std::path::Path) -> Result<Checked, OpenError> {
-    let wrong = |source| OpenError::Database { file: file.to_path_buf(), source, system: database::system_error(db) };
+    let wrong = |source| database::unopened_because(db, file, source);
     let bytes: i64 = db.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map_err(wrong)? * 4_096;
     let checked = if bytes <= CHECK_BYTES_MAX { Checked::All } else { Checked::SmallTables };
     let checks: &[&str] = match checked {

@@ -50,6 +50,11 @@ pub enum OpenError {
         /// The other's process id, where it could be read.
         pid: Option<u32>,
     },
+    /// Another process has the database open, and the log must be copied by one who is alone with it.
+    Watched {
+        /// The database.
+        file: PathBuf,
+    },
     /// A newer outguard wrote this store.
     Newer {
         /// The database.
@@ -95,6 +100,9 @@ impl fmt::Display for OpenError {
                 write!(f, "store {}: process {pid} has it open", path.display())?;
             }
             Self::InUse { path, pid: None } => write!(f, "store {}: another daemon has it open", path.display())?,
+            Self::Watched { file } => {
+                write!(f, "store {}: another process has it open, and its log is not copied", file.display())?;
+            }
             Self::Newer { file, found, known } => {
                 write!(f, "store {}: version {found}, this outguard knows {known}", file.display())?;
             }
@@ -116,6 +124,7 @@ impl std::error::Error for OpenError {
             Self::Unsafe { .. }
             | Self::Network { .. }
             | Self::InUse { .. }
+            | Self::Watched { .. }
             | Self::Newer { .. }
             | Self::Damaged { .. } => None,
         }
@@ -136,6 +145,9 @@ impl OpenError {
             Self::Unsafe { .. } => "mail is private: chown it to the service user and chmod 0700 it",
             Self::Network { .. } => "set store.path to a folder on a local disk",
             Self::InUse { .. } => "one store, one daemon: stop the other one, or give this one its own store.path",
+            Self::Watched { .. } => {
+                "end what looks at it without a daemon (an outguard command, sqlite3), and start again"
+            }
             Self::Newer { .. } => "start the newer outguard again, or restore the copy made before the upgrade",
             Self::Database { .. } => {
                 "keep a copy of the folder before anything else; see the kernel log for disk errors"

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rusqlite::{CachedStatement, Connection, InterruptHandle, OptionalExtension as _, params};
 use tokio::sync::Semaphore;
@@ -105,6 +105,8 @@ pub(super) struct Readers {
     places: Semaphore,
     running: Mutex<Running>,
     resets: AtomicU64,
+    /// Held, for reading, by whoever has the database open beside the writer and is at work in it.
+    opened: RwLock<()>,
     /// The last batch that is known to be on disk, while others may be seen; [`SURE`] otherwise.
     confirmed: AtomicI64,
 }
@@ -128,6 +130,7 @@ impl Readers {
             places: Semaphore::new(READERS_MAX),
             running: Mutex::default(),
             resets: AtomicU64::new(0),
+            opened: RwLock::default(),
             confirmed: AtomicI64::new(SURE),
         }
     }
@@ -143,6 +146,7 @@ impl Readers {
     }
 
     fn read_here<T>(&self, read: impl FnOnce(&Reader) -> Read<T>) -> Result<T, StoreError> {
+        let _open = self.open();
         let free = lock(&self.free).pop();
         let resets = self.resets.load(Ordering::Acquire);
         let reader = match free {
@@ -205,6 +209,19 @@ impl Readers {
     /// What can be read is on disk.
     pub(super) fn sure(&self) {
         self.confirmed.store(SURE, Ordering::Release);
+    }
+
+    /// While this is held the database may be open beside the writer.
+    pub(super) fn open(&self) -> RwLockReadGuard<'_, ()> {
+        self.opened.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops every read, and waits until nobody of this process has the database open: while this is held, nobody will.
+    pub(super) fn shut(&self) -> RwLockWriteGuard<'_, ()> {
+        self.reset();
+        let alone = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        lock(&self.free).clear();
+        alone
     }
 
     /// Stops every read and forgets the connections: after a failed commit the file is recovered without them.

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use rustix::fs::OFlags;
@@ -14,8 +16,10 @@ use super::database::{self, WriterConnection};
 use super::failure::of_write;
 use super::folder::{FILE_MODE, Folder};
 use super::open::OpenError;
+use super::readers::lock;
 use super::request::{Kind, Request, Undo};
 use super::rows;
+use super::shared::Copying;
 use super::tx::{count, number};
 use super::writer::Writer;
 use crate::clock::BootMs;
@@ -28,6 +32,11 @@ const FAILURES_MAX: u32 = 3;
 const PROBE_EVERY_MS: u64 = 1_000;
 /// How much of the log is written anew at once.
 const LOG_PIECE_BYTES: usize = 1 << 20;
+/// How long each try waits for other processes that have the database open.
+const ALONE_WAIT: Duration = Duration::from_millis(200);
+/// What they are told of.
+const WATCHED: &str = "another process has its database open, and it must be alone with it after a failed write: end what \
+                       looks at it (an outguard command without a daemon, sqlite3)";
 /// How often lasting trouble is told, in milliseconds.
 const TELL_EVERY_MS: u64 = 60_000;
 
@@ -108,6 +117,8 @@ impl Writer {
         // First of all: a reader that opens the file anew would see a commit that may be taken back.
         self.shared.readers.doubt(self.confirmed);
         self.db = None;
+        // The helper ends what it is at, and begins nothing.
+        *lock(&self.shared.copying) = Copying::Stopped;
         self.shared.readers.reset();
         if matches!(error, StoreError::Full { .. }) && self.space.drop_ballast() {
             tracing::warn!("the disk is full: the ballast file was given up so that outcomes can be stored");
@@ -143,8 +154,10 @@ impl Writer {
         if self.clock.now().boot < self.trouble.next_try {
             return;
         }
-        // Connections of the time when it was read-only keep SQLite's shared memory so.
-        self.shared.readers.reset();
+        let shared = Arc::clone(&self.shared);
+        // Connections of before would keep SQLite's shared memory as it was: read-only, or with pages called copied that are
+        // on no disk.
+        let _alone = shared.readers.shut();
         match self.reopen() {
             Ok(db) => {
                 self.db = Some(db);
@@ -159,7 +172,7 @@ impl Writer {
         if !self.faults.reopen() {
             return Err(StoreError::Unknown { detail: "injected: the file does not open".into() });
         }
-        write_log_anew(&self.shared.folder).map_err(|e| of_system(&e))?;
+        copy_log_anew(&self.shared.folder, ALONE_WAIT).map_err(of_open)?;
         let db = WriterConnection::open(&database::file_in(&self.shared.folder.path)).map_err(of_open)?;
         self.memory.load(&db.db).map_err(|e| db.wrong(&e))?;
         let stored = self.memory.batch;
@@ -168,11 +181,6 @@ impl Writer {
             if let Promise::WithBatch(batch) = *promise {
                 *promise = if batch <= stored { Promise::Stored } else { Promise::Open };
             }
-        }
-        let busy: i64 =
-            db.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(|e| db.wrong(&e))?;
-        if busy != 0 {
-            return Err(StoreError::Unknown { detail: "a reader holds the log".into() });
         }
         let unlink = take_back(&db, &self.trouble.undo, stored + 1).map_err(|e| db.wrong(&e))?;
         self.memory.load(&db.db).map_err(|e| db.wrong(&e))?;
@@ -183,6 +191,7 @@ impl Writer {
         // Before anybody is told: who hears that an outcome is stored may read it at once.
         self.confirmed = self.memory.batch;
         self.shared.readers.sure();
+        *lock(&self.shared.copying) = Copying::Trusted;
         for (promise, request) in std::mem::take(&mut self.trouble.promised) {
             if promise == Promise::Stored {
                 request.answer(Ok(()));
@@ -197,6 +206,8 @@ impl Writer {
 fn of_open(error: OpenError) -> StoreError {
     match error {
         OpenError::Database { source, system, .. } => of_write(&source, system.as_ref()),
+        OpenError::Folder { source, .. } => of_system(&source),
+        OpenError::Watched { .. } => StoreError::Unavailable { detail: WATCHED.into() },
         other => StoreError::ReadOnly { detail: other.to_string() },
     }
 }
@@ -211,16 +222,27 @@ fn of_system(error: &io::Error) -> StoreError {
     }
 }
 
+/// Writes the log anew and copies all of it into the database. For every opening that may follow a sync that failed: of this
+/// process or of one before it, for the pages outlive the process. A log that was emptied in order is left alone, and so is
+/// who looks at such a store.
+pub(super) fn copy_log_anew(folder: &Folder, wait: Duration) -> Result<(), OpenError> {
+    let unwritten = |source| OpenError::Folder { path: folder.path.join(database::LOG), source };
+    match write_log_anew(folder).map_err(unwritten)? {
+        0 => Ok(()),
+        _ => database::empty_log(&database::file_in(&folder.path), wait),
+    }
+}
+
 /// Writes the write-ahead log over itself, byte for byte, and syncs it. A sync that failed leaves pages in memory that the
 /// kernel calls clean and that are not on disk: no later sync writes them, each one succeeds, and a checkpoint would copy
 /// half a transaction out of them into the database. Written again they are dirty again; what was dropped from memory
-/// meanwhile has no valid checksum and is no part of the log. A start does the same: it may be the next after such a sync, and
-/// the pages outlive the process. No lock of SQLite's is on this file, so it may be opened here.
-pub(super) fn write_log_anew(folder: &Folder) -> io::Result<()> {
+/// meanwhile has no valid checksum and is no part of the log. What such a sync of the database covered is written again from
+/// this log. No lock of SQLite's is on this file, so it may be opened here. Gives the length in bytes.
+fn write_log_anew(folder: &Folder) -> io::Result<u64> {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let log = match rustix::fs::openat(&folder.handle, database::LOG, flags, FILE_MODE) {
         Ok(log) => File::from(log),
-        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(rustix::io::Errno::NOENT) => return Ok(0),
         Err(error) => return Err(error.into()),
     };
     let mut piece = vec![0; LOG_PIECE_BYTES];
@@ -228,7 +250,7 @@ pub(super) fn write_log_anew(folder: &Folder) -> io::Result<()> {
     loop {
         let length = log.read_at(&mut piece, at)?;
         if length == 0 {
-            return log.sync_all();
+            return log.sync_all().map(|()| at);
         }
         log.write_all_at(&piece[..length], at)?;
         at += length as u64;

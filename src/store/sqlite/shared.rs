@@ -27,6 +27,20 @@ pub(super) struct Shared {
     /// `None` once the store is closed, which ends the subscriptions.
     events: Mutex<Option<broadcast::Sender<Arc<[EventRow]>>>>,
     log_frames: AtomicU32,
+    /// Held by whoever copies the log into the database.
+    pub(super) copying: Mutex<Copying>,
+}
+
+/// Whether what was copied out of the log can be relied on. After a sync that failed, none that succeeds later says anything
+/// of what that one covered: nobody copies until the file was opened anew.
+#[derive(Debug)]
+pub(super) enum Copying {
+    /// Every sync so far succeeded.
+    Trusted,
+    /// One of the helper's did not: the writer is to be told.
+    Failed(StoreError),
+    /// The writer knows.
+    Stopped,
 }
 
 /// Whether more ids must be reserved soon.
@@ -50,6 +64,7 @@ impl Shared {
             reserving: AtomicBool::new(false),
             events: Mutex::new(Some(broadcast::Sender::new(EVENT_BATCHES_MAX))),
             log_frames: AtomicU32::new(0),
+            copying: Mutex::new(Copying::Trusted),
         }
     }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::database::WriterConnection;
 use super::failure::Failure;
 use super::faults::{CommitFault, Faults};
+use super::readers::lock;
 use super::recovery::Trouble;
 use super::request::{Kind, Request};
-use super::shared::Shared;
+use super::shared::{Copying, Shared};
 use super::space::{Room, Space};
 use super::tx::{After, Care, Known, Tx};
 use crate::clock::{BootMs, Clock};
@@ -73,9 +74,13 @@ impl Writer {
             }
         }
         self.trouble.give_up();
-        if let Some(db) = &self.db {
-            // The log stays, but short: what reads without a daemon opens faster.
-            let _ = checkpoint(db);
+        let copying = lock(&self.shared.copying);
+        if let Some(db) = &self.db
+            && matches!(*copying, Copying::Trusted)
+        {
+            // Emptied, unless somebody reads it: the next start has nothing to copy then, and who reads without a daemon
+            // opens faster. If this fails the log is as it was, and the next start copies all of it.
+            let _ = db.db.busy_timeout(Duration::ZERO).and_then(|()| checkpoint(db, "PRAGMA wal_checkpoint(TRUNCATE)"));
         }
     }
 
@@ -107,6 +112,7 @@ impl Writer {
 
     fn work(&mut self, requests: VecDeque<Box<dyn Request>>) {
         self.look_at_space();
+        self.hear_of_copies();
         if self.db.is_none() {
             self.recover();
         }
@@ -196,18 +202,36 @@ impl Writer {
         }
     }
 
+    /// A copy of the helper's that failed is trouble like one of ours.
+    fn hear_of_copies(&mut self) {
+        // One that is under way is not waited for.
+        let failed = match self.shared.copying.try_lock().as_deref() {
+            Ok(Copying::Failed(error)) => Some(error.clone()),
+            Ok(Copying::Trusted | Copying::Stopped) | Err(_) => None,
+        };
+        if let Some(error) = failed {
+            self.failed(Vec::new(), &error);
+        }
+    }
+
     /// The helper has copied all but the tail: finished here, between two batches, the log begins anew with the next.
     fn checkpoint(&mut self) {
-        if let Some(db) = &self.db {
-            let frames = db.log_frames();
-            match checkpoint(db) {
-                Ok(()) => self.log_frames_done = frames,
-                Err(error) => {
-                    let error = db.wrong(&error);
-                    self.failed(Vec::new(), &error);
-                }
-            }
+        if let Err(error) = self.try_checkpoint() {
+            self.failed(Vec::new(), &error);
         }
+    }
+
+    fn try_checkpoint(&mut self) -> Result<(), StoreError> {
+        // While the helper is at it, it is not waited for.
+        let Ok(copying) = self.shared.copying.try_lock() else { return Ok(()) };
+        if let Some(db) = &self.db
+            && matches!(*copying, Copying::Trusted)
+        {
+            let frames = db.log_frames();
+            checkpoint(db, "PRAGMA wal_checkpoint(PASSIVE)").map_err(|error| db.wrong(&error))?;
+            self.log_frames_done = frames;
+        }
+        Ok(())
     }
 
     fn log_frames(&self) -> u32 {
@@ -279,9 +303,9 @@ fn vacuum(db: &rusqlite::Connection, sql: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Copies what the log holds into the database, without waiting for anyone.
-fn checkpoint(db: &WriterConnection) -> rusqlite::Result<()> {
-    db.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+/// Copies what the log holds into the database.
+fn checkpoint(db: &WriterConnection, how: &str) -> rusqlite::Result<()> {
+    db.db.query_row(how, [], |_| Ok(()))
 }
 
 /// Runs all requests. A request that fails for itself must not spoil the others; as that is rare, the batch is first run
