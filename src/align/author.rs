@@ -1,7 +1,7 @@
 //! Whose word a message is said to be: the domain of its From field, as DMARC takes it (RFC 9989 5.3.1, RFC 7489 6.6.1).
 
 use super::dkim::Leaving;
-use crate::message::{Bounds, MAILBOXES_MAX, Mailbox, Message};
+use crate::message::{Bounds, MAILBOXES_MAX, Mailbox, Message, Reading};
 
 /// What the From field says. Domains are in their comparable form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Domains {
     All(Vec<Box<str>>),
     /// There are more, or more addresses or fields than are read; the first of them.
     TooMany(Vec<Box<str>>),
+    /// There may be more: a part of the field is no address to us, and may be one to another reader; those that are.
+    Unclear(Vec<Box<str>>),
 }
 
 impl Domains {
@@ -35,12 +37,13 @@ impl Domains {
     /// Those that are known.
     pub fn known(&self) -> &[Box<str>] {
         match self {
-            Self::All(known) | Self::TooMany(known) => known,
+            Self::All(known) | Self::TooMany(known) | Self::Unclear(known) => known,
         }
     }
 
-    fn counted(known: Vec<Box<str>>, is_all: bool) -> Self {
-        if is_all { Self::All(known) } else { Self::TooMany(known) }
+    /// Whether there may be others than those that are known.
+    pub fn are_more(&self) -> bool {
+        !matches!(self, Self::All(_))
     }
 }
 
@@ -69,24 +72,32 @@ impl Author {
         if count == 0 {
             return Self::Missing;
         }
-        let mut domains: Vec<Box<str>> = Vec::new();
-        let mut is_all = count <= message.count("From") && message.from.len() < MAILBOXES_MAX;
+        let mut known: Vec<Box<str>> = Vec::new();
+        let mut are_counted = count <= message.count("From") && message.from.len() < MAILBOXES_MAX;
         for domain in message.from.iter().filter_map(Mailbox::domain) {
             let domain = domain.trim_end_matches('.');
-            if domains.iter().any(|known| &**known == domain) {
+            if known.iter().any(|known| &**known == domain) {
                 continue;
             }
-            if domains.len() == Domains::MAX {
-                is_all = false;
+            if known.len() == Domains::MAX {
+                are_counted = false;
                 break;
             }
-            domains.push(domain.into());
+            known.push(domain.into());
         }
-        match (count, domains.as_slice()) {
-            (1, []) if is_all => Self::Nobody,
-            (1, [domain]) if is_all => Self::Domain(domain.clone()),
-            (1, _) => Self::Domains(Domains::counted(domains, is_all)),
-            (_, _) => Self::Fields(count, Domains::counted(domains, is_all)),
+        let domains = match message.from_reading {
+            _ if !are_counted => Domains::TooMany(known),
+            Reading::InPart => Domains::Unclear(known),
+            Reading::Whole => Domains::All(known),
+        };
+        match (count, domains) {
+            (1, Domains::All(known)) => match <[Box<str>; 1]>::try_from(known) {
+                Ok([domain]) => Self::Domain(domain),
+                Err(known) if known.is_empty() => Self::Nobody,
+                Err(known) => Self::Domains(Domains::All(known)),
+            },
+            (1, domains) => Self::Domains(domains),
+            (count, domains) => Self::Fields(count, domains),
         }
     }
 
@@ -141,6 +152,18 @@ mod tests {
                 Author::Domains(Domains::TooMany(vec!["example.com".into()])),
             ),
             ("From: undisclosed\r\n", Author::Nobody),
+            // Another reader may find an address where we find none.
+            (
+                "From: a@example.com, <b@example..net>\r\n",
+                Author::Domains(Domains::Unclear(vec!["example.com".into()])),
+            ),
+            ("From: b@example..net\r\n", Author::Domains(Domains::Unclear(Vec::new()))),
+            (
+                "From: =?utf-8?q?CEO?=,b@example.net, a@example.com\r\n",
+                Author::Domains(all(&["example.net", "example.com"])),
+            ),
+            (&format!("From: <{}b@example.net>\r\n", "\r\n ".repeat(400)), one("example.net")),
+            ("From: a@example.com, <b@(x)example.net>\r\n", Author::Domains(all(&["example.com", "example.net"]))),
             ("From: a@[192.0.2.1]\r\n", Author::Nobody), // an address literal has no record
             ("From:\r\n", Author::Nobody),
             ("Subject: x\r\n", Author::Missing),

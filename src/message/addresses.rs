@@ -1,47 +1,66 @@
 //! Address lists as they occur: quotes, comments, groups, encoded words, and much that RFC 5322 3.4 does not allow.
 //!
-//! Where a list can be read in two ways, more addresses are better than fewer: a reader may show any of them.
+//! Where a list can be read in two ways, more addresses are better than fewer: a reader may show any of them. What can
+//! hold an address that was not found makes the list [`Reading::InPart`].
 
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, Reading};
 use super::{charset, words};
+use crate::mail::Domain;
 
 /// How much of one field is read, in bytes.
 const FIELD_BYTES_MAX: usize = 64 << 10;
 /// How much of a name or an address is kept, in bytes.
 const PART_BYTES_MAX: usize = 1_000;
+/// How long the longest address of IPv6 is, and the bracket behind it.
+const LITERAL_BYTES_MAX: usize = 48;
 
 /// Appends the mailboxes of a field's raw value until `into` holds `mailboxes_max`.
-pub(super) fn read(raw: &[u8], mailboxes_max: usize, into: &mut Vec<Mailbox>, broken: &mut u32) {
-    let raw = &raw[..raw.len().min(FIELD_BYTES_MAX)];
-    let mut reader = Reader { mailboxes_max, into, broken, tokens: Vec::new(), comment: Vec::new(), angle: None };
+pub(super) fn read(raw: &[u8], mailboxes_max: usize, into: &mut Vec<Mailbox>, broken: &mut u32) -> Reading {
+    let within = &raw[..raw.len().min(FIELD_BYTES_MAX)];
+    let mut reader = Reader {
+        raw: within,
+        mailboxes_max,
+        into,
+        broken,
+        reading: if within.len() < raw.len() { Reading::InPart } else { Reading::Whole },
+        tokens: Vec::new(),
+        comment: Vec::new(),
+        angle: None,
+        last_quote: within.len(),
+        last_comment: within.len(),
+    };
+    let raw = within;
     let mut at = 0;
     // Once no `>` follows, none is looked for again.
     let mut last_angle = raw.iter().rposition(|b| *b == b'>').map_or(0, |at| at + 1);
     while at < raw.len() && reader.into.len() < mailboxes_max {
         match raw[at] {
-            b'"' => at = reader.quoted(raw, at),
-            b'(' => at = reader.comment(raw, at),
+            b'"' => at = reader.quoted(at),
+            b'(' => at = reader.comment(at),
             b'<' => {
                 let end = if at < last_angle { angle_end(raw, at) } else { None };
                 if end.is_none() {
                     last_angle = 0;
                 }
-                at = reader.angle(raw, at, end);
+                at = reader.angle(at, end);
             }
             b',' | b';' => {
                 reader.mailbox();
                 at += 1;
             }
             b':' => {
-                // The name of a group, or the scheme of a pasted link.
-                reader.tokens.clear();
+                reader.group();
                 at += 1;
             }
             b' ' | b'\t' | b'\r' | b'\n' | b'>' => at += 1,
-            _ => at = reader.atom(raw, at),
+            _ => at = reader.atom(at),
         }
     }
+    if at < raw.len() {
+        reader.reading = Reading::InPart;
+    }
     reader.mailbox();
+    reader.reading
 }
 
 /// A run of text without white space, or a quoted string, outside of angle brackets.
@@ -50,70 +69,99 @@ struct Token {
     written: Vec<u8>,
     /// As a name shows it.
     shown: Vec<u8>,
-    /// Whether white space stands before it.
+    /// Whether white space or a comment stands before it.
     apart: bool,
 }
 
+impl Token {
+    /// Whether an address stands in it, or a part of one. In quotes an `@` means nothing.
+    fn has_at(&self) -> bool {
+        !self.written.starts_with(b"\"") && self.written.contains(&b'@')
+    }
+}
+
 struct Reader<'a> {
+    raw: &'a [u8],
     mailboxes_max: usize,
     into: &'a mut Vec<Mailbox>,
     broken: &'a mut u32,
+    reading: Reading,
     tokens: Vec<Token>,
     comment: Vec<u8>,
     angle: Option<String>,
+    /// From here on no quoted string ends, and no comment: what begins there hides nothing.
+    last_quote: usize,
+    last_comment: usize,
 }
 
 impl Reader<'_> {
-    fn token(&mut self, raw: &[u8], from: usize, to: usize, shown: Vec<u8>) {
+    fn token(&mut self, from: usize, to: usize, shown: Vec<u8>) {
         if self.angle.is_some() {
             // More behind an address: `<a@example.org> <b@example.net>`.
             self.mailbox();
         }
-        let apart =
-            from == 0 || matches!(raw[from - 1], b' ' | b'\t' | b'\r' | b'\n' | b')' | b'>' | b',' | b';' | b':');
-        self.tokens.push(Token { written: raw[from..to].to_vec(), shown, apart });
+        let parts = |b: u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b')' | b'>' | b',' | b';' | b':');
+        let apart = from == 0 || parts(self.raw[from - 1]);
+        self.tokens.push(Token { written: self.raw[from..to].to_vec(), shown, apart });
     }
 
-    fn quoted(&mut self, raw: &[u8], from: usize) -> usize {
+    fn quoted(&mut self, from: usize) -> usize {
         let mut shown = Vec::new();
         let mut at = from + 1;
-        while at < raw.len() && raw[at] != b'"' {
-            if raw[at] == b'\\' && at + 1 < raw.len() {
+        while at < self.last_quote && self.raw[at] != b'"' {
+            if self.raw[at] == b'\\' && at + 1 < self.raw.len() {
                 at += 1;
             }
-            if !matches!(raw[at], b'\r' | b'\n') {
-                shown.push(raw[at]);
+            if !matches!(self.raw[at], b'\r' | b'\n') {
+                shown.push(self.raw[at]);
             }
             at += 1;
         }
-        let end = (at + 1).min(raw.len());
-        self.token(raw, from, end, shown);
-        end
-    }
-
-    fn atom(&mut self, raw: &[u8], from: usize) -> usize {
-        let stops = |b: &u8| matches!(b, b'"' | b'(' | b'<' | b'>' | b',' | b';' | b':' | b' ' | b'\t' | b'\r' | b'\n');
-        let mut end = raw[from..].iter().position(stops).map_or(raw.len(), |len| from + len);
-        if raw[from..end].starts_with(b"=?") {
-            // Within an encoded word, broken ones included, commas and colons mean nothing.
-            let is_space = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'<');
-            end = raw[from..].iter().position(is_space).map_or(raw.len(), |len| from + len);
-        } else if raw[from..end].contains(&b'@') && raw.get(end) == Some(&b':') && raw[from..end].ends_with(b"[IPv6") {
-            // An address literal: `user@[IPv6:2001:db8::1]`.
-            end = raw[from..].iter().position(|b| *b == b']').map_or(end, |len| from + len + 1);
+        if at >= self.last_quote {
+            self.last_quote = self.last_quote.min(from);
+            return from + 1;
         }
-        self.token(raw, from, end, raw[from..end].to_vec());
+        self.token(from, at + 1, shown);
+        at + 1
+    }
+
+    fn atom(&mut self, from: usize) -> usize {
+        let raw = self.raw;
+        // A quote that ends nowhere is a character like others.
+        let quotes = from < self.last_quote;
+        let stops = |b: &u8| match b {
+            b'"' => quotes,
+            b'(' | b'<' | b'>' | b',' | b';' | b':' | b' ' | b'\t' | b'\r' | b'\n' => true,
+            _ => false,
+        };
+        // Within an encoded word commas and colons mean nothing; in a broken one neither, up to the next space.
+        let is_space = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'<');
+        let mut end = from;
+        if raw[from..].starts_with(b"=?") {
+            let space = raw[from..].iter().position(is_space).map_or(raw.len(), |len| from + len);
+            while raw[end..space].starts_with(b"=?") {
+                end += encoded_word(&raw[end..space]).unwrap_or(space - end);
+            }
+        }
+        end = raw[end..].iter().position(stops).map_or(raw.len(), |len| end + len);
+        if raw[from..end].contains(&b'@') && raw.get(end) == Some(&b':') && raw[from..end].ends_with(b"[IPv6") {
+            // An address literal: `user@[IPv6:2001:db8::1]`.
+            let literal = &raw[end..raw.len().min(end + LITERAL_BYTES_MAX)];
+            end = memchr::memchr(b']', literal).map_or(end, |len| end + len + 1);
+        }
+        self.token(from, end, raw[from..end].to_vec());
         end
     }
 
-    fn comment(&mut self, raw: &[u8], from: usize) -> usize {
+    fn comment(&mut self, from: usize) -> usize {
         let (mut depth, mut at) = (0_usize, from);
-        if !self.comment.is_empty() {
+        let before = self.comment.len();
+        if before > 0 {
             self.comment.push(b' ');
         }
-        while at < raw.len() {
-            match raw[at] {
-                b'\\' if at + 1 < raw.len() => at += 1,
+        while at < self.last_comment {
+            match self.raw[at] {
+                b'\\' if at + 1 < self.raw.len() => at += 1,
                 b'(' => depth += 1,
                 b')' => depth -= 1,
                 _ => {}
@@ -122,18 +170,21 @@ impl Reader<'_> {
                 return at + 1;
             }
             if at > from && self.comment.len() < PART_BYTES_MAX {
-                self.comment.push(raw[at]);
+                self.comment.push(self.raw[at]);
             }
             at += 1;
         }
-        raw.len()
+        self.comment.truncate(before);
+        self.last_comment = self.last_comment.min(from);
+        from + 1
     }
 
     /// An address in angle brackets; one that does not end goes to the next comma.
-    fn angle(&mut self, raw: &[u8], from: usize, end: Option<usize>) -> usize {
+    fn angle(&mut self, from: usize, end: Option<usize>) -> usize {
         if self.angle.is_some() {
             self.mailbox();
         }
+        let raw = self.raw;
         let (to, next) = if let Some(end) = end {
             (end, end + 1)
         } else {
@@ -143,22 +194,48 @@ impl Reader<'_> {
         let inside = &raw[from + 1..to.max(from + 1)];
         // A source route is dropped (RFC 5322 4.4).
         let route = inside.starts_with(b"@").then(|| inside.iter().position(|b| *b == b':')).flatten();
-        self.angle = Some(address(route.map_or(inside, |colon| &inside[colon + 1..])));
+        self.angle = Some(self.address(route.map_or(inside, |colon| &inside[colon + 1..])));
         next
+    }
+
+    /// What stood before a colon: the name of a group, or the scheme of a pasted link.
+    fn group(&mut self) {
+        if self.angle.is_none() && self.tokens.iter().any(Token::has_at) {
+            self.mailbox();
+        }
+        self.tokens.clear();
     }
 
     /// Ends the present mailbox.
     fn mailbox(&mut self) {
         let tokens = std::mem::take(&mut self.tokens);
         let comment = std::mem::take(&mut self.comment);
-        let angle = self.angle.take();
-        if tokens.is_empty() && angle.is_none() && comment.is_empty() || self.into.len() >= self.mailboxes_max {
+        if let Some(address) = self.angle.take() {
+            self.found(address, &tokens, &comment);
+        } else if tokens.iter().any(Token::has_at) {
+            let mut named = 0;
+            for (from, to) in bare_addresses(&tokens) {
+                let written: Vec<u8> = tokens[from..to].iter().flat_map(|token| token.written.clone()).collect();
+                let address = self.address(&written);
+                self.found(address, &tokens[named..from], &comment);
+                named = to;
+            }
+        } else if let [only] = tokens.as_slice()
+            && !only.written.starts_with(b"\"")
+            && !only.written.starts_with(b"=?")
+        {
+            let address = self.address(&only.written);
+            self.found(address, &[], &comment);
+        } else if !tokens.is_empty() || !comment.is_empty() {
+            self.found(String::new(), &tokens, &comment);
+        }
+    }
+
+    fn found(&mut self, address: String, named: &[Token], comment: &[u8]) {
+        if self.into.len() >= self.mailboxes_max {
+            self.reading = Reading::InPart;
             return;
         }
-        let (address, named) = match angle {
-            Some(address) => (address, &tokens[..]),
-            None => bare_address(&tokens),
-        };
         let mut name = Vec::new();
         for token in named {
             if token.apart && !name.is_empty() {
@@ -166,29 +243,86 @@ impl Reader<'_> {
             }
             name.extend_from_slice(&token.shown);
         }
-        let name = if name.is_empty() { comment } else { name };
-        self.into.push(Mailbox { name: words::decode(&name, PART_BYTES_MAX, self.broken), address });
+        let name = if name.is_empty() { comment } else { &name };
+        self.into.push(Mailbox { name: words::decode(name, PART_BYTES_MAX, self.broken), address });
+    }
+
+    /// An address as text, without comments, white space and control characters.
+    fn address(&mut self, written: &[u8]) -> String {
+        let Plain { bytes, ats, ends } = plain(written);
+        let text = charset::guess(&bytes[..bytes.len().min(PART_BYTES_MAX)]);
+        let address: String = text.trim().chars().filter(|c| !c.is_control()).collect();
+        let domain = address.rsplit_once('@').map(|(_, domain)| domain).filter(|domain| !domain.is_empty());
+        // Another reader may see another address in it, or one at all.
+        let is_clear = ends && ats <= 1 && bytes.len() <= PART_BYTES_MAX;
+        if !is_clear || ats == 1 && domain.is_some_and(|domain| Domain::parse(domain).is_err()) {
+            self.reading = Reading::InPart;
+        }
+        address
     }
 }
 
-/// The address among tokens without angle brackets, and what is left as a name: `a@example.org`, `Ann a@example.org`,
-/// `"a b"@example.org`, `root`.
-fn bare_address(tokens: &[Token]) -> (String, &[Token]) {
-    let Some(at) = tokens.iter().rposition(|t| t.written.contains(&b'@') && !t.written.starts_with(b"\"")) else {
-        return match tokens {
-            [only] if !only.written.starts_with(b"\"") && !only.written.starts_with(b"=?") => {
-                (address(&only.written), &[])
+/// How long the encoded word (RFC 2047 2) is that these bytes begin with.
+fn encoded_word(bytes: &[u8]) -> Option<usize> {
+    let question = |from: usize| bytes.get(from..)?.iter().position(|b| *b == b'?').map(|len| from + len + 1);
+    let text = question(question(2)?)?;
+    memchr::memmem::find(&bytes[text..], b"?=").map(|len| text + len + 2)
+}
+
+/// The runs of tokens that are addresses, outside of angle brackets: `a@example.org`, `Ann a@example.org`,
+/// `"a b"@example.org`, and with white space or comments in them (RFC 5322 4.4) `a @ example . org`.
+fn bare_addresses(tokens: &[Token]) -> Vec<(usize, usize)> {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    let (mut from, mut has_at) = (0, false);
+    for (at, token) in tokens.iter().enumerate() {
+        has_at |= token.has_at();
+        let joined = tokens.get(at + 1).is_some_and(|next| {
+            let ends = |last: &[u8]| token.written.ends_with(last);
+            let begins = |first: &[u8]| next.written.starts_with(first);
+            !next.apart || begins(b"@") || ends(b"@") || has_at && (ends(b".") || begins(b"."))
+        });
+        if !joined {
+            if has_at {
+                runs.push((from, at + 1));
             }
-            _ => (String::new(), tokens),
-        };
-    };
-    let mut from = at;
-    let mut written = tokens[at].written.clone();
-    while from > 0 && !tokens[from].apart {
-        from -= 1;
-        written.splice(0..0, tokens[from].written.iter().copied());
+            (from, has_at) = (at + 1, false);
+        }
     }
-    (address(&written), &tokens[..from])
+    runs
+}
+
+/// What is written as an address, without what means nothing in it.
+struct Plain {
+    bytes: Vec<u8>,
+    /// How many `@` there are outside of quotes.
+    ats: usize,
+    /// Whether each quote and comment ends.
+    ends: bool,
+}
+
+fn plain(written: &[u8]) -> Plain {
+    let (mut bytes, mut ats) = (Vec::with_capacity(written.len()), 0);
+    let (mut quoted, mut depth, mut at) = (false, 0_usize, 0);
+    while at < written.len() {
+        let byte = written[at];
+        let escaped = byte == b'\\' && at + 1 < written.len();
+        match byte {
+            b'"' if depth == 0 => quoted = !quoted,
+            b'(' if !quoted => depth += 1,
+            b'@' if !quoted && depth == 0 => ats += 1,
+            _ => {}
+        }
+        let is_space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        if depth == 0 && (quoted || !is_space) {
+            bytes.push(byte);
+            bytes.extend(escaped.then(|| written[at + 1]));
+        }
+        if byte == b')' && !quoted {
+            depth = depth.saturating_sub(1);
+        }
+        at += 1 + usize::from(escaped);
+    }
+    Plain { bytes, ats, ends: !quoted && depth == 0 }
 }
 
 /// Where the angle bracket that opens at `from` closes; within quotes it does not.
@@ -208,16 +342,6 @@ fn angle_end(raw: &[u8], from: usize) -> Option<usize> {
         at += 1;
     }
     first
-}
-
-/// An address as text, without white space and control characters at its ends or inside.
-fn address(written: &[u8]) -> String {
-    let text = charset::guess(&written[..written.len().min(PART_BYTES_MAX)]);
-    let mut address: String = text.trim().chars().filter(|c| !c.is_control()).collect();
-    if !address.contains('"') {
-        address.retain(|c| c != ' ');
-    }
-    address
 }
 
 #[cfg(test)]
@@ -268,7 +392,22 @@ mod tests {
             ("a@example.org; b@example.net", &[("", "a@example.org"), ("", "b@example.net")]),
             ("Ann\r\n <a@example.org>,\r\n\tb@example.net\r\n", &[("Ann", "a@example.org"), ("", "b@example.net")]),
             (" , ,", &[]),
-            ("\"unclosed <a@example.org>", &[("unclosed <a@example.org>", "")]),
+            // What does not end hides nothing.
+            ("\"unclosed <a@example.org>", &[("unclosed", "a@example.org")]),
+            ("(unclosed a@example.org", &[("unclosed", "a@example.org")]),
+            // White space and comments within an address (RFC 5322 4.4).
+            ("a @ example.org", &[("", "a@example.org")]),
+            ("Ann a@(of)example . org", &[("Ann", "a@example.org")]),
+            ("Ann <a@(of) example.org>", &[("Ann", "a@example.org")]),
+            ("<\"a b\" @example.org>", &[("", "\"a b\"@example.org")]),
+            ("a@example.org b@example.net", &[("", "a@example.org"), ("", "b@example.net")]),
+            ("a@example.org: b@example.net;", &[("", "a@example.org"), ("", "b@example.net")]),
+            // An encoded word ends where it ends.
+            (
+                "=?utf-8?q?Ann?=,b@example.net, c@example.org",
+                &[("Ann", ""), ("", "b@example.net"), ("", "c@example.org")],
+            ),
+            ("=?utf-8?q?Ann?=<a@example.org>", &[("Ann", "a@example.org")]),
         ];
         for (raw, expected) in cases {
             let expected: Vec<_> = expected.iter().map(|(n, a)| (n.to_string(), a.to_string())).collect();
@@ -277,8 +416,63 @@ mod tests {
     }
 
     #[test]
+    fn what_may_hold_an_address_that_was_not_found_is_known() {
+        let folded = "\r\n ".repeat(40_000);
+        let cases = [
+            ("Ann <a@example.org>, b@example.net", Reading::Whole),
+            ("\"ceo@bank.example\" <a@example.org> (c@example.com)", Reading::Whole),
+            ("ceo@bank.example <a@example.org>", Reading::Whole), // a name
+            ("ann@[192.0.2.1]", Reading::Whole),
+            ("user@[IPv6:2001:db8::1]", Reading::Whole),
+            ("wordpress@", Reading::Whole), // nobody's
+            ("root", Reading::Whole),
+            ("a@my_host.example", Reading::Whole),
+            (&format!("<{folded}a@example.org>"), Reading::InPart), // past what is read
+            (&format!("a@example.com,{folded} a@example.org"), Reading::InPart),
+            (&format!("<{}a@example.org>", "\r\n ".repeat(400)), Reading::Whole),
+            (&format!("<{}@example.org>", "a".repeat(1_000)), Reading::InPart),
+            ("<a@example.org@bank.example>", Reading::InPart),
+            ("a@example.org@bank.example", Reading::InPart),
+            ("<a@bank.example,b@example.org>", Reading::InPart),
+            ("<\"a@example.org>", Reading::InPart),
+            ("<ceo@(>)bank.example>", Reading::InPart),
+            ("a@example..org", Reading::InPart),
+        ];
+        for (raw, expected) in cases {
+            let got = read(raw.as_bytes(), 100, &mut Vec::new(), &mut 0);
+            assert_eq!(got, expected, "{:?}", &raw[..raw.len().min(80)]);
+        }
+        assert_eq!(
+            read(b"a@b.example, c@d.example", 1, &mut Vec::new(), &mut 0),
+            Reading::InPart,
+            "more than are read"
+        );
+    }
+
+    #[test]
     fn a_million_of_anything_costs_its_bytes() {
-        for unit in ["(", "<", "\"", "<\"", ",", "a@", "a@b,", ":", "=?utf-8?q?", "\\", "<a>", "[IPv6:"] {
+        let units = [
+            "(",
+            "<",
+            "\"",
+            "<\"",
+            ",",
+            "a@",
+            "a@b,",
+            ":",
+            "=?utf-8?q?",
+            "\\",
+            "<a>",
+            "[IPv6:",
+            "a@[IPv6:",
+            "=?a?q?b?=",
+            "\"a\"",
+            "\\\"",
+            "\"\\",
+            "\\(",
+            "a@ .",
+        ];
+        for unit in units {
             let raw = unit.repeat(1_000_000 / unit.len());
             assert!(list(raw.as_bytes()).len() <= 100, "{unit}");
         }

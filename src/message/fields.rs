@@ -1,7 +1,7 @@
 //! The header of a message: all fields as text, and those that have a meaning read for it.
 
 use super::shape::Bounds;
-use super::{DateField, HeaderField, Message, addresses, date, words};
+use super::{DateField, HeaderField, Message, Reading, addresses, date, words};
 use crate::mail::header::{self, Field};
 
 /// How many mailboxes of one kind of field are kept.
@@ -44,7 +44,10 @@ fn mailboxes(field: &Field<'_>, message: &mut Message) {
         return;
     };
     // Encoded words of names are counted where the field's text is decoded.
-    addresses::read(field.raw, MAILBOXES_MAX, into, &mut 0);
+    let reading = addresses::read(field.raw, MAILBOXES_MAX, into, &mut 0);
+    if field.is("From") && reading == Reading::InPart {
+        message.from_reading = reading;
+    }
     message.sender = message.sender.take().or_else(|| sender.into_iter().next());
 }
 

@@ -11,6 +11,16 @@ pub struct Mailbox {
     pub address: String,
 }
 
+/// How much of a field's addresses was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reading {
+    /// All that any reader would find.
+    #[default]
+    Whole,
+    /// A part of it is too long to be read, or is no address and may be one to another reader.
+    InPart,
+}
+
 impl Mailbox {
     /// The domain in its comparable form (lower case, A-label), if the address has a valid one.
     pub fn domain(&self) -> Option<String> {

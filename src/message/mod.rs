@@ -33,7 +33,7 @@ pub use attachment::{Attachment, Content};
 pub use fields::MAILBOXES_MAX;
 pub use html::Html;
 pub use link::{Link, LinkKind};
-pub use mailbox::Mailbox;
+pub use mailbox::{Mailbox, Reading};
 pub use shape::{Bound, Bounds, Shape};
 
 /// One message, read. All of it is valid UTF-8, bounded by [`Bounds`], and mail-borne: escape it where it is shown.
@@ -44,6 +44,8 @@ pub struct Message {
     /// The addresses of all From fields in order (RFC 5322 3.6.2 allows one field; more are kept and counted in
     /// [`Message::count`]).
     pub from: Vec<Mailbox>,
+    /// Whether those are all of them.
+    pub from_reading: Reading,
     /// Sender.
     pub sender: Option<Mailbox>,
     /// Reply-To.

@@ -86,6 +86,8 @@ kinds! {
     hosts_of_many_names: |bytes| html("<a href='http://", "a.", "example/'>www.", bytes);
     letters_that_are_not_seen: |bytes| plain("p\u{200b}a\u{301}\u{202e}\u{430}\u{1d400} ", bytes);
     labels_and_blanks: |bytes| plain("Name: ______ \nYour account number .......... \n", bytes);
+    labels_on_one_line: |bytes| plain("age:;", bytes);
+    addresses_without_commas: |bytes| one_field("From: ", "a@b . \"c\"=?x?q?d?=(e", "", bytes);
     sums_of_money: |bytes| plain("$4,500,000.00 USD (4.5 million dollars) \u{20ac}1.000,- ", bytes);
     words_in_disguise: |bytes| plain("v1agra V.I.A.G.R.A c!al1s p-i-l-l-s f r e e ", bytes);
     a_program_of_endless_name: |bytes| one_field("X-Mailer: ", "Mailer (a) 1.2.", "", bytes);

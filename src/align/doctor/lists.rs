@@ -5,14 +5,16 @@ use std::net::IpAddr;
 use super::questions::name_in;
 use super::{Check, Grade, Listed};
 use crate::mail::Visible;
+use crate::secret::{shown_of_zone, shown_zone};
 
 const WHY: &str = "receivers that ask this list refuse the address";
 const WHY_REFUSED: &str = "whether receivers find the address on this list is not known until it answers";
 
 pub(super) fn tell(address: IpAddr, zone: &str, listed: &Listed, check: Check<'_>) {
+    let (asked, zone) = (zone, &*shown_zone(zone));
     match listed {
         Listed::No => check.right(format!("{address} is not on {zone}")),
-        Listed::Unknown(why) => check.unknown(format!("{zone} does not say: {}", Visible(why))),
+        Listed::Unknown(why) => check.unknown(format!("{zone} does not say: {}", Visible(&shown_of_zone(why, asked)))),
         Listed::Refused(code) => {
             let (words, mend) = refusal(zone, *code);
             let found = format!("{zone} answers 127.255.255.{code}, which is no listing: {words}");
@@ -48,7 +50,9 @@ fn refusal(zone: &str, code: u8) -> (&'static str, String) {
     }
 }
 
+/// Whether a zone is of that operator; Spamhaus has one for who asks in public and one for who has a key.
 fn is_of(zone: &str, operator: &str) -> bool {
+    let zone = zone.strip_suffix("dq.spamhaus.net").map_or(zone.to_owned(), |front| format!("{front}spamhaus.org"));
     zone.strip_suffix(operator).is_some_and(|front| front.is_empty() || front.ends_with('.'))
 }
 

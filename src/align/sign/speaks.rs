@@ -17,7 +17,7 @@ pub struct Speaker<'a> {
     pub account: &'a Account,
     /// How it is known.
     pub source: AccountSource,
-    /// Names of this machine and its MTAs: an address there is one of a local user, as a script's.
+    /// Names of this machine and its MTAs, whole: an address there is one of a local user, as a script's.
     pub own_names: &'a [String],
 }
 
@@ -57,7 +57,7 @@ impl Signer {
         }
         let plausible = |related: &dyn Fn(&str) -> bool| match speaker.account.domain() {
             None => true,
-            Some(domain) if speaker.own_names.iter().any(|name| is_named(domain, name)) => true,
+            Some(domain) if speaker.own_names.iter().any(|name| name.eq_ignore_ascii_case(domain)) => true,
             Some(domain) => related(domain),
         };
         match self.settings.senders {
@@ -84,13 +84,6 @@ impl SigningKey {
             None => account.as_str().eq_ignore_ascii_case(listed),
         })
     }
-}
-
-/// Whether a domain is this machine by one of its names; one without a dot, as `uname` gives it, is the first label of
-/// the full one that an MTA writes.
-fn is_named(domain: &str, name: &str) -> bool {
-    let first = domain.split_once('.').map_or(domain, |(first, _)| first);
-    domain.eq_ignore_ascii_case(name) || !name.contains('.') && first.eq_ignore_ascii_case(name)
 }
 
 #[cfg(test)]
@@ -174,10 +167,16 @@ mod tests {
             assert_eq!(got, expected.map(granted), "{account} by {source}, {listed:?}");
             assert_eq!(permits(Senders::Any), Permission::Granted, "{account}");
         }
-        let short = ["web1".to_owned()];
-        for (account, granted) in [("www-data@web1.hoster.example", true), ("www-data@web10.hoster.example", false)] {
+        // A bare name is no part of a longer one: anybody may call a host of theirs so.
+        let names = ["web1".to_owned(), "web1.hoster.example".to_owned()];
+        for (account, source, granted) in [
+            ("www-data@web1", ReversePath, true),
+            ("www-data@web1.hoster.example", ReversePath, true),
+            ("eve@web1.evil.example", ReversePath, false),
+            ("joe@web1.customer.example", Login, false),
+        ] {
             let account = Account::named(account);
-            let speaker = Speaker { account: &account, source: ReversePath, own_names: &short };
+            let speaker = Speaker { account: &account, source, own_names: &names };
             let got = signer(Senders::Plausible, Covers::Subdomains, &[]).permits("example.com", speaker);
             assert_eq!(got == Permission::Granted, granted, "{account:?} where the machine calls itself web1");
         }

@@ -13,7 +13,7 @@ use crate::align::settings::Deeds;
 
 pub(super) fn judge(facts: &Facts, deeds: &Deeds) -> Finding {
     let fault = Finding { egresses: vec![None; facts.routes.len()], ..of_field(&facts.author, deeds) };
-    if let Some(Domains::TooMany(_)) = facts.author.several() {
+    if facts.author.several().is_some_and(Domains::are_more) {
         return Finding {
             policy: Policy::Reject,
             deed: fault.deed.max(Some(deeds.policy_fails)),
@@ -25,7 +25,9 @@ pub(super) fn judge(facts: &Facts, deeds: &Deeds) -> Finding {
     let each: Vec<Finding> = facts.each.iter().filter_map(of_each).collect();
     let Some(egresses) = egresses_of_all(&each, facts.routes.len()) else {
         // Whichever is taken, one of the domains is not authenticated for.
-        return Finding { deed: fault.deed.max(Some(deeds.policy_fails)), ..fault };
+        let asks = |of: &Facts| of.views.iter().flatten().any(|view| view.policy() != Policy::None);
+        let deed = if facts.each.iter().any(asks) { fault.deed.max(Some(deeds.policy_fails)) } else { fault.deed };
+        return Finding { deed, ..fault };
     };
     let worst = each.into_iter().max_by_key(|finding| (finding.deed, finding.policy));
     match worst {

@@ -65,7 +65,8 @@ impl World {
         let message = match self.field {
             Some(field) => {
                 let from = message.lines().find(|line| line.starts_with("From:")).unwrap();
-                message.replace(from, &format!("From: {field}")).into_bytes()
+                let field = if field == NO_FROM { field.to_owned() } else { format!("From: {field}") };
+                message.replace(from, &field).into_bytes()
             }
             None => message.replace("ann@example.com", &format!("ann@{}", self.author)).into_bytes(),
         };
@@ -124,6 +125,8 @@ fn private_key(kind: KeyKind) -> PrivateKey {
     }
 }
 
+/// In place of the From field.
+const NO_FROM: &str = "X-From: nobody";
 const SPF_HERE: &str = "v=spf1 ip4:192.0.2.10 -all";
 const SPF_ELSEWHERE: &str = "v=spf1 ip4:198.51.100.1 -all";
 const REJECT: &str = "v=DMARC1; p=reject";

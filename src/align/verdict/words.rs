@@ -40,10 +40,16 @@ pub(super) fn no_author(author: &Author) -> String {
             Domains::MAX,
             known.join(", ")
         ),
+        Author::Domains(Domains::Unclear(known)) => format!(
+            "A part of the From field cannot be read as an address{}, and another program may find one there: whose policy \
+             it fails is not known, so the strictest is taken. Write one address into it, without comments",
+            if known.is_empty() { String::new() } else { format!(" (beside {})", known.join(", ")) }
+        ),
         Author::Fields(count, domains) => {
             let policy = match domains {
                 Domains::All(_) => "others apply the strictest policy of them all (RFC 7489 6.6.1)",
                 Domains::TooMany(_) => "of so many domains or addresses the strictest policy is taken, unseen",
+                Domains::Unclear(_) => "and as they cannot be read whole the strictest policy is taken",
             };
             format!(
                 "The message has {count} From fields ({}): many receivers refuse more than one (RFC 5322 3.6), {policy}. \

@@ -18,6 +18,7 @@ use super::{Answer, Failure, Question};
 use crate::mail::Visible;
 use crate::message::{Link, LinkKind};
 use crate::reason::Reason;
+use crate::secret::{shown_of_zone, shown_zone};
 
 /// Names of one message that are looked up in one list.
 const NAMES_MAX: usize = 20;
@@ -116,14 +117,14 @@ async fn answer(list: &List, until: Instant, mut open: Open, mut listed: Vec<Str
     }
     if let Some(worst) = listed.iter().min() {
         let what = if list.kind == ListKind::Client { "client" } else { "link" };
-        let sentence = format!("{} ({what}) is listed in {}", Visible(worst), list.zone);
+        let sentence = format!("{} ({what}) is listed in {}", Visible(worst), shown_zone(&list.zone));
         return Answer::Reasons(vec![Reason { name: "listed".into(), points: list.points, sentence: sentence.into() }]);
     }
     match failed {
         Some(detail) => Answer::Failed(Failure {
             scorer: "a list in the DNS",
             then: list.on_failure,
-            detail: format!("{detail} ({})", list.zone),
+            detail: format!("{} ({})", shown_of_zone(&detail, &list.zone), shown_zone(&list.zone)),
         }),
         None => Answer::Reasons(Vec::new()),
     }

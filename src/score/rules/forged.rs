@@ -131,7 +131,6 @@ fn template_not_filled_in(look: &Look<'_>) -> Sight {
     let is_open = |value: &&str| {
         let named = memchr::memmem::find_iter(value.as_bytes(), b"%").any(|at| {
             let name = value.as_bytes()[at + 1..].iter().take_while(|b| b.is_ascii_uppercase() || **b == b'_').count();
-            // Behind a number it is a discount.
             // Behind a number it is a discount, between two signs a variable of Windows.
             let is_variable = value.as_bytes().get(at + 1 + name) == Some(&b'%');
             name >= 4 && !is_variable && !value.as_bytes()[..at].last().is_some_and(u8::is_ascii_digit)

@@ -121,11 +121,16 @@ fn form_to_fill_in(look: &Look<'_>) -> Sight {
     for at in memchr::memchr2_iter(b':', b'=', text.as_bytes()) {
         let before = text[..at].rsplit(LABEL_ENDS).next().unwrap_or_default();
         let label = label(before);
-        if labels.has(&label) && is_left_open(&text[at + 1..], labels) && !found.contains(&label) {
+        if labels.has(&label) && !found.contains(&label) && is_left_open(line_and_next(&text[at + 1..]), labels) {
             found.push(label);
         }
     }
     if found.len() >= LABELS_MIN { example(&found.join(", ")) } else { None }
+}
+
+/// What may stand behind a label and below it. However many labels a text has, each costs so much at most.
+fn line_and_next(behind: &str) -> &str {
+    &behind[..behind.floor_char_boundary(BEHIND_BYTES_MAX)]
 }
 
 /// Filled in, what follows is no label and not empty; nor is the line below, where the label's own ends with it.
@@ -141,6 +146,9 @@ fn is_left_open(behind: &str, labels: Entries<'_>) -> bool {
     let next = below.lines().take(2).find(|line| line.contains(char::is_alphanumeric)).unwrap_or_default();
     next.is_empty() || next.contains([':', '=']) || labels.has(&label(next))
 }
+
+/// How much of the text behind a label is looked at.
+const BEHIND_BYTES_MAX: usize = 400;
 
 /// Dots and lines where somebody is to write.
 const LEFT_OPEN: [char; 3] = ['.', '_', '…'];

@@ -74,7 +74,7 @@ const US: [&str; 24] = [
     "bounce",
 ];
 /// Words about a mailbox that is not there, or takes nothing.
-const MAILBOX: [&str; 24] = [
+const MAILBOX: [&str; 22] = [
     "no such",
     "user unknown",
     "unknown user",
@@ -95,11 +95,13 @@ const MAILBOX: [&str; 24] = [
     "no user",
     "unknown local",
     "not known here",
-    "disabled",
-    "inactive",
     "over quota",
     "mailbox full",
 ];
+
+/// Words about something that takes nothing, which is the mailbox only where one of [`WHOSE`] stands beside.
+const SWITCHED_OFF: [&str; 2] = ["disabled", "inactive"];
+const WHOSE: [&str; 4] = ["account", "mailbox", "user", "recipient"];
 
 /// Reads the answer to RCPT for this address, asked from that one of ours.
 pub(super) fn read(reply: &PeerReply, mailbox: &str, ours: Option<std::net::IpAddr>) -> Reading {
@@ -129,7 +131,7 @@ pub(super) fn read(reply: &PeerReply, mailbox: &str, ours: Option<std::net::IpAd
         Some((1, 7..=9) | (7, _)) => Reading::Us,
         // Microsoft's word for who is not in a directory.
         Some((4, 1)) if text.contains("recipient address rejected") => Reading::NoMailbox,
-        Some(_) | None if says(&MAILBOX) => Reading::NoMailbox,
+        Some(_) | None if says(&MAILBOX) || says(&SWITCHED_OFF) && says(&WHOSE) => Reading::NoMailbox,
         Some(_) | None => Reading::Unclear,
     }
 }
@@ -157,6 +159,8 @@ mod tests {
             ("550 5.4.1 Recipient address rejected: Access denied. AS(201806281)", NoMailbox), // Microsoft
             ("550 Unrouteable address", NoMailbox),                                            // Exim
             ("550 no such user", NoMailbox),
+            ("550 Account disabled", NoMailbox),
+            ("550 Service disabled", Unclear),
             ("550 <abuse@policy.example> No such user here", NoMailbox),
             ("511 sorry, no mailbox here by that name (#5.1.1 - chkuser)", NoMailbox),
             // The domain.

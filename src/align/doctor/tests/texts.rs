@@ -25,6 +25,28 @@ fn what_lists_answer() {
             "https://www.spamcop.net/bl.shtml?192.0.2.10",
         ),
         ("notspamhaus.org", of([127, 0, 0, 4]), Grade::Fault, "(127.0.0.4)", "operator of notspamhaus.org;"),
+        // The key of who pays for it is not shown.
+        (
+            "s3cret.zen.dq.spamhaus.net",
+            of([127, 0, 0, 4]),
+            Grade::Fault,
+            "on (key).zen.dq.spamhaus.net",
+            "check.spamhaus",
+        ),
+        (
+            "s3cret.zen.dq.spamhaus.net",
+            of([127, 0, 0, 4]),
+            Grade::Fault,
+            "taken over",
+            ".192.(key).zen.dq.spamhaus.net",
+        ),
+        (
+            "s3cret.zen.dq.spamhaus.net",
+            Listed::Unknown("no answer for x.s3cret.zen.dq.spamhaus.net".into()),
+            Grade::Unknown,
+            "no answer for x.(key).zen",
+            "",
+        ),
         // Refusals are no listings (Spamhaus: 252 no such zone, 254 a public resolver, 255 too many questions).
         ("zen.spamhaus.org", Listed::Refused(252), Grade::Unknown, "no such list", "[doctor] lists"),
         ("zen.spamhaus.org", Listed::Refused(254), Grade::Unknown, "public resolvers", "[align.dns] servers"),

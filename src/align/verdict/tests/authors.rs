@@ -13,9 +13,9 @@ const OTHERS: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn from_fields_of_every_shape() {
-    use Alignment::{Misaligned, None as Nothing, Pass, PermError};
+    use Alignment::{Misaligned, Pass, PermError};
     // The field without its name, the verdict, and whether it is held.
-    let cases: [(&str, Alignment, bool, &str); 24] = [
+    let cases: [(&str, Alignment, bool, &str); 33] = [
         ("ann@example.com", Pass, false, "a bare address"),
         ("\"CEO\" <ann@EXAMPLE.com>", Pass, false, "letters have no case"),
         ("a@example.com, b@example.com", Pass, false, "several addresses of one domain"),
@@ -40,8 +40,22 @@ async fn from_fields_of_every_shape() {
         ("a@example.com\r\nFrom: b@strict.example", Misaligned, true, "the second field's domain"),
         ("b@strict.example\r\nFrom: a@example.com", Misaligned, true, "the first field's domain"),
         ("a@1.ex, a@2.ex, a@3.ex, a@4.ex, a@5.ex, a@6.ex, a@7.ex, a@8.ex, a@9.ex", PermError, true, "too many to ask"),
-        ("\"ann@example.com\" <eve@strict.example>", Nothing, true, "a name is no address"),
-        ("ann@example.com <eve@strict.example>", Nothing, true, "the same without quotes"),
+        ("\"ann@example.com\" <eve@strict.example>", Misaligned, true, "a name is no address"),
+        ("ann@example.com <eve@strict.example>", Misaligned, true, "the same without quotes"),
+        (
+            "=?utf-8?q?CEO?=,eve@strict.example, ann@example.com",
+            Misaligned,
+            true,
+            "an encoded word ends before the comma",
+        ),
+        ("ann@example.com, <eve@(x)strict.example>", Misaligned, true, "a comment within an address"),
+        ("\"CEO\" <eve@(x)strict.example>", Misaligned, true, "of one author"),
+        ("eve @ strict.example", Misaligned, true, "white space within an address"),
+        ("\"CEO <eve@strict.example>", Misaligned, true, "a quote that does not end"),
+        ("ann@example.com eve@strict.example", Misaligned, true, "no comma"),
+        ("eve@strict.example: ann@example.com;", Misaligned, true, "as the name of a group"),
+        ("<ann@example.com@strict.example>", PermError, true, "two domains in one address"),
+        ("ann@example.com, <eve@strict..example>", PermError, true, "what another reader may mend"),
         ("ann@sub.example.com", Pass, false, "a subdomain, relaxed"),
         ("j\u{f6}rg@example.com", Pass, false, "a local part in UTF-8 (RFC 6532)"),
         ("a@b\u{fc}cher.example", Misaligned, true, "a domain in UTF-8 is asked for by its A-label"),
@@ -51,13 +65,12 @@ async fn from_fields_of_every_shape() {
         let world = World { field: Some(field), ..World::new(&records) };
         let finding = world.judged().await;
         let deed_holds = finding.deed == Some(Deed::Hold);
-        // Of the cases that nothing authenticates, SPF passed for another domain.
-        let expected = if alignment == Nothing { Misaligned } else { alignment };
-        assert_eq!((finding.alignment, deed_holds), (expected, held), "{why}: {field:?}: {finding:?}");
+        assert_eq!((finding.alignment, deed_holds), (alignment, held), "{why}: {field:?}: {finding:?}");
     }
     // No field at all.
-    let finding = World { field: None, author: "\r\nX-From: nobody", ..World::new(PASSES) }.judged().await;
-    assert_ne!(finding.alignment, Alignment::Pass, "{finding:?}");
+    let finding = World { field: Some(NO_FROM), ..World::new(PASSES) }.judged().await;
+    assert_eq!((finding.alignment, finding.name), (PermError, "align-from"), "{finding:?}");
+    assert!(finding.sentence.contains("no From field"), "{}", finding.sentence);
 }
 
 #[tokio::test]
