@@ -24,6 +24,8 @@ struct Script {
     reopened: AtomicU64,
     /// How many copies of the log fail.
     copy: AtomicU64,
+    /// How many syncs of the spool's folder fail.
+    folder_sync: AtomicU64,
     /// Free bytes; 0 for what there really is.
     free: AtomicU64,
 }
@@ -35,6 +37,10 @@ impl Faults for Script {
 
     fn copy(&self) -> bool {
         self.copy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_err()
+    }
+
+    fn folder_sync(&self) -> bool {
+        self.folder_sync.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_err()
     }
 
     fn reopen(&self) -> bool {
@@ -107,6 +113,23 @@ async fn a_large_body_goes_with_its_unconfirmed_message() {
         let left = std::fs::read_dir(folder.path().join("store/spool")).unwrap().count();
         assert_eq!(left, 0, "{fault:?}");
     }
+}
+
+/// The sync that failed covered its name too, and only the other was told.
+#[tokio::test]
+async fn a_large_body_older_than_a_failed_sync_of_the_spool_is_not_taken() {
+    let (folder, store, script) = open();
+    let first = store.spool(store.allocate().unwrap()).await.unwrap();
+    let second = store.spool(store.allocate().unwrap()).await.unwrap();
+    script.folder_sync.store(1, Ordering::Relaxed);
+    first.finish().await.unwrap_err();
+    let error = second.finish().await.unwrap_err();
+    assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
+    let mut m = message(&*store, at(0), &["b@example.net"]);
+    m.body = store.spool(m.id).await.unwrap().finish().await.expect("made after it");
+    store.accept(m).await.unwrap().into_inner();
+    let left = std::fs::read_dir(folder.path().join("store/spool")).unwrap().count();
+    assert_eq!(left, 1, "those that were refused are gone");
 }
 
 #[tokio::test]

@@ -23,6 +23,11 @@ pub trait Faults: Send + Sync {
         true
     }
 
+    /// Whether the spool's folder is synced.
+    fn folder_sync(&self) -> bool {
+        true
+    }
+
     /// Whether the database can be opened again after a failure.
     fn reopen(&self) -> bool {
         true

@@ -29,7 +29,8 @@ impl Folder {
         match rustix::fs::mkdir(path, Mode::RWXU) {
             // A store whose folder is lost at a power cut is a lost store.
             Ok(()) => sync_parent(path).map_err(wrong)?,
-            Err(rustix::io::Errno::EXIST) => {}
+            // It may be new since a crash, before its own name was synced; where it may not be, an operator made it.
+            Err(rustix::io::Errno::EXIST) => drop(sync_parent(path)),
             Err(error) => return Err(wrong(error.into())),
         }
         let handle = open_folder(path)?;
@@ -42,6 +43,11 @@ impl Folder {
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(&handle, DATABASE_FILES[0], flags, FILE_MODE).map_err(|e| wrong(e.into()))?;
         Ok(Self { path: path.to_path_buf(), handle, _lock: lock })
+    }
+
+    /// Blocks until the names in it are on disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        File::from(self.handle.try_clone()?).sync_all()
     }
 
     /// Opens the folder `name` in this one, making it if it is missing.

@@ -17,6 +17,7 @@ mod database;
 mod failure;
 pub mod faults;
 mod folder;
+mod folder_sync;
 mod front;
 mod history;
 mod memory;
@@ -105,7 +106,8 @@ impl SqliteStore {
         faults: Arc<dyn Faults>,
     ) -> Result<(Arc<Self>, Recovered), OpenError> {
         let folder = Arc::new(Folder::take(&settings.path)?);
-        let spool = Arc::new(Spool::new(folder.inner("spool")?));
+        let spool = Spool::new(folder.inner("spool")?, Arc::clone(&faults));
+        let spool = Arc::new(spool.map_err(|source| OpenError::Folder { path: folder.path.join("spool"), source })?);
         let file = database::file_in(&folder.path);
         // Whoever ran here before may have ended after a sync that failed.
         recovery::copy_log_anew(&folder, database::BUSY_MAX)?;
@@ -120,6 +122,8 @@ impl SqliteStore {
         let first_event = memory.last_event.unsigned_abs();
         let first_id = memory.ids_reserved.unsigned_abs();
         let mut recovered = recover(&db.db, &mut memory, &*clock).map_err(wrong)?;
+        // The names of database, log and spool. SQLite syncs the folder for its log, and does not say if that fails.
+        folder.sync().map_err(|source| OpenError::Folder { path: folder.path.clone(), source })?;
         let alive = |id| has_body(&db.db, id).unwrap_or(true);
         recovered.orphans =
             spool.sweep(alive).map_err(|source| OpenError::Folder { path: folder.path.join("spool"), source })?;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::SqliteStore;
 use super::database;
+use super::faults::NoFaults;
 use super::folder;
 use super::open::OpenError;
 use super::readers::{Reader, Readers};
@@ -40,7 +41,9 @@ impl ReadOnlyStore {
         if found > known {
             return Err(OpenError::Newer { file, found, known });
         }
-        let spool = Arc::new(Spool::new(folder::open_folder(&path.join("spool"))?));
+        let folder = path.join("spool");
+        let spool = Spool::new(folder::open_folder(&folder)?, Arc::new(NoFaults));
+        let spool = Arc::new(spool.map_err(|source| OpenError::Folder { path: folder, source })?);
         Ok(Self { readers: Arc::new(Readers::new(file, spool, clock)) })
     }
 }

@@ -182,6 +182,7 @@ impl Writer {
                 *promise = if batch <= stored { Promise::Stored } else { Promise::Open };
             }
         }
+        self.shared.folder.sync().map_err(|e| of_system(&e))?;
         let unlink = take_back(&db, &self.trouble.undo, stored + 1).map_err(|e| db.wrong(&e))?;
         self.memory.load(&db.db).map_err(|e| db.wrong(&e))?;
         self.trouble.undo.clear();

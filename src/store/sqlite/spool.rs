@@ -1,10 +1,11 @@
 //! Bodies too large for the database: one file each, named by the queue id, written while it arrives.
 //!
-//! A file is synced with its folder before the transaction that names it, and removed after the one that ends it. What
+//! A file is synced with its folder ([`FolderSync`]) before the transaction that names it, and removed after the one that ends
+//! it. What
 //! lies between the two at a crash belongs to no message and is swept at the next start.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,14 +14,22 @@ use bytes::Bytes;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::faults::Faults;
 use super::folder::FILE_MODE;
+use super::folder_sync::{FolderSync, Since};
 use crate::mail::QueueId;
 use crate::store::{Body, SpoolFile, SpoolWriter, StoreError, StoreFuture};
 
 /// The folder of large bodies.
-#[derive(Debug)]
 pub(super) struct Spool {
     folder: OwnedFd,
+    syncs: FolderSync,
+}
+
+impl std::fmt::Debug for Spool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spool").field("folder", &self.folder).finish_non_exhaustive()
+    }
 }
 
 /// A file of the spool that no message has yet: it is removed when this is dropped, unless a message took it.
@@ -52,17 +61,19 @@ impl Drop for SpoolEntry {
 }
 
 impl Spool {
-    pub(super) fn new(folder: OwnedFd) -> Self {
-        Self { folder }
+    pub(super) fn new(folder: OwnedFd, faults: Arc<dyn Faults>) -> io::Result<Self> {
+        let syncs = FolderSync::new(File::from(folder.try_clone()?), faults);
+        Ok(Self { folder, syncs })
     }
 
     /// A new file under that id.
     pub(super) fn create(self: &Arc<Self>, id: QueueId) -> Result<Box<dyn SpoolWriter>, StoreError> {
+        let since = self.syncs.now();
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file =
             rustix::fs::openat(&self.folder, id.to_string(), flags, FILE_MODE).map_err(|e| of_file(&e.into()))?;
         let entry = SpoolEntry { spool: Arc::clone(self), id, kept: AtomicBool::new(false) };
-        Ok(Box::new(Arriving { file: Arc::new(File::from(file)), entry, size_bytes: 0 }))
+        Ok(Box::new(Arriving { file: Arc::new(File::from(file)), entry, since, size_bytes: 0 }))
     }
 
     /// The body of a message, for reading.
@@ -88,7 +99,7 @@ impl Spool {
     }
 
     /// Removes every file that `is_alive` does not know. Gives how many.
-    pub(super) fn sweep(&self, mut is_alive: impl FnMut(QueueId) -> bool) -> Result<u32, std::io::Error> {
+    pub(super) fn sweep(&self, mut is_alive: impl FnMut(QueueId) -> bool) -> Result<u32, io::Error> {
         let mut orphans = Vec::new();
         for entry in Dir::read_from(&self.folder)? {
             let entry = entry?;
@@ -140,6 +151,7 @@ pub(in crate::store) async fn fold<T: Send + 'static>(
 struct Arriving {
     file: Arc<File>,
     entry: SpoolEntry,
+    since: Since,
     size_bytes: u64,
 }
 
@@ -152,9 +164,9 @@ impl SpoolWriter for Arriving {
 
     fn finish(self: Box<Self>) -> StoreFuture<'static, Body> {
         Box::pin(off_the_runtime(move || {
-            let Self { file, entry, size_bytes } = *self;
+            let Self { file, entry, since, size_bytes } = *self;
             file.sync_all().map_err(|e| of_file(&e))?;
-            rustix::fs::fsync(&entry.spool.folder).map_err(|e| of_file(&e.into()))?;
+            entry.spool.syncs.sync(since).map_err(|e| of_file(&e))?;
             Ok(Body::Spooled(SpoolFile { entry: Arc::new(entry), size_bytes }))
         }))
     }
