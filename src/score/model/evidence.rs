@@ -1,6 +1,7 @@
 //! Which words of a message spoke for spam: read once more, beside the features that they brought.
 
 use super::features::{self, Features};
+use super::marks::Mark;
 use super::text::Token;
 use super::{Evidence, Weights};
 use crate::message::Message;
@@ -32,12 +33,17 @@ pub(super) fn heaviest(weights: &Weights, message: &Message, features: &Features
     let mut all: Vec<Evidence> = gathered.all.iter().map(|spoken| spoken.evidence(&gathered.letters)).collect();
     for mark in &features.marks {
         if let Some(weight) = weights.mark(mark.hash()).filter(|w| *w > 0.0) {
-            all.push(Evidence { what: mark.name.to_owned(), weight: f64::from(weight) });
+            all.push(Evidence { what: shown(*mark), weight: f64::from(weight) });
         }
     }
     all.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.what.cmp(&b.what)));
     all.truncate(EVIDENCE_MAX);
     all
+}
+
+/// A mark with its bin: "html-hidden" alone does not say that there was much.
+fn shown(mark: Mark) -> String {
+    format!("{}={}", mark.name, mark.bin)
 }
 
 /// What spoke for spam so far.

@@ -1,6 +1,6 @@
 //! How the body is made: empty, loud, all picture, with scripts or forms. What it says is asked by lists of words.
 
-use crate::message::{Content, Html, LinkKind};
+use crate::message::{Content, LinkKind};
 
 use super::look::{Look, Sight, example, seen};
 use super::registry::Rule;
@@ -12,14 +12,15 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "body-white-space", look: white_space },
     Rule { name: "body-capitals", look: capitals },
     Rule { name: "body-exclamations", look: exclamations },
-    Rule { name: "body-huge-font", look: |look| seen(html(look)?.font_px_max >= HUGE_FONT_PX) },
-    Rule { name: "body-script", look: |look| seen(html(look)?.scripts > 0) },
-    Rule { name: "body-form", look: |look| seen(html(look)?.forms > 0) },
+    Rule { name: "body-huge-font", look: |look| seen(look.html()?.font_px_max >= HUGE_FONT_PX) },
+    Rule { name: "body-script", look: |look| seen(look.html()?.scripts > 0) },
+    Rule { name: "body-form", look: |look| seen(look.html()?.forms > 0) },
     Rule { name: "image-only", look: image_only },
     Rule { name: "image-large-alone", look: image_large_alone },
     Rule { name: "image-in-place-of-text", look: image_in_place_of_text },
     Rule { name: "link-and-little-else", look: link_and_little_else },
     Rule { name: "links-many", look: links_many },
+    Rule { name: "links-for-little-text", look: links_for_little_text },
 ];
 
 /// The text by which every filter can be tested: it was agreed to be spam.
@@ -33,10 +34,9 @@ const FEW_LETTERS: usize = 60;
 const LARGE_IMAGE_BYTES: u64 = 1_000_000;
 /// The provider's guide asks for few links; letters with a list of news have dozens.
 const MANY_LINKS: usize = 60;
-
-fn html<'a>(look: &Look<'a>) -> Option<&'a Html> {
-    look.message.html.as_ref()
-}
+/// The provider's guide asks for much text beside links: so many links are no letter's, with so few letters for each.
+const LINKS_OF_BUTTONS: usize = 10;
+const LETTERS_FOR_EACH_LINK: usize = 20;
 
 fn gtube(look: &Look<'_>) -> Sight {
     let within = |text: &str| memchr::memmem::find(text.as_bytes(), GTUBE.as_bytes()).is_some();
@@ -44,7 +44,7 @@ fn gtube(look: &Look<'_>) -> Sight {
 }
 
 fn empty(look: &Look<'_>) -> Sight {
-    let images = html(look).is_some_and(|html| html.images > 0);
+    let images = look.html().is_some_and(|html| html.images > 0);
     seen(look.text.count.letters == 0 && !images && look.message.attachments.is_empty() && !look.message.shape.secured)
 }
 
@@ -67,7 +67,7 @@ fn exclamations(look: &Look<'_>) -> Sight {
 
 /// A picture with hardly a letter beside it, which a click takes somewhere.
 fn image_only(look: &Look<'_>) -> Sight {
-    let html = html(look)?;
+    let html = look.html()?;
     let leads_somewhere = look.clicks.iter().any(|link| link.kind == LinkKind::Anchor);
     seen(html.images > 0 && leads_somewhere && look.text.count.letters < FEW_LETTERS && html.images > html.pixels)
 }
@@ -82,7 +82,7 @@ fn image_large_alone(look: &Look<'_>) -> Sight {
 
 /// The HTML shows a drawn picture that comes with it, no photograph, and hardly a letter; nothing leads anywhere.
 fn image_in_place_of_text(look: &Look<'_>) -> Sight {
-    let shows = html(look).is_some_and(|html| html.images > html.remote_images);
+    let shows = look.html().is_some_and(|html| html.images > html.remote_images);
     let is_drawn = |file: &crate::message::Attachment| ["image/gif", "image/png"].contains(&file.declared.as_str());
     let drawn = !look.message.attachments.is_empty() && look.message.attachments.iter().all(is_drawn);
     seen(shows && drawn && look.text.count.letters < FEW_LETTERS && look.clicks.is_empty() && !look.is_reply())
@@ -97,6 +97,11 @@ fn link_and_little_else(look: &Look<'_>) -> Sight {
 
 fn links_many(look: &Look<'_>) -> Sight {
     seen(look.clicks.len() >= MANY_LINKS)
+}
+
+fn links_for_little_text(look: &Look<'_>) -> Sight {
+    let links = look.clicks.len();
+    seen(links >= LINKS_OF_BUTTONS && look.text.count.letters < links * LETTERS_FOR_EACH_LINK)
 }
 
 #[cfg(test)]
@@ -133,6 +138,9 @@ mod tests {
         let text = |text: &str| mail().text(text);
         let links =
             |count: usize| (0..count).fold(mail(), |mail, n| mail.click(&format!("https://example.org/{n}"), "more"));
+        let buttons = |count: usize, said: &str| {
+            (0..count).fold(text(&said.repeat(count)), |mail, n| mail.click(&format!("https://a.example/{n}"), said))
+        };
         let picture = |bytes: u64| {
             move |mail: super::super::sample::Mail| {
                 mail.attachment("a.jpg", "image/jpeg", Content::Media, |file| file.size_bytes = bytes)
@@ -222,6 +230,9 @@ mod tests {
                     ),
                     hit("links-many", "a wall", links(MANY_LINKS)),
                     miss("links-many", "a letter with news", links(40)),
+                    hit("links-for-little-text", "buttons alone", buttons(12, "More")),
+                    miss("links-for-little-text", "a few", buttons(9, "More")),
+                    miss("links-for-little-text", "with a sentence each", buttons(12, "Read what our gardeners say")),
                 ])
                 .collect(),
         );

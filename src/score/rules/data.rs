@@ -50,6 +50,9 @@ pub struct Family {
     pub sentence: String,
 }
 
+/// The points of a rule that suggests and does not decide, at most.
+const SOFT_POINTS_MAX: i32 = 70;
+
 /// One rule.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +87,13 @@ pub struct RuleEntry {
     /// For rules of words: a text that they nearly see.
     #[serde(default)]
     pub misses: String,
+}
+
+impl RuleEntry {
+    /// Whether, as it comes, it suggests and does not decide: it counts by the text that it stands in.
+    pub fn is_soft(&self) -> bool {
+        self.soft && (1..=SOFT_POINTS_MAX).contains(&self.points)
+    }
 }
 
 /// Where words are looked for.

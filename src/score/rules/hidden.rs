@@ -1,7 +1,5 @@
 //! Letters and text that are not what they seem: hidden, look-alike, split.
 
-use crate::message::Html;
-
 use super::fold::Folded;
 use super::look::{Look, Sight, example, seen};
 use super::registry::Rule;
@@ -30,22 +28,18 @@ const COMMENT_BYTES_MAX: u64 = 16_384;
 /// A heading in styled letters is fashion in some newsletters; a body of them hides words.
 const STYLED_MIN: usize = 20;
 
-fn html<'a>(look: &Look<'a>) -> Option<&'a Html> {
-    look.message.html.as_ref()
-}
-
 /// More than a preview line, and much beside what is shown.
 fn hidden_text(look: &Look<'_>) -> Sight {
-    let hidden = html(look)?.hidden.chars().filter(|c| c.is_alphanumeric()).take(4 * PREVIEW_LETTERS_MAX).count();
+    let hidden = look.html()?.hidden.chars().filter(|c| c.is_alphanumeric()).take(4 * PREVIEW_LETTERS_MAX).count();
     seen(hidden > PREVIEW_LETTERS_MAX && (hidden * 2 > look.text.count.letters || hidden == 4 * PREVIEW_LETTERS_MAX))
 }
 
 fn camouflaged(look: &Look<'_>) -> Sight {
-    seen(html(look)?.camouflaged_chars >= CAMOUFLAGED_MIN)
+    seen(look.html()?.camouflaged_chars >= CAMOUFLAGED_MIN)
 }
 
 fn comment_filler(look: &Look<'_>) -> Sight {
-    let html = html(look)?;
+    let html = look.html()?;
     seen(html.comment_bytes > COMMENT_BYTES_MAX && html.comment_bytes * 2 > html.size_bytes)
 }
 

@@ -21,6 +21,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "link-carries-recipient", look: carries_recipient },
     Rule { name: "link-over-redirector", look: over_redirector },
     Rule { name: "link-form-elsewhere", look: form_elsewhere },
+    Rule { name: "link-leads-nowhere", look: leads_nowhere },
 ];
 
 fn find(look: &Look<'_>, odd: fn(&Link) -> bool) -> Sight {
@@ -68,7 +69,7 @@ fn runs_script(look: &Look<'_>) -> Sight {
     };
     // "javascript:void(0)" is what a copied button is left with.
     let idle = |link: &Link| link.target.to_ascii_lowercase().contains("void(0)");
-    let link = look.message.links.iter().take(100).find(runs).filter(|link| !idle(link))?;
+    let link = look.message.links.iter().take(LINKS_MAX).find(runs).filter(|link| !idle(link))?;
     example(&link.target)
 }
 
@@ -146,6 +147,23 @@ fn form_elsewhere(look: &Look<'_>) -> Sight {
     let form = look.clicks.iter().find(|link| link.kind == LinkKind::Form && !look.is_own(&link.host))?;
     if form.target.is_empty() { seen(false) } else { example(&form.host) }
 }
+
+/// The provider's guide: links are valid. One without a host is none, nor is a place where a program should have put one.
+fn leads_nowhere(look: &Look<'_>) -> Sight {
+    let followed = |link: &&Link| matches!(link.kind, LinkKind::Anchor | LinkKind::Form);
+    let is_broken = |link: &&Link| {
+        let target = link.target.trim();
+        let hostless = matches!(link.scheme.as_str(), "http" | "https") && link.host.is_empty();
+        hostless || UNFILLED.iter().any(|(start, end)| target.starts_with(start) && target.ends_with(end))
+    };
+    let link = look.message.links.iter().filter(followed).take(LINKS_MAX).find(is_broken)?;
+    example(&link.target)
+}
+
+/// Links that are looked at one by one.
+const LINKS_MAX: usize = 100;
+/// How programs for mass mail write a place to be filled in.
+const UNFILLED: [(&str, &str); 6] = [("{{", "}}"), ("${", "}"), ("*|", "|*"), ("[[", "]]"), ("%%", "%%"), ("<%", "%>")];
 
 #[cfg(test)]
 mod tests {
@@ -236,6 +254,12 @@ mod tests {
                     mail().link(LinkKind::Form, "https://www.example.org/s", ""),
                 ),
                 miss("link-form-elsewhere", "only a link", to("https://evil.example/post")),
+                hit("link-leads-nowhere", "without a host", to("http://").with_host("")),
+                hit("link-leads-nowhere", "not filled in", to("*|ORDER_URL|*").with_host("")),
+                hit("link-leads-nowhere", "nor this", to("{{ link }}").with_host("")),
+                miss("link-leads-nowhere", "braces in a query", to("https://a.example/?q={{x}}")),
+                miss("link-leads-nowhere", "a place in the page", to("#top").with_host("")),
+                miss("link-leads-nowhere", "a mailbox", to("mailto:bob@example.net").with_host("")),
             ],
         );
     }

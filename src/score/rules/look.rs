@@ -2,7 +2,7 @@
 
 use crate::account::AccountSource;
 use crate::mail::{ReversePath, Visible};
-use crate::message::{Link, LinkKind, Mailbox, Message};
+use crate::message::{Html, Link, LinkKind, Mailbox, Message};
 use crate::score::Submission;
 
 use super::fold::Folded;
@@ -96,6 +96,11 @@ pub(super) fn example(piece: &str) -> Sight {
 }
 
 impl<'a> Look<'a> {
+    /// The HTML, where there is some.
+    pub(super) fn html(&self) -> Option<&'a Html> {
+        self.message.html.as_ref()
+    }
+
     /// Works out what rules want to know.
     pub(super) fn new(
         submission: &'a Submission<'a>,

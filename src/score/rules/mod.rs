@@ -20,6 +20,7 @@ mod favour;
 mod fold;
 mod forged;
 mod fraud;
+mod guide;
 mod header;
 mod hidden;
 mod hosting;
@@ -32,6 +33,7 @@ mod look;
 mod registry;
 mod structure;
 mod subject;
+mod sums;
 mod web;
 mod words;
 
@@ -50,9 +52,6 @@ use lists::Lists;
 use look::{Evidence, Look, Sight};
 use own::{OwnRules, PatternError};
 use words::{TopicIndex, WordFinder};
-
-/// The points of a rule that suggests and does not decide, at most.
-const SOFT_POINTS_MAX: i32 = 70;
 
 /// All rules, ready to look at messages.
 #[derive(Debug)]
@@ -142,7 +141,7 @@ impl Rules {
         let is_changed = |name: &String| {
             settings.points.contains_key(name) || settings.overrides.iter().any(|over| over.points.contains_key(name))
         };
-        let is_soft = |entry: &&RuleEntry| entry.soft && entry.points <= SOFT_POINTS_MAX && !is_changed(&entry.name);
+        let is_soft = |entry: &&RuleEntry| entry.is_soft() && !is_changed(&entry.name);
         let soft = data.rules.iter().filter(is_soft);
         let is_read =
             |entry: &&RuleEntry| data.families.iter().any(|family| family.name == entry.family && family.read_by_model);
@@ -206,8 +205,8 @@ impl Rules {
         }
     }
 
-    /// Whether a reason is of a built-in rule that suggests and does not decide: at most [`SOFT_POINTS_MAX`], for what was
-    /// said and not done, and not the points of the operator, who means them.
+    /// Whether a reason is of a built-in rule that suggests and does not decide ([`RuleEntry::is_soft`]), and not the points
+    /// of the operator, who means them.
     pub fn is_soft(&self, reason: &Reason) -> bool {
         reason.points > 0 && self.soft.contains(reason.name.as_ref())
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::data::{Family, RuleData, RuleEntry};
+use super::guide::ADVICE;
 
 const HEAD: &str = "# Scoring by rules
 
@@ -16,7 +17,7 @@ behaviour bring theirs, too) are the score. Ordinary mail stays under 50, commer
 Rules of one *family* speak of the same thing and must not add up as if each were news. A family adds at most its cap, or its
 heaviest rule alone, whichever is more; the lighter reasons are still shown, with what is left for them.
 
-*Soft* rules, those of 70 points or less that come with outguard, count by the text they stand in (`docs/model.md`). One that is
+*Soft* rules, so marked below and of 70 points at most, count by the text they stand in (`docs/model.md`). One that is
 like ordinary mail's takes back up to 60 of their points, 15 for each unit of log-odds below even (`text-is-ordinary`); one that is
 like spam adds to them, as much again where it has 100 points itself (`text-and-rules`), but not to those of the family `fraud`,
 whose phrases the text's own points have counted already. Points that you set, rules of your own, and rules that saw something
@@ -27,6 +28,15 @@ done rather than said (most of those for files, programs, forged marks and borro
 list first. **Rules of your own**: `[[score.rule]]`, see `docs/reference.md`.
 
 To test a set-up, send GTUBE (see [`gtube`](#gtube)).
+";
+
+const GUIDE: &str = "
+## What the provider advises
+
+What OVHcloud's guides say of content, and which rules look at it.
+
+| about | advice | looked at by |
+|---|---|---|
 ";
 
 const STEPS: &str = "
@@ -70,6 +80,7 @@ pub fn page(data: &RuleData) -> String {
             topic.origin
         );
     }
+    guide(&mut text);
     text.push_str(STEPS);
     text
 }
@@ -81,8 +92,20 @@ fn section(text: &mut String, data: &RuleData, family: &Family) {
     }
 }
 
+/// The provider's advice, with the rules that look at each point.
+fn guide(text: &mut String) {
+    text.push_str(GUIDE);
+    for advice in &ADVICE {
+        let rules: Vec<String> = advice.rules.iter().map(|name| format!("[`{name}`](#{name})")).collect();
+        let beside = if rules.is_empty() || advice.beside.is_empty() { "" } else { "; " };
+        let _ =
+            writeln!(text, "| {} | {} | {}{beside}{} |", advice.topic, advice.says, rules.join(", "), advice.beside);
+    }
+}
+
 fn entry(text: &mut String, rule: &RuleEntry) {
-    let _ = writeln!(text, "\n### {}\n\n**{:+}**: {}.", rule.name, rule.points, rule.sentence);
+    let soft = if rule.is_soft() { ", soft" } else { "" };
+    let _ = writeln!(text, "\n### {}\n\n**{:+}**{soft}: {}.", rule.name, rule.points, rule.sentence);
     let _ = writeln!(text, "{}", rule.why);
     if rule.words.is_some() {
         let _ = writeln!(text, "Sees “{}”, not “{}”.", rule.hits, rule.misses);
