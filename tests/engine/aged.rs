@@ -100,13 +100,14 @@ fn what_came_before_the_clock_was_set_has_no_age() {
     bed.open(GateKind::All, "");
     let attempts = || bed.run(bed.store.message(waits)).unwrap().expect("the journal keeps it").1[0].attempts;
     wait_for("its first attempt", || attempts() > 0);
-    assert_eq!(bed.states(waits), [DeliveryState::Waiting], "a failure is not its end");
+    // Not its end, and where the machine stood still for five seconds it is tried again this moment.
+    let goes_on = || matches!(bed.states(waits)[..], [DeliveryState::Waiting | DeliveryState::UnderWay]);
+    assert!(goes_on(), "a failure is not its end");
     clock.advance(31 * DAY_MS);
     hours(&bed, 26);
     wait_for("the dated one ends", || bed.states(dated) == [DeliveryState::Bounced]);
     assert_eq!(bed.states(kept), [DeliveryState::Held], "it has no age");
-    // It has what its retries last, and may be tried this moment.
-    assert!(matches!(bed.states(waits)[..], [DeliveryState::Waiting | DeliveryState::UnderWay]));
+    assert!(goes_on(), "it has what its retries last");
 }
 
 #[test]

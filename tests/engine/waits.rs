@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use outguard::account::Account;
 use outguard::clock::Clock as _;
-use outguard::event::Event;
 use outguard::limits::{AppliesTo, KeyKind, Override};
-use outguard::store::{DeliveryState, Filter, GateKind, MemoryKind, Reads as _};
+use outguard::store::{DeliveryState, Filter, GateKind, Reads as _};
 
 use crate::bed::{Bed, Plan, TestClock, folder, recipients};
 use crate::rig::PATIENCE;
@@ -144,85 +143,6 @@ fn a_destination_that_lets_few_connections_in_is_given_more_again() {
     three("many");
     bed.until_empty(120);
     assert_eq!(sink.accepted().len(), 6, "the three went side by side");
-}
-
-#[test]
-fn an_egress_that_the_next_hop_calls_used_up_has_no_slots_for_an_hour() {
-    let egresses = vec![IpAddr::from(own_address()), IpAddr::from(own_address())];
-    let full = Arc::new(AtomicBool::new(true));
-    let sink = {
-        let full = full.clone();
-        Sink::scripted(move |said| match said {
-            // Whichever comes first.
-            Said::Mail(from) if !from.is_empty() && full.swap(false, Ordering::SeqCst) => {
-                Answer::say("555 hourly limit exceeded")
-            }
-            _ => Answer::Usual,
-        })
-    };
-    let (folder, clock) = (folder(), TestClock::new());
-    let plan = Plan {
-        egresses: egresses.clone(),
-        adjust: |written| written.delivery.routes[0].concurrency = 1,
-        ..Plan::to(&[&sink])
-    };
-    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
-    let first = bed.accept("s@x.example", &recipients("first", 1, "a.example"));
-    wait_for("the refusal", || bed.run(bed.store.message(first)).unwrap().unwrap().1[0].attempts == 1);
-    let uses = bed.engine.limit_uses();
-    let filled = uses.iter().find(|limit| limit.used > 0).expect("the slots of one egress are used up");
-    assert_eq!((filled.kind.as_str(), filled.used, filled.slots), ("egress", 1_000, 1_000));
-    let said = clock.now();
-    assert!(filled.next_slot.is_some_and(|at| at.0 >= said.wall.0 + 59 * MINUTE_MS));
-    let closed: IpAddr = filled.key.parse().unwrap();
-    // The other one goes on meanwhile.
-    for n in 0..13 {
-        clock.advance(4 * MINUTE_MS);
-        bed.accept("s@x.example", &recipients(&format!("n{n}"), 1, "a.example"));
-        bed.until_empty(30);
-    }
-    assert!(clock.now().boot.0 < said.boot.0 + 60 * MINUTE_MS, "the hour is not over yet");
-    assert!(sink.accepted().len() == 14 && sink.accepted().iter().all(|arrival| arrival.egress != closed));
-    bed.close(GateKind::Egress, &egresses.iter().find(|e| **e != closed).unwrap().to_string());
-    let last = bed.accept("s@x.example", &recipients("last", 1, "a.example"));
-    wait_for("it to say why it waits", || bed.why(last)[0].contains("waits for a slot: the limit egress 1000/h"));
-    clock.advance(12 * MINUTE_MS);
-    bed.until_empty(30);
-    assert_eq!(sink.accepted().last().unwrap().egress, closed);
-    let told = bed.events().iter().filter(|event| matches!(event, Event::NextHopTrouble { .. })).count();
-    assert_eq!(told, 1);
-}
-
-#[test]
-fn what_a_next_hop_calls_used_up_is_so_after_a_restart() {
-    let full = Arc::new(AtomicBool::new(true));
-    let sink = {
-        let full = full.clone();
-        Sink::scripted(move |said| match said {
-            Said::Mail(_) if full.swap(false, Ordering::SeqCst) => Answer::say("555 hourly limit exceeded"),
-            _ => Answer::Usual,
-        })
-    };
-    let (folder, clock) = (folder(), TestClock::new());
-    let (plan, place) = (Plan::to(&[&sink]), folder.path().join("q"));
-    let bed = Bed::start(&plan, &place, &clock);
-    let id = bed.accept("s@x.example", &recipients("first", 1, "a.example"));
-    let on_record = || bed.run(bed.store.memories(MemoryKind::UsedUp, None, 10)).unwrap().len();
-    wait_for("the refusal on record", || on_record() == 1);
-    let said = clock.now();
-    let mails = || sink.commands().iter().filter(|line| line.starts_with("MAIL")).count();
-    clock.advance(20 * MINUTE_MS);
-    drop(bed);
-    let bed = Bed::start(&plan, &place, &clock);
-    wait_for("it to say why it waits", || bed.why(id)[0].contains("the limit egress 1000/h"));
-    let filled = bed.engine.limit_uses();
-    let filled = filled.iter().find(|limit| limit.kind == "egress").expect("its slots are used up");
-    let next = filled.next_slot.expect("a time is told").0;
-    assert!((3_590_000..=3_603_600).contains(&(next - said.wall.0)), "an hour and a thousandth after it was said");
-    assert_eq!(mails(), 1, "nothing was tried meanwhile");
-    clock.advance(next - clock.now().wall.0);
-    bed.until_empty(30);
-    assert_eq!((bed.states(id), mails()), (vec![DeliveryState::Delivered], 2));
 }
 
 #[test]

@@ -287,9 +287,14 @@ impl Record {
 /// may be all that is known of its boot.
 fn in_order(rows: &[AttemptRow], stamps: &[Stamp], used_up: &[used_up::Row]) -> Vec<Stamp> {
     let of_attempts = rows.iter().zip(stamps).map(|(row, stamp)| (row.id.0, stamp.clone()));
-    let of_used_up = used_up.iter().map(|row| (row.attempt().0, row.stamp()));
+    let of_used_up = used_up.iter().map(|row| {
+        let stamp = row.stamp();
+        // Where it is not known who heard it: among its boot, or, since attempts are forgotten oldest first, before all.
+        let of_its_boot = || rows.iter().rfind(|attempt| attempt.boot_id == *stamp.boot.0).map(|attempt| attempt.id.0);
+        (row.attempt().map(|id| id.0).or_else(of_its_boot).unwrap_or(0), stamp)
+    });
     let mut all: Vec<(u64, Stamp)> = of_attempts.chain(of_used_up).collect();
-    all.sort_by_key(|(attempt, _)| *attempt);
+    all.sort_by_key(|(attempt, stamp)| (*attempt, stamp.wall_ms));
     all.into_iter().map(|(_, stamp)| stamp).collect()
 }
 

@@ -21,17 +21,18 @@ pub(super) struct Row {
     name: String,
     route: String,
     window_ms: u64,
-    /// The attempt that heard it: its place among what is on record, whose rows may be gone by now.
-    attempt: u64,
+    /// The attempt that heard it: its place among what is on record, whose rows may be gone by now. The first version that
+    /// kept this did not write it.
+    attempt: Option<u64>,
     boot: String,
     boot_ms: u64,
     wall_ms: u64,
 }
 
 impl Row {
-    /// The attempt that heard it.
-    pub(super) fn attempt(&self) -> RecordId {
-        RecordId(self.attempt)
+    /// The attempt that heard it, if that is known.
+    pub(super) fn attempt(&self) -> Option<RecordId> {
+        self.attempt.map(RecordId)
     }
 
     /// When.
@@ -71,7 +72,7 @@ impl Engine {
                 name: filled.name.to_string(),
                 route: filled.route.to_string(),
                 window_ms: filled.window_ms,
-                attempt: attempt.0,
+                attempt: Some(attempt.0),
                 boot: boot.0.to_string(),
                 boot_ms: filled.at.to_boot().0,
                 wall_ms: now.wall.0,
