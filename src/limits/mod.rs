@@ -43,6 +43,7 @@ mod rule;
 mod slot;
 mod timeline;
 mod unrecorded;
+mod usage;
 
 pub use book::{Leased, Limits};
 pub use filled::Filled;
