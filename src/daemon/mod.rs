@@ -33,6 +33,7 @@ pub use self::engine::Engine;
 use self::engine::{Renewing, StartError};
 use self::judge::Judging;
 use self::privileges::{PrivilegeError, RunsAs};
+use self::reload::OneAtATime;
 pub use self::reload::{engine_settings, lack_of_name};
 use self::senders::Remembered;
 use self::signals::{Ending, HangupKept};
@@ -157,7 +158,7 @@ pub struct Daemon {
     judging: Arc<Judging>,
     rounds: Rounds,
     /// One reload at a time; shared by what makes a message anew by the configuration of now and then files it.
-    reloading: tokio::sync::RwLock<()>,
+    reloading: tokio::sync::RwLock<OneAtATime>,
     /// Where attempts tell that they were broken off; a reload passes it on.
     abandoned: tokio::sync::mpsc::UnboundedSender<Abandoned>,
     /// Loops that end with the daemon.
@@ -273,7 +274,12 @@ impl Daemon {
             tokio::select! {
                 _ = hangup.recv() => {
                     readiness::reloading();
-                    self.reload_and_tell().await;
+                    // A release may wait for DNS, and a reload for the release; an end waits for neither.
+                    let turn = tokio::select! {
+                        turn = self.reloading.write() => turn,
+                        () = ending.told() => break,
+                    };
+                    self.reload_and_tell(turn).await;
                     readiness::ready("taking mail");
                 }
                 () = ending.told() => break,

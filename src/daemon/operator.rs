@@ -107,7 +107,8 @@ impl Operator for Daemon {
 
     fn reload(&self, by: String) -> OperatorFuture<'_, Vec<String>> {
         Box::pin(async move {
-            match Box::pin(Daemon::reload(self)).await {
+            let turn = self.reloading.write().await;
+            match Box::pin(Daemon::reload(self, turn)).await {
                 Reloaded::Done(changes) => {
                     tracing::info!(by, changes = changes.join("; "), "reloaded");
                     Ok(changes)

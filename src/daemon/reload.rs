@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::RwLockWriteGuard;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::engine::EngineSettings;
 use super::judge::aligning::Aligning;
 use super::judge::{JudgeSettings, Live};
-use super::{Daemon, RunError, readiness};
+use super::{Daemon, RunError};
 use crate::align::sign::Signer;
 use crate::clock::Clock;
 use crate::config::{Config, Diagnostics};
@@ -21,6 +22,10 @@ use crate::review::Keys;
 
 /// A day, in milliseconds: how much longer than the longest window attempts are kept.
 const DAY_MS: u64 = 86_400_000;
+
+/// Whoever holds it alone may reload; whoever shares it keeps the configuration of now.
+#[derive(Debug, Default)]
+pub(super) struct OneAtATime;
 
 /// What a reload came to.
 #[derive(Debug)]
@@ -161,8 +166,8 @@ pub(super) fn warn_of_unreadable(file: &Path) {
 
 impl Daemon {
     /// Reads the file again, at SIGHUP.
-    pub(super) async fn reload_and_tell(&self) {
-        match Box::pin(self.reload()).await {
+    pub(super) async fn reload_and_tell(&self, turn: RwLockWriteGuard<'_, OneAtATime>) {
+        match Box::pin(self.reload(turn)).await {
             Reloaded::Done(changes) if changes.is_empty() => tracing::info!("reloaded; nothing is different"),
             Reloaded::Done(changes) => tracing::info!(changes = changes.join("; "), "reloaded"),
             Reloaded::Refused(faults) => {
@@ -174,7 +179,6 @@ impl Daemon {
                 );
             }
         }
-        readiness::ready("taking mail");
     }
 
     async fn judge_by(&self, live: Arc<Live>, config: &Config) {
@@ -186,11 +190,10 @@ impl Daemon {
     }
 
     /// Takes a changed file over, whole or not at all. No session is dropped.
-    pub(super) async fn reload(&self) -> Reloaded {
+    pub(super) async fn reload(&self, _turn: RwLockWriteGuard<'_, OneAtATime>) -> Reloaded {
         let Some(file) = &self.config_file else {
             return Reloaded::Refused(vec!["there is no configuration file to read".to_owned()]);
         };
-        let _one_at_a_time = self.reloading.write().await;
         let loaded = match Config::load(file) {
             Ok(loaded) => loaded,
             Err(faults) => return Reloaded::Refused(lines(&faults)),

@@ -73,6 +73,11 @@ impl World {
         self.relay.take().expect("started").stop();
     }
 
+    /// Waits for the end that a signal has asked for.
+    pub(crate) fn stop_after_signal(&mut self) {
+        self.relay.take().expect("started").stop_after_signal();
+    }
+
     pub(crate) fn start_again(&mut self) {
         self.relay = Some(self.site.start());
     }

@@ -15,6 +15,7 @@ mod end_to_end;
 mod messages;
 mod others;
 mod pages;
+mod reloads;
 mod signed_dns;
 mod spf_suite;
 mod waiting;
