@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -115,6 +116,62 @@ fn a_damaged_database_refuses_nobody_for_good_and_calls_nothing_delivered() {
     relay.stop();
 }
 
+/// Mail is leaving when nothing more can be read, and later it can: what was under way has its outcome, once; what could not be
+/// read is held and says why; and the two are all that was promised.
+#[test]
+fn mail_that_leaves_out_of_a_damaged_database_is_never_lost_in_silence() {
+    let (sink, _) = Sink::slow(Duration::from_millis(20));
+    let site = Site::new(&format!("{LIMITS}{}concurrency = {CONNECTIONS}\n", smarthost(sink.address())));
+    let Some(disk) = Disk::of(&site) else { skip!("there is no C compiler") };
+    let relay = site.start_with(&disk.variables());
+    let (_, mut promised) = fill(&site);
+    assert!(site.command(&["resume", "all"]).status.success());
+    sink.wait_accepted(20);
+    disk.turn_on(Fault::DamagedFrom(PAGE));
+    wait_for("mail to be refused for now", || {
+        let code = submit(&site, promised);
+        assert!(matches!(code, 250 | 451), "{code}");
+        promised += usize::from(code == 250);
+        code == 451
+    });
+    log_tells(&relay, &site);
+    let told = told_delivered(&site);
+    let arrived = whole(&sink, 0);
+    assert!(arrived.len() < promised, "it came too late");
+    assert!(told.is_subset(&arrived), "told {told:?}, arrived {arrived:?}");
+    disk.turn_off();
+    wait_for("what can be read to leave", || nothing_waits(&site));
+    let (arrived, held) = (whole(&sink, 0), held(&site));
+    assert_eq!(arrived.len() + held.len(), promised, "{held:?}");
+    for id in &held {
+        let shown = site.command(&["queue", "show", id]);
+        assert!(String::from_utf8_lossy(&shown.stdout).contains("its content cannot be read"), "{shown:?}");
+        assert!(site.command(&["queue", "release", id]).status.success());
+    }
+    wait_for("the rest to leave", || nothing_waits(&site));
+    assert_eq!(whole(&sink, 0), (0..promised).collect());
+    assert_eq!(told_delivered(&site).len(), promised);
+    assert!(!site.log().contains("panicked"));
+    relay.stop();
+}
+
+fn nothing_waits(site: &Site) -> bool {
+    let status = site.command(&["status"]);
+    let status = String::from_utf8_lossy(&status.stdout);
+    status.contains(" 0 deliveries waiting") && status.contains(" 0 under way")
+}
+
+/// The messages that are held.
+fn held(site: &Site) -> Vec<String> {
+    let listed = site.command(&["queue", "list", "--state", "held", "--json"]);
+    let listed = String::from_utf8(listed.stdout).expect("JSON");
+    let id = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).expect("a line each");
+        row["id"].as_str().expect("its id").to_owned()
+    };
+    listed.lines().map(id).collect()
+}
+
 /// Pages in the middle of the file are overwritten for good. Then the way back, step by step as the page tells it.
 #[test]
 fn what_is_whole_of_a_damaged_store_is_saved_as_the_page_says() {
@@ -148,13 +205,9 @@ fn what_is_whole_of_a_damaged_store_is_saved_as_the_page_says() {
     let said = String::from_utf8_lossy(&saved.stdout);
     assert!(saved.status.success() && said.starts_with("ok\n"), "{saved:?}");
     let relay = site.start();
-    let status = || String::from_utf8_lossy(&site.command(&["status"]).stdout).into_owned();
-    wait_for("what is left to leave", || {
-        status().contains(" 0 deliveries waiting") && status().contains(" 0 under way")
-    });
+    wait_for("what is left to leave", || nothing_waits(&site));
     let arrived = whole(&sink, CONNECTIONS);
-    let held = site.command(&["queue", "list", "--state", "held", "--json"]);
-    let held = String::from_utf8_lossy(&held.stdout).lines().count();
+    let held = held(&site).len();
     assert!(held > 0 && arrived.len() + held <= promised, "{} arrived, {held} held", arrived.len());
     assert!(arrived.len() > promised * 3 / 4, "{} of {promised} arrived", arrived.len());
     relay.stop();

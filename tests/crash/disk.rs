@@ -102,6 +102,11 @@ impl Scene {
         assert!(fullest <= EGRESS_SLOTS, "{fullest} in {WINDOW_MS} ms");
     }
 
+    /// How many bodies have a file of their own.
+    fn bodies(&self) -> usize {
+        std::fs::read_dir(self.site.store().join("spool")).expect("the folder").count()
+    }
+
     fn works_again(&self) {
         self.disk.turn_off();
         wait_for("mail to be taken again", || self.submit("after", 10) == 250);
@@ -155,6 +160,42 @@ fn a_disk_that_takes_no_byte_more_costs_no_mail_and_no_restart() {
     scene.works_again();
     scene.all_arrived(0);
     relay.stop();
+}
+
+/// A large body lies in a file of its own, whose name is on disk once its folder is.
+#[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "calls past libc are seen on x86-64 alone")]
+fn a_folder_that_cannot_be_synced_takes_no_large_mail_and_hinders_no_other() {
+    let Some(scene) = Scene::set() else { skip!("there is no C compiler") };
+    let relay = scene.begin();
+    scene.disk.turn_on(Fault::NoFolderSync);
+    for round in 0..3 {
+        assert_eq!(scene.submit(&format!("during{round}"), LARGE), 451, "round {round}");
+    }
+    relay.wait_log(&["Input/output error"]);
+    assert_eq!(scene.submit("after", 10), 250);
+    scene.disk.turn_off();
+    scene.all_arrived(0);
+    wait_for("nothing to be left of what was refused", || scene.bodies() == 0);
+    relay.stop();
+}
+
+#[test]
+#[cfg_attr(not(target_arch = "x86_64"), ignore = "calls past libc are seen on x86-64 alone")]
+fn a_body_that_cannot_be_removed_is_swept_at_the_next_start() {
+    let Some(scene) = Scene::set() else { skip!("there is no C compiler") };
+    let relay = scene.begin();
+    scene.disk.turn_on(Fault::NoRemoval);
+    assert_eq!(scene.submit("after", LARGE), 250);
+    scene.all_arrived(0);
+    relay.wait_log(&["WARN", "spool file not removed", "Input/output error", "swept at the next start"]);
+    relay.stop();
+    assert!(scene.bodies() > 0);
+    scene.disk.turn_off();
+    let relay = scene.site.start();
+    assert_eq!(scene.bodies(), 0);
+    relay.stop();
+    scene.all_arrived(0);
 }
 
 /// What the next hop took while no outcome could be stored is not known after a crash: it may come once more, never less

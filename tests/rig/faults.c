@@ -6,7 +6,12 @@
  *   full          what writes gives ENOSPC
  *   no-sync       fsync and fdatasync give EIO
  *   no-copy-sync  the same, for queue.db alone: commits are synced, and what is copied out of the log is not
+ *   no-folder-sync  the same, of folders alone
+ *   no-removal    what removes gives EIO
  *   damaged N     what is read of queue.db from byte N on is not what was written
+ *
+ * What the program asks of the kernel past libc (Rust's rustix does) is caught by a seccomp filter and comes back here as a
+ * signal. Calls of this file have a mark in an argument that the kernel does not look at, by which the filter lets them pass.
  *
  * After a failed sync the kernel calls the pages clean: the next sync of that file succeeds without having written them.
  * So what a failed sync covered counts here as lost until it is written again, and each sync that succeeds while something
@@ -15,14 +20,24 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
+
+/* The sixth argument of what goes on to the kernel. */
+#define PASS 0x70617373
 
 /* Whether this fault is on. Asked anew each time: the test turns faults on and off in the running process. */
 static int is(const char *fault, long *from) {
@@ -135,10 +150,16 @@ static void synced(int fd, const char *path, int good) {
     }
 }
 
+/* Whether a path, by itself or from a folder, leads below the store. */
+static int leads_below_store(int folder, const char *path) {
+    char from[4096];
+    return *path == '/' || folder == AT_FDCWD ? below_store(path) : is_ours(folder, from);
+}
+
 static int opened(int folder, const char *path, int flags, mode_t mode) {
     int writes = (flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC);
-    if (writes && below_store(path) && is("read-only", NULL)) return failed(EROFS);
-    return syscall(SYS_openat, folder, path, flags, mode);
+    if (writes && leads_below_store(folder, path) && is("read-only", NULL)) return failed(EROFS);
+    return syscall(SYS_openat, folder, path, flags, mode, 0, PASS);
 }
 
 #define OPEN(name, folder, ...)                                  \
@@ -221,11 +242,17 @@ static int shortened(int fd, off_t size) {
 int ftruncate(int fd, off_t size) { return shortened(fd, size); }
 int ftruncate64(int fd, off_t size) { return shortened(fd, size); }
 
+static int is_folder(int fd) {
+    struct stat stat;
+    return !fstat(fd, &stat) && S_ISDIR(stat.st_mode);
+}
+
 static int sync_of(int fd, long call) {
     char path[4096];
-    if (!is_ours(fd, path)) return syscall(call, fd);
-    int fails = is("no-sync", NULL) || (is_database(path) && is("no-copy-sync", NULL));
-    int error = fails ? failed(EIO) : (int)syscall(call, fd);
+    if (!is_ours(fd, path)) return syscall(call, fd, 0, 0, 0, 0, PASS);
+    int fails = is("no-sync", NULL) || (is_database(path) && is("no-copy-sync", NULL)) ||
+                (is_folder(fd) && is("no-folder-sync", NULL));
+    int error = fails ? failed(EIO) : (int)syscall(call, fd, 0, 0, 0, 0, PASS);
     int kept = errno;
     synced(fd, path, !error);
     errno = kept;
@@ -233,3 +260,61 @@ static int sync_of(int fd, long call) {
 }
 int fsync(int fd) { return sync_of(fd, SYS_fsync); }
 int fdatasync(int fd) { return sync_of(fd, SYS_fdatasync); }
+
+#ifdef __x86_64__
+static int removed(int folder, const char *path, int flags) {
+    int ours = leads_below_store(folder, path);
+    if (ours && is("read-only", NULL)) return failed(EROFS);
+    if (ours && is("no-removal", NULL)) return failed(EIO);
+    return syscall(SYS_unlinkat, folder, path, flags, 0, 0, PASS);
+}
+
+/* Synchronous: the thread stands in the call that was caught, and holds nothing of this file. */
+static void caught(int number, siginfo_t *info, void *context) {
+    greg_t *at = ((ucontext_t *)context)->uc_mcontext.gregs;
+    int kept = errno, fd = at[REG_RDI], done;
+    (void)number;
+    switch (info->si_syscall) {
+        case SYS_openat: done = opened(fd, (char *)at[REG_RSI], at[REG_RDX], at[REG_R10]); break;
+        case SYS_unlinkat: done = removed(fd, (char *)at[REG_RSI], at[REG_RDX]); break;
+        case SYS_fallocate:
+            done = refused(fd);
+            done = done ? failed(done) : syscall(SYS_fallocate, fd, at[REG_RSI], at[REG_RDX], at[REG_R10], 0, PASS);
+            break;
+        default: done = sync_of(fd, info->si_syscall);
+    }
+    at[REG_RAX] = done < 0 ? -errno : done;
+    errno = kept;
+}
+
+#define ARGUMENT(n) (offsetof(struct seccomp_data, args) + 8 * (n)) /* its lower half */
+#define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
+#define EQUAL(value, then, otherwise) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, then, otherwise)
+
+__attribute__((constructor)) static void catch_calls(void) {
+    struct sock_filter lines[] = {
+        LOAD(offsetof(struct seccomp_data, arch)),
+        EQUAL(AUDIT_ARCH_X86_64, 0, 10),
+        LOAD(ARGUMENT(5)),
+        EQUAL(PASS, 8, 0),
+        LOAD(offsetof(struct seccomp_data, nr)),
+        EQUAL(SYS_fsync, 7, 0),
+        EQUAL(SYS_fdatasync, 6, 0),
+        EQUAL(SYS_unlinkat, 5, 0),
+        EQUAL(SYS_fallocate, 4, 0),
+        EQUAL(SYS_openat, 0, 2),
+        LOAD(ARGUMENT(2)),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+    };
+    struct sock_fprog filter = {sizeof lines / sizeof *lines, lines};
+    /* What is called while one is answered (the list of what was believed) is caught, too. */
+    struct sigaction action = {.sa_sigaction = caught, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    if (sigaction(SIGSYS, &action, NULL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter)) {
+        perror("faults.c: calls past libc cannot be caught");
+        abort();
+    }
+}
+#endif

@@ -17,6 +17,10 @@ pub(crate) enum Fault {
     NoSync,
     /// The syncs of `queue.db` fail (EIO): commits go to its log, and are synced there.
     NoCopySync,
+    /// Every sync of a folder fails (EIO).
+    NoFolderSync,
+    /// Nothing can be removed (EIO).
+    NoRemoval,
     /// What is read of `queue.db` from this byte on is not what was written.
     DamagedFrom(u64),
 }
@@ -61,6 +65,8 @@ impl Disk {
             Fault::Full => "full".to_owned(),
             Fault::NoSync => "no-sync".to_owned(),
             Fault::NoCopySync => "no-copy-sync".to_owned(),
+            Fault::NoFolderSync => "no-folder-sync".to_owned(),
+            Fault::NoRemoval => "no-removal".to_owned(),
             Fault::DamagedFrom(byte) => format!("damaged {byte}"),
         };
         let new = self.control.with_extension("new");
