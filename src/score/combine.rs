@@ -30,7 +30,7 @@ const TAKEN_BACK_MAX: i32 = 60;
 /// What it takes back for each unit of log-odds below even.
 const TAKEN_BACK_FOR_EACH: f64 = 15.0;
 /// The text's points with which soft rules count twice.
-const RAISED_FULL_POINTS: i32 = 100;
+const RAISED_FULL_POINTS: i32 = 30;
 
 /// The points of soft rules ([`Rules::is_soft`](super::Rules::is_soft)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub struct SoftPoints {
 ///
 /// ```text
 /// l < 0    − min(60, Q, −15·l)     the model has read thousands of wanted messages with such marks, a rule knows of none
-/// else     + R·T/100               two that suggest the same say more than each, unless they read the same words
+/// else     + R·T/30                two that suggest the same say more than each, unless they read the same words
 /// ```
 pub fn rules_in_their_text(points: SoftPoints, text_points: i32, log_odds: f64) -> Option<Reason> {
     let soft = points.all.max(0);
@@ -151,10 +151,10 @@ mod tests {
             (90, -20, -9.0, -60, "nor more than sixty"),
             (0, -20, -4.0, 0, "there is nothing to take back"),
             (-20, -20, -4.0, 0, "what speaks for a message is not raised"),
-            (40, 5, 0.0, 2, "even odds say next to nothing"),
-            (40, 75, 1.7, 30, "both suggest it"),
-            (90, 200, 6.0, 135, "a text says no more than it does at a hold"),
-            (1_000, 200, 6.0, 225, "nor do rules"),
+            (40, 5, 0.0, 7, "even odds say next to nothing"),
+            (40, 75, 1.7, 100, "both suggest it"),
+            (90, 200, 6.0, 450, "a text says no more than it does at a hold"),
+            (1_000, 200, 6.0, 750, "nor do rules"),
             (-20, 200, 6.0, 0, "what speaks for a message is not multiplied"),
             (40, 0, f64::NAN, 0, "no number, no points"),
         ];

@@ -179,22 +179,31 @@ impl ModelScore {
     /// |--:|--:|--:|
     /// | 0.02 or less | -4 | -30 |
     /// | 0.12 | -2 | -15 |
-    /// | 0.5 | 0 | 5 |
-    /// | 0.73 | 1 | 35 |
-    /// | 0.91 | 2.35 | 90 |
-    /// | 0.97 | 3.5 | 140 |
-    /// | 0.9933 or more | 5 | 200 |
+    /// | 0.5 | 0 | 0 |
+    /// | 0.73 | 1 | 25 |
+    /// | 0.91 | 2.35 | 55 |
+    /// | 0.97 | 3.5 | 80 |
+    /// | 0.9933 | 5 | 150 |
+    /// | 0.9991 or more | 7 | 200 |
     ///
-    /// Even odds say next to nothing: of the mail that a server sends, far less than one message in three is spam.
-    /// Between them lie half a per cent (at 85) and a per mille (at 130) of the ham of *sources never seen*: text alone holds
-    /// a message only beyond both.
+    /// Even odds say nothing: of the mail that a server sends, far less than one message in three is spam. Up to 4 lie the
+    /// advertisements of shops *never seen*, in which no rule sees anything: text alone does not hold them. Beyond is the spam
+    /// of kinds that the model knows.
     #[expect(clippy::cast_possible_truncation, reason = "clamped to the table's range")]
     pub fn points(&self) -> i32 {
-        const LINE: [(f64, f64); 7] =
-            [(-4.0, -30.0), (-2.0, -15.0), (0.0, 5.0), (1.0, 35.0), (2.35, 90.0), (3.5, 140.0), (5.0, 200.0)];
+        const LINE: [(f64, f64); 8] = [
+            (-4.0, -30.0),
+            (-2.0, -15.0),
+            (0.0, 0.0),
+            (1.0, 25.0),
+            (2.35, 55.0),
+            (3.5, 80.0),
+            (5.0, 150.0),
+            (7.0, 200.0),
+        ];
         let logit = self.logit.clamp(LINE[0].0, LINE[LINE.len() - 1].0);
         let (from, to) =
-            LINE.windows(2).map(|w| (w[0], w[1])).find(|(_, to)| logit <= to.0).unwrap_or((LINE[5], LINE[6]));
+            LINE.windows(2).map(|w| (w[0], w[1])).find(|(_, to)| logit <= to.0).unwrap_or((LINE[6], LINE[7]));
         (from.1 + (logit - from.0) / (to.0 - from.0) * (to.1 - from.1)).round() as i32
     }
 }
