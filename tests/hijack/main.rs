@@ -253,7 +253,7 @@ fn to_many(extent: &Extent) -> Vec<Innocent> {
         misjudged_points: 0,
     };
     let issue = |news: Newsletter| -> Run { Box::new(move |world, _, random| news.run(world, random)) };
-    let first = Newsletter { readers: readers / 10, issues_before: 0, ..news.clone() };
+    let first = Newsletter { readers: (readers / 10).max(300), issues_before: 0, ..news.clone() };
     let (shop, news_account) = ("shop@store.example", news.account);
     vec![
         ("a weekly newsletter", news_account, issue(news.clone()), 0),

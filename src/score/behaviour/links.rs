@@ -46,10 +46,14 @@ impl Case<'_> {
         let sites = self.sites();
         let (letter, most) = if is_rush { (LETTER_IN_A_RUSH, SITES_IN_A_RUSH) } else { (LETTER, SITES_OF_LETTERS) };
         let letters = (letter * more).min(SITE * f64::from(sites.min(most))) * self.as_to_strangers();
-        let new = self.of_kind() * if is_rush { 1.0 } else { PEERS_COUNT };
+        let new = if is_rush { 1.0 } else { PEERS_COUNT };
+        let (elsewhere, all) = (self.copies_elsewhere(), letters.max(self.copies_unlike()));
+        // A new list that speaks of somebody's page is no thief; one that leads elsewhere in each copy is.
+        let is_list = self.seen.is_declared_bulk || self.seen.is_answer;
+        let of_peers = if is_list { self.of_kind() * elsewhere } else { all.max(elsewhere) } * new;
         Some(Sign {
             name: "new-links",
-            points: letters.max(self.copies_elsewhere()).max(self.copies_unlike()) * own.max(new),
+            points: (all.max(elsewhere) * own).max(of_peers),
             sentence: format!(
                 "{led} of {messages} messages of the last day lead to sites that no mail from here led to before, {sites} or \
                  more different ones; usually {:.0} %",

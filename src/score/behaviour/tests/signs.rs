@@ -265,6 +265,19 @@ fn a_new_account_has_its_peers_habit_of_links() {
 }
 
 #[test]
+fn a_new_list_that_can_be_left_may_speak_of_a_page() {
+    let mut behaviour = weeks_with_links();
+    for nth in 0..300_u64 {
+        let to = format!("reader{nth}@far{nth}.example");
+        let (account, list, link) = ("news@new.example", "<news.new.example>", "magazine.example");
+        let issue = Letter { account, from: account, to: &to, list, link, text: OFFER, ..usual(0) };
+        let reasons = issue.sent(&mut behaviour, NOW + nth * 400).reasons;
+        let points: i32 = reasons.iter().map(|reason| reason.points).sum();
+        assert!(points < 140, "reader {nth}: {points}, {reasons:?}");
+    }
+}
+
+#[test]
 fn one_message_id_does_not_make_letters_one() {
     // The sender chooses it.
     let guest = |nth: u64| format!("Dear guest {nth}, {OFFER}");
