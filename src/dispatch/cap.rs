@@ -49,6 +49,8 @@ pub enum RoomIn {
     AtMost(u64),
     /// They let nothing leave.
     Never,
+    /// When a person opens the gate that it stands behind.
+    Gated,
     /// There is no limit to tell by.
     Unknown,
 }

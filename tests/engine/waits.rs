@@ -315,32 +315,37 @@ fn too_much_waiting_mail_is_refused_with_the_time_of_room() {
     };
     bed.accept("s@x.example", &recipients("r", 100, "a.example"));
     assert_eq!(admits("s@x.example", 19), Ok(()));
-    let refusal = admits("s@x.example", 20).unwrap_err();
-    assert!(
-        refusal.starts_with("452 4.7.1 100 deliveries of this account are waiting; there is room about 2030-"),
-        "{refusal}"
-    );
     assert_eq!(admits("t@x.example", 50), Ok(()), "others go on");
-    let refusal = admits("t@x.example", 51).unwrap_err();
-    let told = "452 4.3.1 100 deliveries are waiting in all; there is room about 2030-";
-    assert!(refusal.starts_with(told), "all together have enough: {refusal}");
+    // Nobody knows when a person opens a gate.
+    let (of_it, in_all) = (admits("s@x.example", 20).unwrap_err(), admits("t@x.example", 51).unwrap_err());
+    let gated = "and a gate that a person closed holds them; try later\r\n";
+    assert_eq!(of_it, format!("452 4.7.1 100 deliveries of this account are waiting, {gated}"));
+    assert_eq!(in_all, format!("452 4.3.1 100 deliveries are waiting in all, {gated}"));
     // What leaves makes room.
     bed.open(GateKind::All, "");
     sink.wait_accepted(1);
     wait_for("four to have left", || admits("s@x.example", 23) == Ok(()));
+    let refusal = admits("s@x.example", 24).unwrap_err();
+    let told = "452 4.7.1 96 deliveries of this account are waiting; as the limits go there is room about 2030-";
+    assert!(refusal.starts_with(told) && refusal.ends_with(" or later\r\n"), "{refusal}");
+    let refusal = admits("t@x.example", 55).unwrap_err();
+    let told = "452 4.3.1 96 deliveries are waiting in all; as the limits go there is room about 2030-";
+    assert!(refusal.starts_with(told), "all together have enough: {refusal}");
+    bed.close(GateKind::Egress, &plan.egresses[0].to_string());
+    assert!(admits("s@x.example", 24).unwrap_err().ends_with(gated), "its only egress is closed");
 }
 
 #[test]
 fn a_refusal_names_the_latest_time_where_messages_are_counted() {
-    let sink = Sink::start();
+    let (sink, nobody) = (Sink::start(), SocketAddr::from((own_address(), 2525)));
     let (folder, clock) = (folder(), TestClock::new());
     let plan = Plan {
         account: "4 messages/m",
+        next_hops: vec![nobody],
         adjust: |written| written.dispatch.waiting.account_deliveries_max = Some(100),
         ..Plan::to(&[&sink])
     };
     let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
-    bed.close(GateKind::All, "");
     let full = |bed: &Bed| {
         let refusal = outguard::intake::Queue::admit(&*bed.engine, &Account::named("s@x.example"), 9).unwrap_err();
         let mut bytes = Vec::new();

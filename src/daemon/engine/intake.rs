@@ -7,7 +7,7 @@ use super::cache::Loaded;
 use super::core::{Accepted, Core};
 use crate::account::Account;
 use crate::clock::Now;
-use crate::delivery::Facts;
+use crate::delivery::{Egress, Facts};
 use crate::dispatch::{self, Room, RoomIn, WaitingCap, all_leave_in, room_for};
 use crate::event::Event;
 use crate::intake::Queue;
@@ -45,12 +45,16 @@ impl Queue for Engine {
                 (QUEUE_FULL, wait, core.all_leave_in(excess))
             }
             Room::AccountFull { room } => {
-                (ACCOUNT_FULL, format!("{} deliveries of this account are waiting", core.load.of(account)), room)
+                let is_gated = core.gates.stops_account(account).is_some() || core.open_egresses().next().is_none();
+                let wait = format!("{} deliveries of this account are waiting", core.load.of(account));
+                (ACCOUNT_FULL, wait, if is_gated { RoomIn::Gated } else { room })
             }
         };
         let reply = reply.with_text(&match room {
-            RoomIn::About(ms) => format!("{wait}; there is room about {}", self.told(ms)),
+            // What of it is held makes no room by itself, nor what waits for an account's limit or a next hop.
+            RoomIn::About(ms) => format!("{wait}; as the limits go there is room about {} or later", self.told(ms)),
             RoomIn::AtMost(ms) => format!("{wait}; as the limits go there is room by {}", self.told(ms)),
+            RoomIn::Gated => format!("{wait}, and a gate that a person closed holds them; try later"),
             RoomIn::Never => format!("{wait}, and the limits let none leave; try later"),
             RoomIn::Unknown => format!("{wait}; no limit tells when there is room, try later"),
         });
@@ -139,9 +143,17 @@ impl Engine {
 }
 
 impl Core {
+    /// Those before which no gate stands.
+    fn open_egresses(&self) -> impl Iterator<Item = &Arc<Egress>> {
+        self.router.egresses().iter().filter(|egress| self.gates.stops_egress(&egress.name).is_none())
+    }
+
     /// When so many deliveries of all accounts can have left, as the limits of the egresses go.
     fn all_leave_in(&self, excess: u64) -> RoomIn {
-        let mut counted: Vec<&str> = self.router.egresses().iter().map(|egress| &*egress.counted_as).collect();
+        let mut counted: Vec<&str> = self.open_egresses().map(|egress| &*egress.counted_as).collect();
+        if counted.is_empty() {
+            return RoomIn::Gated;
+        }
         counted.sort_unstable();
         counted.dedup();
         let book = self.slots.limits.book();
