@@ -1,6 +1,7 @@
 //! Starting the engine from what the store remembers, and taking over a changed configuration.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,10 @@ const UNKNOWN_MS_MAX: u64 = 24 * 3_600_000;
 /// How often mail that stands where nothing leads is filed anew at most, in milliseconds.
 const STRANDED_MS: u64 = 600_000;
 /// How often it is asked whether somebody set the wall clock.
-const CLOCK_POLL: std::time::Duration = std::time::Duration::from_secs(2);
+const CLOCK_POLL: Duration = Duration::from_secs(2);
+/// How often at the latest, where it is set and behind what is on record all the same, or that cannot be read: each look
+/// reads the whole record.
+const CLOCK_POLL_MAX: Duration = Duration::from_mins(5);
 /// Bytes of fresh messages kept in memory for their first attempt: what is taken while one turn goes round. More would only be
 /// kept of what waits, and is read from the store by the time its turn comes.
 const FRESH_BYTES_MAX: usize = 16 << 20;
@@ -119,14 +123,17 @@ impl Engine {
 
     /// Once the wall clock is synchronised, places what was sent before this boot where it belongs.
     pub(super) async fn retime_loop(&self) {
+        let mut pause = CLOCK_POLL;
         loop {
             tokio::select! {
-                () = tokio::time::sleep(CLOCK_POLL) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.stopped.cancelled() => return,
             }
             if !self.clock.synchronised() {
+                pause = CLOCK_POLL;
                 continue;
             }
+            pause = (2 * pause).min(CLOCK_POLL_MAX);
             let now = self.clock.now();
             let (rules, reading) = {
                 let core = self.core();
