@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use outguard::delivery::settings::DsnSettings;
 use outguard::event::Event;
-use outguard::mail::{Address, QueueId};
+use outguard::guard::{Decision, Verdict};
+use outguard::mail::{Address, QueueId, ReversePath};
 use outguard::store::{DeliveryState, GateKind, Reads as _, Store as _};
 
 use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
@@ -118,6 +119,32 @@ fn three_days(written: &mut Written) {
 fn three_days_and_the_sender(written: &mut Written) {
     three_days(written);
     written.delivery.dsn.operator = Some(Address::parse(b"s@x.example").unwrap());
+}
+
+#[test]
+fn a_flood_of_reports_to_nowhere_is_told_and_not_held() {
+    let sink = Sink::scripted(|said| match said {
+        Said::Rcpt(_) => Answer::say("550 5.1.1 nobody here"),
+        _ => Answer::Usual,
+    });
+    let (folder, clock) = (folder(), TestClock::new());
+    let bed = Bed::start(&Plan::to(&[&sink]), &folder.path().join("q"), &clock);
+    let report = |mark: &str, count, decision| {
+        bed.accept_as("reports@x.example", &recipients(mark, count, "a.example"), None, |acceptance| {
+            acceptance.envelope.reverse_path = ReversePath::Null;
+            acceptance.verdict = Verdict { decision, score_points: 0, reasons: Vec::new() };
+        })
+    };
+    report("held", 999, Decision::Hold);
+    let thousandth = report("thousandth", 1, Decision::Send);
+    wait_for("it to be held", || bed.states(thousandth) == [DeliveryState::Held]);
+    let beyond = report("beyond", 1, Decision::Send);
+    wait_for("its end", || bed.states(beyond) == [DeliveryState::Bounced]);
+    let is_told = |event: &Event| {
+        matches!(event, Event::DsnToOperator { of, reason, .. }
+            if *of == beyond.to_string() && reason.contains("550 5.1.1 nobody here"))
+    };
+    assert_eq!(bed.events().iter().filter(|event| is_told(event)).count(), 1);
 }
 
 #[test]

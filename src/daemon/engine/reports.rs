@@ -39,6 +39,9 @@ pub(super) enum Unsent {
     Held(&'static str),
 }
 
+/// The most deliveries that an account may have in the queue for a report of it that failed to be held there. Beyond that a
+/// flood of reports to nowhere would fill the store, and nobody looks at each of so many.
+const HELD_MAX: u64 = 1_000;
 /// The status of mail that was held to its end: not authorised (RFC 3463 3.8).
 const HELD_STATUS: &str = "5.7.1";
 
@@ -271,6 +274,13 @@ impl Engine {
             .collect();
         match dsn::report(kind, row, &original, &reported, basis) {
             dsn::Report::Message(acceptance) => Ok(self.signed(*acceptance, now)),
+            dsn::Report::Hold(why) if self.core().load.of(&row.account) > HELD_MAX => {
+                let (of, account) = (row.id.to_string(), row.account.clone());
+                let words = reported.first().map_or("", |one| one.words);
+                let reason =
+                    format!("nobody was told, nor is it held, for {HELD_MAX} of its account are: {why}: {words}");
+                Err(Unsent::Events(vec![Event::DsnToOperator { of, account, reason }]))
+            }
             dsn::Report::Hold(why) => {
                 tracing::warn!(id = %row.id, account = %row.account, why, "a report that failed is held");
                 Err(Unsent::Held(why))
