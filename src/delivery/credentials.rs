@@ -150,6 +150,13 @@ impl Credentials {
         self.by_key.values().map(|login| login.user.as_str())
     }
 
+    /// Whose mail goes by which user, in order.
+    pub(in crate::delivery) fn outline(&self) -> Vec<(&str, &str)> {
+        let mut users: Vec<(&str, &str)> = self.by_key.iter().map(|(key, login)| (&**key, &*login.user)).collect();
+        users.sort_unstable();
+        users
+    }
+
     /// Every login, by user.
     pub(in crate::delivery) fn by_user(&self) -> HashMap<String, Arc<Login>> {
         self.by_key.values().map(|login| (login.user.clone(), login.clone())).collect()

@@ -250,13 +250,16 @@ impl Router {
         Ok(())
     }
 
-    /// Egresses, and which mail may leave by which of them, in words: others mean that mail may leave otherwise.
+    /// Egresses, logins, and which mail may leave by which of them, in words: others mean that mail may leave otherwise.
     pub fn outline(&self) -> String {
         let of = |route: &Route| {
             let egresses: Vec<&str> = route.egresses.iter().map(|egress| &*egress.name).collect();
             let server = match &route.kind {
                 RouteKind::Mx(_) => None,
-                RouteKind::Smarthost(smarthost) => Some((&smarthost.host, smarthost.port)),
+                RouteKind::Smarthost(smarthost) => {
+                    // A provider may refuse a From address that is not the login's; no password is told.
+                    Some((&smarthost.host, smarthost.port, smarthost.credentials.outline()))
+                }
             };
             format!("{} {:?} {server:?} {egresses:?}", route.name, route.matches)
         };

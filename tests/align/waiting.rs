@@ -162,7 +162,7 @@ fn an_egress_that_was_taken_out_is_chosen_anew() {
         held = String::from_utf8(output.stdout).unwrap();
         !held.is_empty()
     });
-    assert!(held.contains("since keys or egresses were changed"), "{held}");
+    assert!(held.contains("looked at anew after a change of the configuration"), "{held}");
     assert!(held.contains("Add `ip4:192.0.2.10` to the SPF record of twenty.example"), "{held}");
     // A person lets it go: it is not held again for the same, nor after a restart and another change.
     takes.store(false, Ordering::SeqCst);

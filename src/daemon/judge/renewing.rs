@@ -185,7 +185,7 @@ impl Made {
         let was_known = row.verdict.decision != Decision::Send
             || row.verdict.reasons.iter().any(|reason| reason.name == finding.name);
         let sentence = || finding.reasons().next().map(|reason| reason.sentence.into_owned()).unwrap_or_default();
-        (holds && !was_known).then(|| format!("since keys or egresses were changed: {}", sentence()))
+        (holds && !was_known).then(|| format!("looked at anew after a change of the configuration: {}", sentence()))
     }
 }
 

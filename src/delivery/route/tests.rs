@@ -94,6 +94,25 @@ fn a_plan_is_made_anew_and_what_is_gone_waits() {
 }
 
 #[test]
+fn the_outline_tells_who_logs_in_and_no_password() {
+    let outline = |credentials: &[u8]| {
+        let routes = vec![smarthost("ovh", RouteMatch::default(), credentials)];
+        Router::new(&DeliverySettings { routes, ..DeliverySettings::default() }, "host.example").unwrap().outline()
+    };
+    let before = outline(b"@a.example box@a.example hush\n* all@a.example hush");
+    assert!(before.contains("box@a.example") && !before.contains("hush"), "{before}");
+    assert_eq!(before, outline(b"* all@a.example other\n@a.example box@a.example other"), "another password alone");
+    let others: [&[u8]; 3] = [
+        b"@a.example box@b.example hush\n* all@a.example hush", // the user
+        b"@b.example box@a.example hush\n* all@a.example hush", // whose mail
+        b"* all@a.example hush",
+    ];
+    for other in others {
+        assert_ne!(before, outline(other), "{}", String::from_utf8_lossy(other));
+    }
+}
+
+#[test]
 fn names_must_be_names() {
     let egress = |name: &str| EgressSettings { name: name.to_owned(), ..EgressSettings::default() };
     let route = |name: &str| smarthost(name, RouteMatch::default(), b"");
