@@ -19,6 +19,7 @@ use crate::event::Event;
 use crate::intake::{machine_name, own_name};
 use crate::limits::{LimitSettings, RuleBook};
 use crate::review::Keys;
+use crate::store::StoreError;
 
 /// A day, in milliseconds: how much longer than the longest window attempts are kept.
 const DAY_MS: u64 = 86_400_000;
@@ -181,11 +182,19 @@ impl Daemon {
         }
     }
 
-    async fn judge_by(&self, live: Arc<Live>, config: &Config) {
+    /// Whether mail is judged, signed or sent by others than before.
+    async fn judge_by(&self, live: Arc<Live>, config: &Config) -> bool {
         self.judging.take_over(live, config.behaviour.clone());
-        if let Err(error) = self.judging.keep_basis(self.store.as_ref(), self.clock.as_ref()).await {
-            // It holds; only a restart will think that it is new.
-            tracing::warn!(%error, advice = error.advice(), "what mail is signed by is not on record");
+        self.judging.keep_basis(self.store.as_ref(), self.clock.as_ref()).await.unwrap_or_else(|error| {
+            basis_is_unkept(&error);
+            true
+        })
+    }
+
+    /// What was made while the parts took a configuration over, one after the other, may be as before.
+    async fn make_anew_what_came_meanwhile(&self) {
+        if let Err(error) = self.judging.widen_basis(self.store.as_ref(), self.clock.as_ref()).await {
+            basis_is_unkept(&error);
         }
     }
 
@@ -227,9 +236,14 @@ impl Daemon {
             Ok((settings, edges, live)) => {
                 // First who knows that mail is to be made anew, then who sends it.
                 let before = self.judging.live();
-                self.judge_by(Arc::new(live), &new).await;
+                let is_another = self.judge_by(Arc::new(live), &new).await;
                 match self.engine.reload(settings, edges).await {
-                    Ok(()) => None,
+                    Ok(()) => {
+                        if is_another {
+                            self.make_anew_what_came_meanwhile().await;
+                        }
+                        None
+                    }
                     Err(error) => {
                         self.judge_by(before, &old).await;
                         Some(format!("{error}; {}", error.advice()))
@@ -251,6 +265,11 @@ impl Daemon {
         self.note(Event::Reloaded { changes: changes.clone() }).await;
         Reloaded::Done(changes)
     }
+}
+
+/// It holds; only a restart will think that it is new.
+fn basis_is_unkept(error: &StoreError) {
+    tracing::warn!(%error, advice = error.advice(), "what mail is signed by is not on record");
 }
 
 fn lines(faults: &Diagnostics) -> Vec<String> {

@@ -99,6 +99,16 @@ impl World {
         self.relay().wait_log(&["reloaded", "alignment"]);
     }
 
+    /// Neither signs nor judges any more.
+    pub(crate) fn take_no_key(&mut self) {
+        let keys = self.keys.path().join("keys");
+        let egresses = &self.egresses[..self.egresses_kept];
+        let text = configuration(self.dns.address(), "judge = \"nothing\"", egresses, &keys, &self.selector);
+        self.site.configure(text.split("[[dkim]]").next().expect("a text"));
+        self.relay().signal(Signal::HUP);
+        self.relay().wait_log(&["reloaded", "alignment"]);
+    }
+
     /// Names the first so many egresses in the configuration.
     pub(crate) fn configure_egresses(&mut self, kept: usize, more: &str) {
         self.egresses_kept = kept;

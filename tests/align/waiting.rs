@@ -76,6 +76,20 @@ async fn a_key_that_was_changed_signs_what_waits() {
     }
 }
 
+#[test]
+fn a_key_that_is_gone_signs_nothing_that_waits() {
+    let (sink, takes) = hesitant();
+    let mut world = World::with_sink(sink, FRESH);
+    deliver(&world, &["late@example.org"], &message("ann@example.com"));
+    wait_deferred(&world, 1);
+    world.take_no_key();
+    takes.store(true, Ordering::SeqCst);
+    flush(&world);
+    let arrival = world.arrived(1).pop().unwrap();
+    assert!(!arrival.text().contains("DKIM-Signature"), "{}", arrival.text());
+    assert!(arrival.content.ends_with(&message("ann@example.com")), "{}", arrival.text());
+}
+
 #[tokio::test]
 async fn what_waited_while_the_daemon_was_stopped_is_signed_by_the_key_of_now() {
     let (sink, takes) = hesitant();

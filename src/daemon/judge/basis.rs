@@ -1,7 +1,8 @@
 //! What mail is signed and its egresses are chosen by, and since when: what came before then is looked at anew when it
 //! leaves.
 //!
-//! Kept in the store, so that a restart with the same configuration makes nothing anew.
+//! Kept in the store, so that a restart with the same configuration makes nothing anew that came since. What came before is
+//! looked at once more by the next daemon, for which of it was looked at already is not kept.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -111,21 +112,40 @@ impl Judging {
             *self.basis() = kept;
         }
         // What cannot be read is another: all that waits is looked at.
-        self.keep_basis(store, clock).await.and(kept.map(drop))
+        self.keep_basis(store, clock).await.and(kept).map(drop)
     }
 
-    /// After settings were taken over.
-    pub(in crate::daemon) async fn keep_basis(&self, store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
+    /// After settings were taken over; whether they are others.
+    pub(in crate::daemon) async fn keep_basis(&self, store: &dyn Store, clock: &dyn Clock) -> Result<bool, StoreError> {
         let print = Print::of(&self.live());
         if self.basis().print == print {
-            return Ok(());
+            return Ok(false);
         }
+        self.begin(store, clock, |basis, newest| {
+            basis.take_over(print, newest);
+        })
+        .await
+        .map(|()| true)
+    }
+
+    /// Once other settings are taken over by those too who make mail without judging it: what they made meanwhile is looked
+    /// at as what came before.
+    pub(in crate::daemon) async fn widen_basis(&self, store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
+        self.begin(store, clock, |basis, newest| basis.since = Some(newest)).await
+    }
+
+    async fn begin(
+        &self,
+        store: &dyn Store,
+        clock: &dyn Clock,
+        with: impl FnOnce(&mut Basis, QueueId),
+    ) -> Result<(), StoreError> {
         // Given once the settings are those of now: what has a lower one may have been judged by others. Where none can be
         // given, everything may.
         let newest = store.allocate();
         let bytes = {
             let mut basis = self.basis();
-            basis.take_over(print, *newest.as_ref().unwrap_or(&QueueId::MAX));
+            with(&mut basis, *newest.as_ref().unwrap_or(&QueueId::MAX));
             basis.to_bytes()
         };
         newest?;

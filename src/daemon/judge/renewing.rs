@@ -65,7 +65,7 @@ impl Judging {
 
     async fn made_anew(&self, live: &Live, of: Waiting<'_>, state: DeliveryState, at: WallMs) -> Look {
         if !live.aligning.is_on() {
-            return Look::Never;
+            return Look::without(of, state);
         }
         if of.row.source == AccountSource::Own {
             let body = of.content.body.clone();
@@ -107,9 +107,13 @@ impl Judging {
 impl Renewing for Judging {
     fn is_overtaken(&self, Waiting { row, content, .. }: Waiting<'_>, now: WallMs) -> bool {
         let live = self.live();
-        live.aligning.is_on()
-            && (self.is_of_another_basis(row.id) || live.is_signature_old(&content.prefix, row.received, now))
-            && !self.rests(row.id, now)
+        let is_overtaken = if live.aligning.is_on() {
+            self.is_of_another_basis(row.id) || live.is_signature_old(&content.prefix, row.received, now)
+        } else {
+            // What is made of mail no longer goes; keys may be gone because they were stolen.
+            self.is_of_another_basis(row.id) && bears_ours(&content.prefix)
+        };
+        is_overtaken && !self.rests(row.id, now)
     }
 
     fn renewal<'a>(&'a self, waiting: Waiting<'a>, now: WallMs) -> Pin<Box<dyn Future<Output = Renewal> + Send + 'a>> {
@@ -169,6 +173,23 @@ enum Look {
     Fault,
 }
 
+impl Look {
+    /// Nothing is signed or judged any more: what was is taken away, and any egress of the route may carry it.
+    fn without(of: Waiting<'_>, state: DeliveryState) -> Self {
+        if !bears_ours(&of.content.prefix) {
+            return Self::Never;
+        }
+        let chosen = of.deliveries.iter().filter(|delivery| delivery.state == state);
+        let refiled = chosen.map(|delivery| Refiled {
+            index: delivery.index,
+            from: delivery.destination.clone(),
+            to: Router::restricted(&delivery.destination, &[]),
+        });
+        let renewed = Renewed { prefix: prefix_with(&of.content.prefix, ""), refiled: refiled.collect() };
+        Self::Made(Made { renewed, finding: None, outlook: Outlook::ForGood })
+    }
+}
+
 /// What is made of a message that is looked at again.
 struct Made {
     renewed: Renewed,
@@ -224,6 +245,12 @@ async fn anew(
     Look::Made(Made { renewed, finding: aligned.finding, outlook })
 }
 
+/// Whether there is a field in our prefix that is made anew.
+fn bears_ours(prefix: &[u8]) -> bool {
+    let bears = |leaving: Leaving<'_>| leaving.fields().any(|field| MADE_ANEW.iter().any(|name| field.is(name)));
+    Leaving::new(&[prefix]).is_ok_and(bears)
+}
+
 /// Our fields, those that are made anew replaced.
 fn prefix_with(prefix: &[u8], fields: &str) -> Bytes {
     let mut renewed = Vec::with_capacity(prefix.len() + fields.len());
@@ -260,5 +287,6 @@ mod tests {
         assert_eq!(prefix_with(prefix, signature), format!("{kept}{signature}"));
         assert_eq!(prefix_with(prefix, ""), kept);
         assert_eq!(prefix_with(b"", signature), signature);
+        assert!(bears_ours(prefix) && !bears_ours(kept.as_bytes()) && !bears_ours(b""));
     }
 }
