@@ -118,6 +118,17 @@ pub enum LoopSign {
     Name,
 }
 
+/// Whether another egress may do better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfEgress {
+    /// The trouble is this egress's own.
+    Surely,
+    /// The next hop may refuse this address alone.
+    Perhaps,
+    /// It is the next hop's, or the way's to it.
+    No,
+}
+
 /// What the queue does with the mail of this destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectFate {
@@ -212,6 +223,25 @@ impl DeliveryError {
             Self::NoAuth { .. } => {
                 "the message waits and is tried again; some servers offer AUTH only after TLS or on another port"
             }
+        }
+    }
+
+    /// Whether another egress may do better.
+    pub fn is_of_egress(&self) -> OfEgress {
+        match self {
+            Self::Egress { .. } | Self::NoServer { source: NoServer::NoAddress, .. } => OfEgress::Surely,
+            Self::Refused { stage: Stage::Greeting | Stage::Ehlo, reply, .. } if reply.code >= 500 => OfEgress::Perhaps,
+            Self::NoServer { .. }
+            | Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::Lost { .. }
+            | Self::BadReply { .. }
+            | Self::Refused { .. }
+            | Self::Login { .. }
+            | Self::Tls { .. }
+            | Self::NoTls { .. }
+            | Self::NoAuth { .. }
+            | Self::Loop { .. } => OfEgress::No,
         }
     }
 

@@ -28,7 +28,7 @@ pub use attempt::{Abandoned, AttemptEnd, ContentBegan, Fate, Outgoing, Recipient
 pub use classify::ReplyTable;
 pub use dns::{Dns, Resolver};
 pub use dsn::{Report, ReportBasis, ReportKind, Reported, report};
-pub use error::{ConnectFate, DeliveryError};
+pub use error::{ConnectFate, DeliveryError, OfEgress};
 pub use next_hop::{Edges, NextHop};
 pub use original::Original;
 pub use route::{Egress, Facts, NoPlan, Plan, Router, RouterError};

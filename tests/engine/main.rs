@@ -16,6 +16,7 @@ mod flood;
 mod lost;
 mod moves;
 mod parked;
+mod pools;
 mod refiled;
 mod reloads;
 mod renewed;

@@ -51,7 +51,7 @@ fn stormy(clock: &Arc<TestClock>, dice: &Arc<Dice>, trouble: &Arc<AtomicU32>, se
     Sink::scripted(move |said| {
         let which = answer_dice.fetch_add(1, Ordering::SeqCst);
         match said {
-            Said::Connect if strikes(12) => {
+            Said::Connect if strikes(6) => {
                 [Answer::Close, Answer::say("421 4.3.2 not now")][which as usize % 2].clone()
             }
             Said::Mail(_) if strikes(15) => Answer::say("451 4.3.0 later"),

@@ -46,12 +46,12 @@ impl Engine {
         let connected = NextHop::connect(&plan, &egress, &self.edges()).await;
         match connected {
             Ok(next_hop) => {
-                self.connected(hop);
+                self.connected(hop, &egress);
                 self.serve(hop, &plan, &egress, next_hop).await;
             }
             Err(error) => {
                 drop(open);
-                self.not_connected(hop, &plan, &error).await;
+                self.not_connected(hop, &plan, &egress, &error).await;
                 self.signals.connections.notify_one();
             }
         }

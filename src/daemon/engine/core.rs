@@ -173,7 +173,7 @@ impl Core {
     pub(super) fn is_of_use(&self, hop: HopId, plan: &Arc<Plan>, egress: &Egress, now: Now) -> bool {
         let Some(Ok(present)) = self.hops.get(&hop).map(|state| &state.plan) else { return false };
         let waits = || {
-            self.slots.egress_waits_until(egress, plan) > Moment::from(now)
+            self.egress_waits_until(hop, egress, plan) > Moment::from(now)
                 || self.gates.stops_egress(&egress.name).is_some()
         };
         let wanted = self.hops.get(&hop).and_then(|state| state.wants_egress.as_ref());
@@ -208,7 +208,14 @@ impl Core {
             self.dispatch.park_hop(hop, paused_until);
             return None;
         }
-        let open = |other: &&Arc<Egress>| other.name != egress.name && self.gates.stops_egress(&other.name).is_none();
+        if state.shuns_until(egress) > moment {
+            return None;
+        }
+        let open = |other: &&Arc<Egress>| {
+            other.name != egress.name
+                && self.gates.stops_egress(&other.name).is_none()
+                && state.shuns_until(other) <= moment
+        };
         let others: Vec<Arc<Egress>> = plan.egresses.iter().filter(open).cloned().collect();
         let mut leased = None;
         let Self { dispatch, slots, accounts, .. } = self;

@@ -3,13 +3,13 @@
 use super::Engine;
 use super::reports::Why;
 use crate::clock::WallMs;
-use crate::delivery::{ConnectFate, DeliveryError, Plan};
+use crate::delivery::{ConnectFate, DeliveryError, Egress, OfEgress, Plan};
 use crate::dispatch::{DelayNotice, HopId, Life, NextTry};
 use crate::limits::Moment;
 use crate::store::Destination;
 
 /// How long the login that was refused is left alone, in milliseconds: each further try may prolong a provider's block.
-const LOGIN_PAUSE_MS: u64 = 30 * 60_000;
+pub(super) const LOGIN_PAUSE_MS: u64 = 30 * 60_000;
 /// How long a hop keeps the number of connections that it let in, in milliseconds, before more are tried.
 const FEWER_CONNECTIONS_MS: u64 = 60_000;
 
@@ -24,13 +24,53 @@ enum Whole {
 }
 
 impl Engine {
-    pub(super) fn connected(&self, hop: HopId) {
-        self.core().reached_hop(hop);
+    pub(super) fn connected(&self, hop: HopId, egress: &Egress) {
+        self.core().reached_hop(hop, &egress.name);
+    }
+
+    /// Where an egress of several cannot leave for the hop, the others take its mail. Whether one may.
+    async fn others_take_over(&self, hop: HopId, plan: &Plan, egress: &Egress, error: &DeliveryError) -> bool {
+        let now = self.clock.now();
+        let (is_first, wait_ms) = {
+            let mut core = self.core();
+            let (open, ..) = core.dispatch.hop_load(hop);
+            let is_its_own = match error.is_of_egress() {
+                OfEgress::Surely => true,
+                // Where others are in, it may be the number of connections.
+                OfEgress::Perhaps => open == 0,
+                OfEgress::No => false,
+            };
+            if !is_its_own || plan.egresses.len() < 2 {
+                return false;
+            }
+            let failed_attempts = core.failed_by(hop, egress);
+            let life = Life { age_ms: 0, spent_ms: 0, failed_attempts, delay: DelayNotice::Told };
+            let retry = core.settings.retry;
+            let wait_ms = match retry.after_failure(&life, self.random()) {
+                NextTry::After { wait_ms } => wait_ms,
+                NextTry::Expired | NextTry::TooOld => retry.wait_ms_max,
+            };
+            let until = Moment::from(now).plus_ms(wait_ms);
+            core.missed_by(hop, egress, (until, until.plus_ms(FAILURES_KEPT_MS)), error.to_string());
+            if open == 0 && core.paused_until(hop) > now.into() {
+                return false;
+            }
+            (failed_attempts == 1, wait_ms)
+        };
+        let due = WallMs(now.wall.0.saturating_add(wait_ms));
+        tracing::info!(destination = %plan.destination, egress = %egress.name, %error, "others of the pool take its mail");
+        if is_first {
+            self.note(error.event(&plan.destination, due)).await;
+        }
+        true
     }
 
     /// A connection came to nothing. Where others of the hop work, it only has as many as it may have; where none does, all
     /// its mail is put off. Mail for the same server that may leave by other egresses goes on.
-    pub(super) async fn not_connected(&self, hop: HopId, plan: &Plan, error: &DeliveryError) {
+    pub(super) async fn not_connected(&self, hop: HopId, plan: &Plan, egress: &Egress, error: &DeliveryError) {
+        if self.others_take_over(hop, plan, egress, error).await {
+            return;
+        }
         let now = self.clock.now();
         let (wait_ms, first) = {
             let mut core = self.core();
@@ -58,7 +98,7 @@ impl Engine {
         // Read anew: what stood in line until a moment ago is to be put off too.
         let now = self.clock.now();
         if let ConnectFate::Bounce { status, words } = error.fate() {
-            self.bounce_destination(hop, &plan.destination, status, &words).await;
+            self.bounce_destination((hop, egress), &plan.destination, status, &words).await;
             return;
         }
         let due = WallMs(now.wall.0 + wait_ms);
@@ -78,7 +118,13 @@ impl Engine {
 
     /// The domain takes no mail, or does not exist: everything that waits for it goes back to its sender. What is held
     /// stays held.
-    async fn bounce_destination(&self, hop: HopId, destination: &Destination, status: &'static str, words: &str) {
+    async fn bounce_destination(
+        &self,
+        (hop, egress): (HopId, &Egress),
+        destination: &Destination,
+        status: &'static str,
+        words: &str,
+    ) {
         if self.bounced_destination(destination, status, words).await == Whole::No {
             // Their heads are gone here, and no timer of the store knows of them.
             self.signals.lines.notify_one();
@@ -86,7 +132,7 @@ impl Engine {
         }
         let mut core = self.core();
         let trouble = core.hops.get_mut(&hop).and_then(|state| state.trouble.take());
-        core.reached_hop(hop);
+        core.reached_hop(hop, &egress.name);
         if let Some(state) = core.hops.get_mut(&hop) {
             state.trouble = trouble;
         }

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::core::Core;
 use super::servers::{Pause, Server};
+use super::shunned::Shunned;
 use super::slots::Parked;
 use crate::clock::Now;
 use crate::delivery::{Egress, NoPlan, Plan, Router};
@@ -31,8 +32,8 @@ pub(super) struct Hop {
     failures_kept_until: Moment,
     /// Not to be connected to before then: it could not be.
     unreachable_until: Moment,
-    /// Left alone, because its egresses were refused.
-    pause: Pause,
+    /// The egresses that it is not to be reached by for now, by name: others of its pool may go on.
+    pub(super) shunned: HashMap<Arc<str>, Shunned>,
     /// The words of the last failed connect, until one succeeds.
     pub(super) trouble: Option<String>,
     /// The number of connections that its egresses are let in with, and until when that is believed.
@@ -53,7 +54,7 @@ impl Hop {
             failures: 0,
             failures_kept_until: Moment::BEGINNING,
             unreachable_until: Moment::BEGINNING,
-            pause: Pause::default(),
+            shunned: HashMap::new(),
             trouble: None,
             fewer: None,
             next_egress: 0,
@@ -63,7 +64,7 @@ impl Hop {
 
     /// Whether there is something to know of it beside its mail and connections.
     pub(super) fn is_remembered(&self, now: Moment) -> bool {
-        (self.failures > 0 && self.failures_kept_until > now) || self.pause.until > now
+        (self.failures > 0 && self.failures_kept_until > now) || self.shunned.values().any(|one| one.kept_until > now)
     }
 
     /// How many connections it may have of those that its server lets in.
@@ -119,7 +120,7 @@ impl Core {
         plan.egresses.iter().any(|egress| {
             !self.open.is_full(egress)
                 && self.gates.stops_egress(&egress.name).is_none()
-                && self.slots.egress_waits_until(egress, plan) <= now
+                && self.egress_waits_until(hop, egress, plan) <= now
         })
     }
 
@@ -154,10 +155,10 @@ impl Core {
             {
                 state.next_egress = place;
             }
-            let mut usable = (0..len).map(|step| (state.next_egress + step) % len).filter(|place| {
+            let first = state.next_egress;
+            let mut usable = (0..len).map(|step| (first + step) % len).filter(|place| {
                 let egress = &plan.egresses[*place];
-                self.slots.egress_waits_until(egress, &plan) <= moment
-                    && self.gates.stops_egress(&egress.name).is_none()
+                self.egress_waits_until(hop, egress, &plan) <= moment && self.gates.stops_egress(&egress.name).is_none()
             });
             let mut full = false;
             let free = usable.find(|place| {
@@ -167,7 +168,7 @@ impl Core {
             });
             drop(usable);
             if let Some(place) = free {
-                state.next_egress = place + 1;
+                self.hops.get_mut(&hop)?.next_egress = place + 1;
                 self.dispatch.opened(hop);
                 let egress = plan.egresses[place].clone();
                 self.open.opened(&egress);
@@ -179,7 +180,7 @@ impl Core {
             }
             // Those behind a gate do not count: opening it ends the park.
             let open = plan.egresses.iter().filter(|egress| self.gates.stops_egress(&egress.name).is_none());
-            let until = |egress: &Arc<Egress>| self.slots.egress_waits_until(egress, &plan);
+            let until = |egress: &Arc<Egress>| self.egress_waits_until(hop, egress, &plan);
             let first = open.map(|egress| (until(egress), egress)).min_by_key(|(until, _)| *until);
             let until = first.map_or(Moment::END, |(until, _)| until);
             self.slots.hopes(Parked::Hop(hop), first.map(|(_, egress)| &**egress), &plan);
@@ -209,7 +210,7 @@ impl Core {
 
     /// Until when nothing is sent by the hop, though there may be connections: it, or its server, is left alone.
     pub(super) fn paused_until(&self, hop: HopId) -> Moment {
-        let own = self.hops.get(&hop).map_or(Moment::BEGINNING, |state| state.pause.until);
+        let own = self.hops.get(&hop).and_then(Hop::pause).map_or(Moment::BEGINNING, |pause| pause.until);
         self.server(hop).map_or(own, |server| server.pause.until.max(own))
     }
 
@@ -227,17 +228,12 @@ impl Core {
         }
     }
 
-    /// This hop of its server is left alone for a while: its egresses were refused, and others may not be.
-    pub(super) fn pause_hop(&mut self, hop: HopId, until: Moment, why: String) {
-        if let Some(state) = self.hops.get_mut(&hop) {
-            state.pause.prolong(until, why);
-            self.dispatch.park_hop(hop, state.pause.until);
-        }
-    }
-
-    /// The hop's server answers one of its egresses.
-    pub(super) fn reached_hop(&mut self, hop: HopId) {
+    /// The hop's server answers that egress.
+    pub(super) fn reached_hop(&mut self, hop: HopId, egress: &str) {
         let Some(state) = self.hops.get_mut(&hop) else { return };
+        if let Some(shunned) = state.shunned.get_mut(egress) {
+            shunned.failures = 0;
+        }
         state.trouble = None;
         if std::mem::take(&mut state.failures) > 0 {
             state.unreachable_until = Moment::BEGINNING;
@@ -249,7 +245,7 @@ impl Core {
     pub(super) fn left_alone_for(&self, hop: HopId, now: Moment) -> Option<&str> {
         let state = self.hops.get(&hop)?;
         let unreachable = || state.trouble.as_deref().filter(|_| state.unreachable_until > now);
-        state.pause.why(now).or_else(unreachable).or_else(|| self.server(hop)?.pause.why(now))
+        state.pause().and_then(|pause| pause.why(now)).or_else(unreachable).or_else(|| self.server(hop)?.pause.why(now))
     }
 
     /// The hop could not be reached once more: it is not connected to before `until`, and what stands in line for it here is
@@ -299,9 +295,10 @@ impl Core {
             paused.extend_from_slice(&server.hops);
         }
         for (hop, state) in &mut self.hops {
-            if state.failures > 0 || state.pause.until > Moment::BEGINNING {
+            if state.failures > 0 || !state.shunned.is_empty() {
                 (state.failures, state.trouble) = (0, None);
-                (state.pause, state.unreachable_until) = (Pause::default(), Moment::BEGINNING);
+                state.shunned.clear();
+                state.unreachable_until = Moment::BEGINNING;
                 paused.push(*hop);
             }
         }
@@ -336,8 +333,8 @@ impl Core {
     pub(super) fn troubles(&self, now: Moment) -> Vec<String> {
         let no_plan = |hop: &Hop| hop.plan.as_ref().err().map(ToString::to_string);
         let of_hop = |hop: &Hop| {
-            let trouble = hop.pause.why(now).or(hop.trouble.as_deref())?;
-            Some(format!("{}: {trouble}", hop.plan.as_ref().ok()?.target))
+            let shunned = hop.shunned.values().find_map(|shunned| shunned.pause.why(now));
+            Some(format!("{}: {}", hop.plan.as_ref().ok()?.target, shunned.or(hop.trouble.as_deref())?))
         };
         let of_server = |server: &Server| {
             let trouble = server.pause.why(now)?;

@@ -5,7 +5,8 @@
 //! The engine decides nothing about fairness, limits or replies itself.
 //!
 //! Read `core.rs` for what is decided under the lock, `connection.rs` for the life of a connection, `settle.rs` for the end
-//! of an attempt (`broken_off.rs` for one whose task is gone), `feed.rs` for how waiting mail comes in, `renew.rs` for what is made anew before it leaves, `intake.rs` for what sessions ask, `loops.rs` for what runs all the time.
+//! of an attempt (`broken_off.rs` for one whose task is gone), `feed.rs` for how waiting mail comes in, `renew.rs` for what
+//! is made anew before it leaves, `intake.rs` for what sessions ask, `loops.rs` for what runs all the time.
 
 mod aged;
 mod broken_off;
@@ -26,6 +27,7 @@ mod renew;
 mod reports;
 mod servers;
 mod settle;
+mod shunned;
 mod slots;
 mod start;
 mod unreadable;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::cache::Loaded;
+use super::failure::LOGIN_PAUSE_MS;
 use super::in_hand::{InHand, OpenAttempt, Undecided, Unstored};
 use super::reports::Unsent;
 use crate::clock::{Now, WallMs};
@@ -319,8 +320,6 @@ fn name_report(outcomes: &mut [DeliveryEnd], report: &Report, acceptance: &Accep
 
 /// How long a destination that asked for patience is left alone, in milliseconds.
 const SLOW_MS: u64 = 5 * 60_000;
-/// How long a login that was refused is left alone: the provider may block it longer at each try.
-const LOGIN_PAUSE_MS: u64 = 30 * 60_000;
 /// The window of the networks' hourly limits.
 const HOUR_MS: u64 = 3_600_000;
 
@@ -364,9 +363,9 @@ impl Engine {
         match signal.kind {
             SignalKind::SlowDestination | SignalKind::LoginRefused => core.pause_server(hop, until, why),
             SignalKind::LimitFull if has_login => core.pause_server(hop, until, why),
-            // What was refused is an address: mail that leaves by others goes on.
+            // What was refused is an address: what may leave by others goes on.
             SignalKind::EgressRefused | SignalKind::LimitFull | SignalKind::AskOperator => {
-                core.pause_hop(hop, until, why);
+                core.shun_egress(hop, egress, until, why);
             }
         }
         None
