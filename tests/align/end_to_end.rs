@@ -103,7 +103,7 @@ impl World {
     pub(crate) fn take_no_key(&mut self) {
         let keys = self.keys.path().join("keys");
         let egresses = &self.egresses[..self.egresses_kept];
-        let text = configuration(self.dns.address(), "judge = \"nothing\"", egresses, &keys, &self.selector);
+        let text = configuration(self.dns.address(), "judge = false", egresses, &keys, &self.selector);
         self.site.configure(text.split("[[dkim]]").next().expect("a text"));
         self.relay().signal(Signal::HUP);
         self.relay().wait_log(&["reloaded", "alignment"]);
