@@ -2,6 +2,9 @@
 //!
 //! It knows no protocol: what is said over a connection is its caller's.
 
+#[cfg(test)]
+pub(crate) mod self_signed;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -336,16 +336,9 @@ async fn over_tls(
     stream: TcpStream,
     certificate: rustls::pki_types::CertificateDer<'static>,
 ) -> Talk<impl AsyncRead + AsyncWrite + Unpin> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = crate::sockets::self_signed::trusting(&[certificate]);
     let name = ServerName::try_from("relay.example").unwrap();
-    Talk { stream: TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap() }
+    Talk { stream: TlsConnector::from(config).connect(name, stream).await.unwrap() }
 }
 
 const PLAIN_RIGHT: &str = "AUTH PLAIN AHVzZXIAc2VjcmV0";

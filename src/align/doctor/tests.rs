@@ -64,7 +64,7 @@ fn asked() -> Asked {
             visit: Duration::from_millis(200),
             whole: Duration::from_secs(5),
         },
-        tls: mailbox::tests::trusting(rustls::RootCertStore::empty()),
+        tls: crate::sockets::self_signed::trusting(&[]),
     }
 }
 

@@ -302,6 +302,7 @@ async fn literals_own_names_and_the_egress_address() {
 
 mod encrypted {
     use super::*;
+    use crate::sockets::self_signed::self_signed;
 
     struct Authority {
         config: Arc<rustls::ServerConfig>,
@@ -309,18 +310,10 @@ mod encrypted {
     }
 
     fn authority(name: &str) -> Authority {
-        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let made = self_signed(name);
         let mut pem = tempfile::NamedTempFile::new().unwrap();
-        pem.write_all(made.cert.pem().as_bytes()).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        Authority { config: Arc::new(config), pem }
+        pem.write_all(made.pem.as_bytes()).unwrap();
+        Authority { config: made.server, pem }
     }
 
     const STARTTLS: &str =

@@ -8,15 +8,9 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::align::dns::{Data, Fixed};
 use crate::align::doctor::Subject;
+use crate::sockets::self_signed::{self_signed, trusting};
 
 const HOST: Ipv4Addr = Ipv4Addr::new(127, 77, 26, 1);
-
-/// TLS that trusts these alone.
-pub(in crate::align::doctor) fn trusting(roots: rustls::RootCertStore) -> Arc<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
-}
 
 /// What each command, by how it begins, is answered with; the empty command is the connection.
 type Script = &'static [(&'static str, &'static str)];
@@ -58,7 +52,7 @@ fn question(port: u16) -> Question {
         time_limit: Duration::from_millis(500),
         whole: Duration::from_secs(10),
         port,
-        tls: trusting(rustls::RootCertStore::empty()),
+        tls: trusting(&[]),
     }
 }
 
@@ -141,18 +135,8 @@ fn each_answer_has_its_words() {
 /// A server that takes nothing in the clear, as many do: it is asked over TLS.
 #[tokio::test]
 async fn a_server_that_wants_tls_first() {
-    let made = rcgen::generate_simple_self_signed(vec!["mx.example.com".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let ours = self_signed("mx.example.com");
+    let acceptor = tokio_rustls::TlsAcceptor::from(ours.server);
     let listener = TcpListener::bind((HOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let serving = tokio::spawn(async move {
@@ -176,7 +160,7 @@ async fn a_server_that_wants_tls_first() {
         told
     });
     let mut asked = question(port);
-    asked.tls = trusting(roots);
+    asked.tls = trusting(&[ours.certificate]);
     let answers = ask(dns(), asked).await;
     let expected = [
         "EHLO mail.example.com",
