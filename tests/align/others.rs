@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use outguard::align::arc::seal::{Found, seal};
+use outguard::align::arc::seal::{self, Found};
 use outguard::align::arc::{self, Chain};
 use outguard::align::dkim::{Failure, Leaving, Outcome, check};
 use outguard::align::dns::Fixed;
@@ -144,7 +144,8 @@ async fn chains_of_seals_by_turns() {
     let chain_of = async |message: &[u8]| arc::verify(&zone, &Leaving::new(&[message]).unwrap(), NOW.0 / 1_000).await;
     let ours = |message: &[u8], chain: &Chain| {
         let found = Found { by: "mail.example.com", chain, signatures: &[] };
-        let link = seal(keys.signer.sealer().unwrap(), &Leaving::new(&[message]).unwrap(), found, NOW);
+        let key = keys.signer.sealer().unwrap();
+        let link = seal::begin(key, &Leaving::new(&[message]).unwrap(), found, NOW).unwrap().finish(key);
         [link, message.to_vec()].concat()
     };
     let says = |message: &[u8]| {

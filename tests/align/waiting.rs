@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::end_to_end::{World, message, text};
 use crate::messages::messages;
-use crate::rig::client::Client;
+use crate::rig::client::{Client, stuffed};
 use crate::rig::dns::Record;
 use crate::rig::process::wait_for;
 use crate::rig::sink::{Answer, Said, Sink};
@@ -45,13 +45,26 @@ fn flush(world: &World) {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// What arrives has the signature of the second key alone, and it holds.
+async fn leaves_by_the_new_key(world: &World) {
+    let arrival = world.arrived(1).pop().unwrap();
+    let text = arrival.text();
+    // A report quotes the header that it is about behind its own.
+    let header = text.split("\r\n\r\n").next().unwrap();
+    assert!(header.contains("s=s2;") && !header.contains("s=s1;"), "{text}");
+    assert_eq!(world.holds(&arrival.content).await, [Outcome::Pass]);
+}
+
 #[tokio::test]
 async fn a_key_that_was_changed_signs_what_waits() {
     let (sink, takes) = hesitant();
     let mut world = World::with_sink(sink, FRESH);
-    let eightbit = messages().into_iter().find(|(what, _)| *what == "8-bit").unwrap().1;
-    let long = [message("ann@example.com"), b"and a long line of minutes\r\n".repeat(4_000)].concat();
-    let sent = [message("ann@example.com"), eightbit, long];
+    let mut sent: Vec<Vec<u8>> = messages()
+        .into_iter()
+        .filter(|(what, _)| *what != "no end of the last line")
+        .map(|(_, content)| content)
+        .collect();
+    sent.push([message("ann@example.com"), b"and a long line of minutes\r\n".repeat(4_000)].concat());
     for content in &sent {
         deliver(&world, &["bob@example.org", "late@example.org"], content);
     }
@@ -101,9 +114,50 @@ async fn what_waited_while_the_daemon_was_stopped_is_signed_by_the_key_of_now() 
     world.start_again();
     takes.store(true, Ordering::SeqCst);
     flush(&world);
+    leaves_by_the_new_key(&world).await;
+}
+
+#[tokio::test]
+async fn a_report_of_ours_that_waits_is_signed_by_the_key_of_now() {
+    let takes = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&takes);
+    let sink = Sink::scripted(move |said| match said {
+        Said::Rcpt(path) if path.starts_with("nobody") => Answer::say("550 5.1.1 no such user"),
+        Said::Rcpt(path) if path.starts_with("ann") && !told.load(Ordering::SeqCst) => Answer::say("450 4.2.1 later"),
+        _ => Answer::Usual,
+    });
+    let more = format!("{FRESH}[intake]\nown_name = \"mail.example.com\"\n");
+    let mut world = World::with_sink(sink, &more);
+    deliver(&world, &["nobody@example.org"], &message("ann@example.com"));
+    wait_deferred(&world, 1);
+    world.dns.set(&world.key[0].0, Vec::new());
+    world.take_key("s2", &more);
+    takes.store(true, Ordering::SeqCst);
+    flush(&world);
+    leaves_by_the_new_key(&world).await;
+    let report = world.arrived(1).pop().unwrap();
+    assert_eq!((report.mail_from.as_str(), report.recipients.as_slice()), ("", &["ann@example.com".to_owned()][..]));
+}
+
+#[tokio::test]
+async fn addresses_in_utf_8_that_wait_are_signed_as_they_leave() {
+    let (sink, takes) = hesitant();
+    let mut world = World::with_sink(sink, FRESH);
+    let (_, content) = messages().into_iter().find(|(what, _)| *what == "SMTPUTF8").unwrap();
+    let mut client = Client::greeted(world.relay().site().address());
+    client.expect("MAIL FROM:<j\u{f6}rg@example.com> SMTPUTF8 BODY=8BITMIME", 250);
+    client.expect("RCPT TO:<late@example.org>", 250);
+    client.expect("DATA", 354);
+    client.send(&stuffed(&content)).unwrap();
+    assert_eq!(client.hear().unwrap().code, 250);
+    wait_deferred(&world, 1);
+    world.take_key("s2", FRESH);
+    takes.store(true, Ordering::SeqCst);
+    flush(&world);
+    leaves_by_the_new_key(&world).await;
     let arrival = world.arrived(1).pop().unwrap();
-    assert!(arrival.text().contains("s=s2;") && !arrival.text().contains("s=s1;"), "{}", arrival.text());
-    assert_eq!(world.holds(&arrival.content).await, [Outcome::Pass]);
+    assert_eq!(arrival.mail_from, "j\u{f6}rg@example.com");
+    assert!(arrival.mail_parameters.contains("SMTPUTF8") && arrival.content.ends_with(&content), "{}", arrival.text());
 }
 
 #[test]
@@ -132,9 +186,7 @@ async fn behind_a_gate_too() {
     world.dns.set(&world.key[0].0, Vec::new());
     world.take_key("s2", FRESH);
     assert!(world.site.command(&["resume", "account", "ann@example.com"]).status.success());
-    let arrival = world.arrived(1).pop().unwrap();
-    assert!(arrival.text().contains("s=s2;") && !arrival.text().contains("s=s1;"), "{}", arrival.text());
-    assert_eq!(world.holds(&arrival.content).await, [Outcome::Pass]);
+    leaves_by_the_new_key(&world).await;
 }
 
 #[test]

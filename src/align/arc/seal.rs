@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::verify::{Chain, sealed};
+use super::verify::{Chain, add_newest, earlier};
 use super::{MESSAGE, RESULTS, SEAL, SETS_MAX, Set, sets};
 use crate::align::dkim::canonical::RawField;
 use crate::align::dkim::signature::signed_form;
@@ -25,17 +25,26 @@ pub struct Found<'a> {
 /// Signatures named in the results.
 const SIGNATURES_MAX: usize = 5;
 
-/// The three fields of a new link, to be put before the message. Nothing where the chain has failed or is full: a seal
-/// over a broken chain helps nobody.
-pub fn seal(key: &SigningKey, leaving: &Leaving<'_>, found: Found<'_>, at: WallMs) -> Vec<u8> {
-    let Some(before) = sets(leaving) else { return Vec::new() };
+/// A new link that lacks its arithmetic alone: a fraction of a millisecond for each of its two signatures.
+#[derive(Debug)]
+pub struct Begun {
+    /// What the seal is over, up to this link.
+    earlier: Vec<u8>,
+    results: String,
+    /// The link's own signature of the message up to and with `b=`, and what it is over.
+    message: (Vec<u8>, Vec<u8>),
+    /// The seal up to and with `b=`.
+    seal: String,
+}
+
+/// Begins a new link. Nothing where the chain has failed or is full: a seal over a broken chain helps nobody.
+pub fn begin(key: &SigningKey, leaving: &Leaving<'_>, found: Found<'_>, at: WallMs) -> Option<Begun> {
+    let before = sets(leaving)?;
     if before.len() >= SETS_MAX || matches!(found.chain, Chain::Fail(_) | Chain::NotAsked) {
-        return Vec::new();
+        return None;
     }
     let instance = before.len() + 1;
-    let results = results(instance, found);
-    let Some(message) = message_signature(key, leaving, instance, at) else { return Vec::new() };
-    let unsigned = format!(
+    let seal = format!(
         "{SEAL}: i={instance}; a={}; t={}; cv={};\r\n\td={}; s={};\r\n\tb=",
         key.algorithm().as_str(),
         at.0 / 1_000,
@@ -43,19 +52,28 @@ pub fn seal(key: &SigningKey, leaving: &Leaving<'_>, found: Found<'_>, at: WallM
         key.domain,
         key.selector,
     );
-    let mut chain = before;
-    chain.push(Set {
-        results: RawField(results.as_bytes()),
-        message: RawField(&message),
-        seal: RawField(unsigned.as_bytes()),
-    });
-    let Some(signature) = key.sign(&sealed(&chain)) else { return Vec::new() };
-    let mut fields = unsigned.clone().into_bytes();
-    fold_base64(&signature, &mut fields);
-    fields.extend_from_slice(b"\r\n");
-    fields.extend_from_slice(&message);
-    fields.extend_from_slice(results.as_bytes());
-    fields
+    let message = message_signature(key, leaving, instance, at);
+    Some(Begun { earlier: earlier(&before), results: results(instance, found), message, seal })
+}
+
+impl Begun {
+    /// The three fields of the link, to be put before the message, by the key that it was begun with.
+    pub fn finish(self, key: &SigningKey) -> Vec<u8> {
+        let Self { earlier: mut input, results, message: (mut message, of_message), seal } = self;
+        let Some(signature) = key.sign(&of_message) else { return Vec::new() };
+        fold_base64(&signature, &mut message);
+        message.extend_from_slice(b"\r\n");
+        let newest =
+            Set { results: RawField(results.as_bytes()), message: RawField(&message), seal: RawField(seal.as_bytes()) };
+        add_newest(&newest, &mut input);
+        let Some(signature) = key.sign(&input) else { return Vec::new() };
+        let mut fields = seal.into_bytes();
+        fold_base64(&signature, &mut fields);
+        fields.extend_from_slice(b"\r\n");
+        fields.extend_from_slice(&message);
+        fields.extend_from_slice(results.as_bytes());
+        fields
+    }
 }
 
 fn results(instance: usize, found: Found<'_>) -> String {
@@ -76,7 +94,7 @@ fn results(instance: usize, found: Found<'_>) -> String {
     text
 }
 
-fn message_signature(key: &SigningKey, leaving: &Leaving<'_>, instance: usize, at: WallMs) -> Option<Vec<u8>> {
+fn message_signature(key: &SigningKey, leaving: &Leaving<'_>, instance: usize, at: WallMs) -> (Vec<u8>, Vec<u8>) {
     let names = fields::sealed(leaving);
     let (hash, _) = leaving.body_hash((Form::Relaxed, None));
     let mut field = format!(
@@ -88,13 +106,11 @@ fn message_signature(key: &SigningKey, leaving: &Leaving<'_>, instance: usize, a
     );
     field.push_str(&names.join(":\r\n\t "));
     let _ = write!(field, ";\r\n\tbh={};\r\n\tb=", to_base64(&hash));
-    let mut field = field.into_bytes();
+    let field = field.into_bytes();
     let mut input = Vec::with_capacity(2_048);
     leaving.signed_fields(names.iter().map(AsRef::as_ref), Form::Relaxed, &mut input);
     signed_form(&field, Form::Relaxed, &mut input);
-    fold_base64(&key.sign(&input)?, &mut field);
-    field.extend_from_slice(b"\r\n");
-    Some(field)
+    (field, input)
 }
 
 #[cfg(test)]

@@ -82,17 +82,28 @@ async fn message_holds(dns: &dyn Lookup, leaving: &Leaving<'_>, set: &Set<'_>, n
 
 /// What a seal signs: all fields of the chain so far, in their relaxed form, its own last (RFC 8617 5.1.1).
 pub(super) fn sealed(sets: &[Set<'_>]) -> Vec<u8> {
+    let Some((newest, before)) = sets.split_last() else { return Vec::new() };
+    let mut signed = earlier(before);
+    add_newest(newest, &mut signed);
+    signed
+}
+
+/// The part of it that is there before the newest link is made.
+pub(super) fn earlier(sets: &[Set<'_>]) -> Vec<u8> {
     let mut signed = Vec::with_capacity(4_096);
-    for (at, set) in sets.iter().enumerate() {
+    for set in sets {
         set.results.canonical(Form::Relaxed, &mut signed);
         set.message.canonical(Form::Relaxed, &mut signed);
-        if at + 1 == sets.len() {
-            signed_form(set.seal.0, Form::Relaxed, &mut signed);
-        } else {
-            set.seal.canonical(Form::Relaxed, &mut signed);
-        }
+        set.seal.canonical(Form::Relaxed, &mut signed);
     }
     signed
+}
+
+/// The rest: the newest link, its seal without the signature.
+pub(super) fn add_newest(set: &Set<'_>, signed: &mut Vec<u8>) {
+    set.results.canonical(Form::Relaxed, signed);
+    set.message.canonical(Form::Relaxed, signed);
+    signed_form(set.seal.0, Form::Relaxed, signed);
 }
 
 async fn seal_holds(dns: &dyn Lookup, sets: &[Set<'_>]) -> Result<(), String> {

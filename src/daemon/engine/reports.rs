@@ -1,5 +1,8 @@
 //! Reports to senders: made when a delivery ends or is late, stored in the transaction of that end.
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+
 use super::Engine;
 use super::cache::Loaded;
 use super::settle::{Action, Report};
@@ -291,11 +294,16 @@ impl Engine {
     }
 
     /// A report with the signature of its From domain, where that has a key. Signed before it is stored: the bytes that
-    /// are signed are those that leave.
+    /// are signed are those that leave. What settles an attempt waits for nothing, so it is signed here, but the other
+    /// tasks of this thread go to another meanwhile: RSA takes longer than all else.
     fn signed(&self, mut report: Acceptance, now: Now) -> Acceptance {
         let Body::Inline(bytes) = &report.body else { return report };
         let from = report.header_from.as_deref().unwrap_or_default();
-        report.prefix = self.edges().signer.sign(&[&report.prefix, bytes], from, now.wall).into();
+        let edges = self.edges();
+        if edges.signer.covers(from) {
+            let signature = aside(|| edges.signer.sign(&[&report.prefix, bytes], from, now.wall));
+            report.prefix = [&signature, &report.prefix[..]].concat().into();
+        }
         report
     }
 
@@ -304,5 +312,13 @@ impl Engine {
         let expiry_ms = self.core().settings.retry.expiry_ms;
         let spent_ms = report.recipients.iter().map(|(delivery, _)| delivery.spent_ms).max().unwrap_or(0);
         WallMs(now.wall.0.saturating_add(expiry_ms.saturating_sub(spent_ms)))
+    }
+}
+
+/// Work that takes its time, where the other tasks of a thread can be handed on.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => block_in_place(work),
+        _ => work(),
     }
 }

@@ -6,12 +6,14 @@ mod ways;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 pub(super) use self::matter::{Matter, Unread, Whole};
 use self::matter::{NotRead, away};
 pub(in crate::daemon) use self::seen::{SystemAddresses, ways_out};
 use self::ways::Ways;
 use crate::align::arc::newest_sealer;
-use crate::align::arc::seal::{Found, seal};
+use crate::align::arc::seal::{self, Found};
 use crate::align::author::Author;
 use crate::align::dkim::Leaving;
 use crate::align::dns::{Cached, Hickory};
@@ -132,8 +134,10 @@ impl Aligning {
     }
 
     /// The signature of a report that outguard wrote itself.
-    pub(super) fn signature_of_own(&self, bytes: &[u8], from: &str, at: WallMs) -> String {
-        String::from_utf8_lossy(&self.signer.sign(&[bytes], from, at)).into_owned()
+    pub(super) async fn signature_of_own(&self, bytes: Bytes, from: String, at: WallMs) -> String {
+        let signer = Arc::clone(&self.signer);
+        let signature = away(move || signer.sign(&[&bytes], &from, at)).await;
+        String::from_utf8_lossy(&signature).into_owned()
     }
 
     /// Signs, then judges what will leave.
@@ -184,7 +188,7 @@ impl Aligning {
             return Aligned { finding: self.unsure("DNS takes too long"), fields, not_signed, ..Aligned::default() };
         };
         let finding = judge(&facts, &self.settings.deeds);
-        fields.insert_str(0, &self.sealed(&facts, &leaving, matter));
+        fields.insert_str(0, &self.sealed(&facts, &leaving, matter).await);
         let destinations = ways.restricted(matter.destinations, &finding);
         Aligned { finding: Some(finding), fields, not_signed, destinations }
     }
@@ -245,19 +249,17 @@ impl Aligning {
         Claims { rewritten, sealed, chain_wanted: rewritten && self.signer.sealer().is_some(), doubted }
     }
 
-    /// Forwarded mail of others is sealed, if that is wanted.
-    fn sealed(&self, facts: &Facts, leaving: &Leaving<'_>, matter: &Matter<'_>) -> String {
-        let Some(key) = self
-            .signer
-            .sealer()
-            .filter(|_| facts.forwarded != Forwarded::No && facts.own == Own::NoKey && matter.begins_a_field())
-        else {
-            return String::new();
-        };
+    /// Forwarded mail of others is sealed, if that is wanted; as for signatures, away from the threads that serve sessions.
+    async fn sealed(&self, facts: &Facts, leaving: &Leaving<'_>, matter: &Matter<'_>) -> String {
+        let is_wanted = facts.forwarded != Forwarded::No && facts.own == Own::NoKey && matter.begins_a_field();
+        let Some(key) = self.signer.sealer().filter(|_| is_wanted) else { return String::new() };
         let checked: Vec<_> = facts.signatures.iter().map(|signed| signed.checked.clone()).collect();
         let found =
             Found { by: self.own_names.first().map_or("", String::as_str), chain: &facts.chain, signatures: &checked };
-        String::from_utf8_lossy(&seal(key, leaving, found, matter.at)).into_owned()
+        let Some(begun) = seal::begin(key, leaving, found, matter.at) else { return String::new() };
+        let signer = Arc::clone(&self.signer);
+        let link = away(move || signer.sealer().map_or_else(Vec::new, |key| begun.finish(key))).await;
+        String::from_utf8_lossy(&link).into_owned()
     }
 }
 

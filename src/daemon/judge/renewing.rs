@@ -75,8 +75,8 @@ impl Judging {
                 Ok(None) => return Look::Undecided,
                 Err(_panicked) => return Look::Fault,
             };
-            let from = of.row.header_from.as_deref().unwrap_or_default();
-            let prefix = prefix_with(&of.content.prefix, &live.aligning.signature_of_own(&bytes, from, at));
+            let from = of.row.header_from.clone().unwrap_or_default();
+            let prefix = prefix_with(&of.content.prefix, &live.aligning.signature_of_own(bytes, from, at).await);
             let renewed = Renewed { prefix, refiled: Vec::new() };
             return Look::Made(Made { renewed, finding: None, outlook: Outlook::ForGood });
         }

@@ -5,6 +5,10 @@ use crate::align::arc::verify;
 use crate::align::dns::{Fixed, Kind};
 use crate::align::sign::tests::{MESSAGE, NOW, signer_and_zone};
 
+fn seal(key: &SigningKey, leaving: &Leaving<'_>, found: Found<'_>, at: WallMs) -> Vec<u8> {
+    begin(key, leaving, found, at).map_or_else(Vec::new, |begun| begun.finish(key))
+}
+
 async fn chain(zone: &Fixed, message: &[u8]) -> Chain {
     verify(zone, &Leaving::new(&[message]).unwrap(), NOW.0 / 1_000).await
 }
