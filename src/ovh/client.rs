@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
+use hyper::header::HeaderValue;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -13,10 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use url::Url;
 
-use super::settings::OvhSettings;
-use super::signature;
+use super::settings::{Credentials, Keys, OvhSettings, ServiceAccount};
+use super::{service_account, signature};
 use crate::clock::WallMs;
 use crate::delivery::Tls;
+use crate::secret::Secret;
 
 /// The longest answer taken, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
@@ -27,7 +29,7 @@ const WORDS_CHARS_MAX: usize = 300;
 /// For one question, connection and TLS included.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 
-/// What the credentials are.
+/// What keys are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     /// `validated`, `pendingValidation`, `refused` or `expired`.
@@ -44,7 +46,19 @@ pub struct Looked {
     /// OVHcloud's clock less ours, in seconds.
     pub clock_ahead_s: Result<i64, OvhError>,
     /// What the credentials are.
-    pub credential: Result<Credential, OvhError>,
+    pub credential: Result<Worth, OvhError>,
+}
+
+/// What credentials turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Worth {
+    /// Keys: what is known of them.
+    Keys(Credential),
+    /// A service account that got its token.
+    ServiceAccount {
+        /// Whether it may ask for the addresses ([`LISTING`]).
+        listing: Result<(), OvhError>,
+    },
 }
 
 /// Why nothing is known of them.
@@ -126,6 +140,10 @@ struct RefusalJson {
     code: Option<String>,
     class: Option<String>,
     message: Option<String>,
+    /// Of OAuth2 (RFC 6749 5.2).
+    error: Option<String>,
+    #[serde(rename = "error_description")]
+    description: Option<String>,
     /// Its shape is not ours to demand: an odd one must not hide the rest.
     details: serde_json::Value,
 }
@@ -141,31 +159,104 @@ fn missing(details: &serde_json::Value) -> Vec<String> {
     named.take(MISSING_MAX).map(shortened).collect()
 }
 
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     text.chars().take(WORDS_CHARS_MAX).collect()
 }
 
 /// Asks what the credentials are worth. `now` is our wall clock. A request that is not of its time is signed anew once.
-pub async fn current_credential(settings: &OvhSettings, now: WallMs) -> Looked {
+pub async fn worth(settings: &OvhSettings, now: WallMs) -> Looked {
     let time = match its_time(settings).await {
         Ok(time) => time,
         Err(error) => return Looked { clock_ahead_s: Err(error.clone()), credential: Err(error) },
     };
     let clock_ahead_s = Ok(time.cast_signed() - (now.0 / 1_000).cast_signed());
-    let mut answer = ask(settings, CREDENTIAL, Some(time)).await;
-    if matches!(&answer, Err(error) if error.is_of_time_or_signature())
-        && let Ok(time) = its_time(settings).await
-    {
-        answer = ask(settings, CREDENTIAL, Some(time)).await;
-    }
-    Looked { clock_ahead_s, credential: answer.and_then(|body| read(&body)) }
+    let credential = match &settings.credentials {
+        Credentials::Keys(keys) => of_keys(settings, keys, time).await.map(Worth::Keys),
+        Credentials::ServiceAccount(account) => of_account(settings, account).await,
+    };
+    Looked { clock_ahead_s, credential }
 }
 
-/// What tells of the credentials that a request is signed with.
+/// What tells of the keys that a request is signed with.
 pub const CREDENTIAL: &str = "/auth/currentCredential";
+/// What tells of the addresses: a question that changes nothing, and for which a service account needs a right.
+pub const LISTING: &str = "/ip";
+
+async fn of_keys(settings: &OvhSettings, keys: &Keys, seconds: u64) -> Result<Credential, OvhError> {
+    let address = format!("{}{CREDENTIAL}", settings.endpoint.base());
+    let mut answer = ask(Question { address: address.clone(), proof: Proof::Signed { keys, seconds } }).await;
+    if matches!(&answer, Err(error) if error.is_of_time_or_signature())
+        && let Ok(seconds) = its_time(settings).await
+    {
+        answer = ask(Question { address, proof: Proof::Signed { keys, seconds } }).await;
+    }
+    answer.and_then(|body| read(&body))
+}
+
+/// A token, and then what it may be used for.
+async fn of_account(settings: &OvhSettings, account: &ServiceAccount) -> Result<Worth, OvhError> {
+    let address = settings.endpoint.token();
+    let answer = ask(Question { address, proof: Proof::Client(account) }).await?;
+    let token = service_account::token_in(&answer)?;
+    let address = format!("{}{LISTING}", settings.endpoint.base());
+    let listing = ask(Question { address, proof: Proof::Token(&token) }).await.map(drop);
+    Ok(Worth::ServiceAccount { listing })
+}
+
+/// What is asked, and what proves who asks.
+struct Question<'a> {
+    address: String,
+    proof: Proof<'a>,
+}
+
+enum Proof<'a> {
+    Nobody,
+    /// At so many seconds of OVHcloud's clock.
+    Signed {
+        keys: &'a Keys,
+        seconds: u64,
+    },
+    /// For a token: a form that is posted.
+    Client(&'a ServiceAccount),
+    Token(&'a Secret),
+}
+
+impl Question<'_> {
+    /// As it is sent. No secret of it is shown by a `Debug`.
+    fn request(&self, url: &Url) -> Result<Request<Full<Bytes>>, String> {
+        let secret = |secret: &[u8]| {
+            let mut value = HeaderValue::from_bytes(secret).map_err(|_| "a key is no text")?;
+            value.set_sensitive(true);
+            Ok::<_, &str>(value)
+        };
+        let request =
+            Request::builder().uri(url.path()).header("host", url.authority()).header("accept", "application/json");
+        let (request, body) = match &self.proof {
+            Proof::Nobody => (request, Bytes::new()),
+            Proof::Signed { keys, seconds } => {
+                let signed = request
+                    .header("x-ovh-application", secret(keys.application_key.reveal())?)
+                    .header("x-ovh-consumer", secret(keys.consumer_key.reveal())?)
+                    .header("x-ovh-timestamp", *seconds)
+                    .header("x-ovh-signature", signature::of_request(keys, "GET", &self.address, *seconds));
+                (signed, Bytes::new())
+            }
+            Proof::Client(account) => {
+                let form = request.method("POST").header("content-type", "application/x-www-form-urlencoded");
+                (form, service_account::form(account))
+            }
+            Proof::Token(token) => {
+                let bearer = Secret::new([b"Bearer ", token.reveal()].concat());
+                (request.header("authorization", secret(bearer.reveal())?), Bytes::new())
+            }
+        };
+        request.body(Full::new(body)).map_err(|error| error.to_string())
+    }
+}
 
 async fn its_time(settings: &OvhSettings) -> Result<u64, OvhError> {
-    let time = ask(settings, "/auth/time", None).await?;
+    let address = format!("{}/auth/time", settings.endpoint.base());
+    let time = ask(Question { address, proof: Proof::Nobody }).await?;
     serde_json::from_slice(&time).map_err(|_| broken("/auth/time"))
 }
 
@@ -178,13 +269,12 @@ fn read(body: &[u8]) -> Result<Credential, OvhError> {
     })
 }
 
-fn broken(path: &str) -> OvhError {
+pub(super) fn broken(path: &str) -> OvhError {
     OvhError::NotReached(format!("the answer to {path} is not what it should be"))
 }
 
-/// One GET; signed where the seconds of OVHcloud's clock are given.
-async fn ask(settings: &OvhSettings, path: &str, seconds: Option<u64>) -> Result<Bytes, OvhError> {
-    let asked = tokio::time::timeout(ANSWER_TIME_MAX, exchange(settings, path, seconds)).await;
+async fn ask(question: Question<'_>) -> Result<Bytes, OvhError> {
+    let asked = tokio::time::timeout(ANSWER_TIME_MAX, exchange(&question)).await;
     let answer = asked
         .map_err(|_| OvhError::NotReached(format!("no answer in {} s", ANSWER_TIME_MAX.as_secs())))?
         .map_err(OvhError::NotReached)?;
@@ -198,8 +288,8 @@ async fn ask(settings: &OvhSettings, path: &str, seconds: Option<u64>) -> Result
     Err(OvhError::Refused {
         status: answer.status.as_u16(),
         missing: missing(&told.details),
-        code: shortened(&told.code.or(told.class).unwrap_or_default()),
-        message: shortened(told.message.as_deref().unwrap_or("it refuses without a word")),
+        code: shortened(&told.code.or(told.class).or(told.error).unwrap_or_default()),
+        message: shortened(told.message.or(told.description).as_deref().unwrap_or("it refuses without a word")),
     })
 }
 
@@ -211,26 +301,12 @@ struct Answer {
 }
 
 /// The answer, or what went wrong as a sentence. Redirects are not followed: they are a refusal.
-async fn exchange(settings: &OvhSettings, path: &str, seconds: Option<u64>) -> Result<Answer, String> {
-    let text = format!("{}{path}", settings.endpoint.base());
-    let url = Url::parse(&text).map_err(|error| format!("{text}: {error}"))?;
+async fn exchange(question: &Question<'_>) -> Result<Answer, String> {
+    let text = &question.address;
+    let url = Url::parse(text).map_err(|error| format!("{text}: {error}"))?;
     let host = url.host_str().ok_or("the endpoint has no host")?.to_owned();
     let port = url.port_or_known_default().ok_or("the endpoint has no port")?;
-    let mut request =
-        Request::builder().uri(url.path()).header("host", url.authority()).header("accept", "application/json");
-    if let Some(seconds) = seconds {
-        let header = |secret: &crate::secret::Secret| {
-            let mut value = hyper::header::HeaderValue::from_bytes(secret.reveal()).map_err(|_| "a key is no text")?;
-            value.set_sensitive(true);
-            Ok::<_, &str>(value)
-        };
-        request = request
-            .header("x-ovh-application", header(&settings.application_key)?)
-            .header("x-ovh-consumer", header(&settings.consumer_key)?)
-            .header("x-ovh-timestamp", seconds)
-            .header("x-ovh-signature", signature::of_request(settings, "GET", &text, seconds));
-    }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
+    let request = question.request(&url)?;
     let unreached = |error: &dyn fmt::Display| format!("{host} is not reached: {error}");
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let tcp = TcpStream::connect((bare, port)).await.map_err(|error| unreached(&error))?;
@@ -243,7 +319,7 @@ async fn exchange(settings: &OvhSettings, path: &str, seconds: Option<u64>) -> R
     converse(tls, request).await.map_err(|why| unreached(&why))
 }
 
-async fn converse<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<Answer, String>
+async fn converse<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Answer, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

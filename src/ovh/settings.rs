@@ -5,14 +5,39 @@ use crate::secret::Secret;
 /// `[ovh]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OvhSettings {
-    /// Which of OVHcloud's APIs made the keys.
+    /// Which of OVHcloud's APIs made the credentials.
     pub endpoint: Endpoint,
+    /// What proves who asks.
+    pub credentials: Credentials,
+}
+
+/// What proves who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// Three keys, with rights of their own.
+    Keys(Keys),
+    /// An OAuth2 service account, with rights by policies.
+    ServiceAccount(ServiceAccount),
+}
+
+/// Keys that sign each request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
     /// The application key.
     pub application_key: Secret,
     /// The application secret.
     pub application_secret: Secret,
     /// The consumer key.
     pub consumer_key: Secret,
+}
+
+/// What a token is asked for with (OAuth2 client credentials, RFC 6749 4.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceAccount {
+    /// The client's id.
+    pub client_id: Secret,
+    /// The client's secret.
+    pub client_secret: Secret,
 }
 
 /// One of OVHcloud's APIs. Keys work only at the one that made them.
@@ -37,6 +62,19 @@ impl Endpoint {
             Self::Ca => "https://ca.api.ovh.com/1.0",
             Self::Us => "https://api.us.ovhcloud.com/1.0",
             Self::At(base) => base.trim_end_matches('/'),
+        }
+    }
+
+    /// Where a service account gets its token.
+    pub fn token(&self) -> String {
+        match self {
+            Self::Eu => "https://www.ovh.com/auth/oauth2/token".to_owned(),
+            Self::Ca => "https://ca.ovh.com/auth/oauth2/token".to_owned(),
+            Self::Us => "https://us.ovhcloud.com/auth/oauth2/token".to_owned(),
+            Self::At(base) => {
+                let host = base.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+                format!("{host}/auth/oauth2/token")
+            }
         }
     }
 

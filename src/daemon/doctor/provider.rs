@@ -7,8 +7,9 @@ use crate::align::doctor::{Finding, Grade};
 use crate::clock::WallMs;
 use crate::config::Config;
 use crate::mail::Visible;
-use crate::ovh::settings::Endpoint;
-use crate::ovh::{CREDENTIAL, Credential, Looked, OvhError, current_credential};
+use crate::ovh::client::LISTING;
+use crate::ovh::settings::{Credentials, Endpoint, OvhSettings};
+use crate::ovh::{CREDENTIAL, Credential, Looked, OvhError, Worth, worth};
 
 const WHY: &str = "outguard cannot ask whether an address is blocked for spam, nor have it unblocked";
 const WHY_RIGHTS: &str = "a call that the keys do not allow is refused on the day it is needed";
@@ -19,18 +20,20 @@ const CLOCK_S_MAX: u64 = 30;
 /// Asks OVHcloud, where `[ovh]` is configured, and waits no longer than that.
 pub(super) async fn examine(config: &Config, now: WallMs, limit: Duration) -> Vec<Finding> {
     let Some(settings) = &config.ovh else { return Vec::new() };
-    let answer = tokio::time::timeout(limit, current_credential(settings, now)).await;
+    let answer = tokio::time::timeout(limit, worth(settings, now)).await;
     let late = || OvhError::NotReached(format!("no answer within {} s", limit.as_secs()));
     let looked = answer.unwrap_or_else(|_| Looked { clock_ahead_s: Err(late()), credential: Err(late()) });
-    told(&settings.endpoint, &looked)
+    told(settings, &looked)
 }
 
 /// What is said of it: each time the same three things, or one that is not known now would be forgotten.
-fn told(endpoint: &Endpoint, looked: &Looked) -> Vec<Finding> {
+fn told(settings: &OvhSettings, looked: &Looked) -> Vec<Finding> {
     let mut told = Told { findings: Vec::new() };
-    match &looked.credential {
-        Ok(credential) => of_credential(endpoint, credential, &mut told),
-        Err(error) => of_refusal(endpoint, error, &mut told),
+    match (&looked.credential, &settings.credentials) {
+        (Ok(Worth::Keys(credential)), _) => of_credential(&settings.endpoint, credential, &mut told),
+        (Ok(Worth::ServiceAccount { listing }), _) => of_account(listing, &mut told),
+        (Err(error), Credentials::Keys(_)) => of_refusal(&settings.endpoint, error, &mut told),
+        (Err(error), Credentials::ServiceAccount(_)) => of_no_token(error, &mut told),
     }
     match looked.clock_ahead_s {
         Err(_) => told.unknown("clock", "its clock is not known".to_owned()),
@@ -64,6 +67,44 @@ fn of_credential(endpoint: &Endpoint, credential: &Credential, told: &mut Told) 
         let found = format!("the keys may {may}, but not {}", missing.join(", "));
         told.warning("rights", found, WHY_RIGHTS, make(endpoint));
     }
+}
+
+/// What mends an account that lacks a right.
+fn grant(rights: &str) -> String {
+    format!(
+        "give the service account {rights} by an IAM policy (ip:apiovh:get, ip:apiovh:spam/get, ip:apiovh:spam/unblock)"
+    )
+}
+
+/// A service account that got its token: of its rights only what changes nothing is tried.
+fn of_account(listing: &Result<(), OvhError>, told: &mut Told) {
+    told.right("credentials", "the service account is known and gets a token".to_owned());
+    match listing {
+        Ok(()) => {
+            let found =
+                format!("it may GET {LISTING}; what it may do for an address that is blocked shows when one is");
+            told.right("rights", found);
+        }
+        Err(OvhError::Refused { status: 401 | 403, missing, .. }) => {
+            let lacks: Vec<String> = missing.iter().map(|right| Visible(right).to_string()).collect();
+            let lacks = if lacks.is_empty() { format!("the right to GET {LISTING}") } else { lacks.join(", ") };
+            told.warning("rights", format!("the service account lacks {lacks}"), WHY_RIGHTS, grant(&lacks));
+        }
+        Err(error) => told.unknown("rights", Visible(&error.to_string()).to_string()),
+    }
+}
+
+/// A service account that gets no token. Only what speaks of the account is told as its fault.
+fn of_no_token(error: &OvhError, told: &mut Told) {
+    let words = Visible(&error.to_string()).to_string();
+    match error {
+        OvhError::Refused { code, .. } if code == "invalid_client" || code == "unauthorized_client" => {
+            let mend = "correct client_id and client_secret in [ovh], or endpoint if the account is of another region";
+            told.warning("credentials", format!("the service account gets no token: {words}"), WHY, mend.to_owned());
+        }
+        _ => told.unknown("credentials", format!("no token came: {words}")),
+    }
+    told.unknown("rights", "what the service account may do is not known".to_owned());
 }
 
 /// Only what speaks of the keys is told as their fault; else it is not known what they are worth.
@@ -164,6 +205,7 @@ fn fits(rule: &[u8], call: &[u8]) -> bool {
 mod tests {
     use super::Grade::{Right, Unknown, Warning};
     use super::*;
+    use crate::ovh::settings::{Keys, ServiceAccount};
 
     #[test]
     fn rules_and_calls() {
@@ -178,6 +220,45 @@ mod tests {
         ];
         for (rule, call, expected) in cases {
             assert_eq!(allows(&[rule.to_owned()], call), expected, "{rule} {call}");
+        }
+    }
+
+    fn secret() -> crate::secret::Secret {
+        crate::secret::Secret::new(b"x".to_vec())
+    }
+
+    fn keys() -> OvhSettings {
+        let keys = Keys { application_key: secret(), application_secret: secret(), consumer_key: secret() };
+        OvhSettings { endpoint: Endpoint::Eu, credentials: Credentials::Keys(keys) }
+    }
+
+    #[test]
+    fn what_is_said_of_a_service_account() {
+        let account = ServiceAccount { client_id: secret(), client_secret: secret() };
+        let settings = OvhSettings { endpoint: Endpoint::Eu, credentials: Credentials::ServiceAccount(account) };
+        let refused = |status, code: &str, missing: &[&str]| {
+            let missing = missing.iter().map(ToString::to_string).collect();
+            OvhError::Refused { status, code: code.into(), message: "no\x1b".into(), missing }
+        };
+        let with = |listing| Ok(Worth::ServiceAccount { listing });
+        let cases = [
+            (with(Ok(())), [Right, Right], "it may GET /ip"),
+            (with(Err(refused(403, "Client::Forbidden", &["ip:apiovh:get"]))), [Right, Warning], "lacks ip:apiovh:get"),
+            (with(Err(refused(403, "", &[]))), [Right, Warning], "lacks the right to GET /ip"),
+            (with(Err(OvhError::Trouble { status: 503 })), [Right, Unknown], "(503)"),
+            (Err(refused(200, "invalid_client", &[])), [Warning, Unknown], "correct client_id"),
+            (Err(refused(400, "invalid_request", &[])), [Unknown, Unknown], "no token came"),
+            (Err(OvhError::NotReached("timed out".into())), [Unknown, Unknown], "timed out"),
+        ];
+        for (credential, expected, words) in cases {
+            let findings = told(&settings, &Looked { clock_ahead_s: Ok(0), credential });
+            let names: Vec<&str> = findings.iter().map(|finding| &*finding.check).collect();
+            assert_eq!(names, ["credentials", "rights", "clock"], "{findings:?}");
+            assert_eq!([findings[0].grade, findings[1].grade], expected, "{findings:?}");
+            let says = |finding: &Finding| finding.found.contains(words) || finding.mend.contains(words);
+            assert!(findings.iter().any(says), "{words}: {findings:?}");
+            assert!(findings.iter().all(|one| (one.grade == Warning) != one.mend.is_empty()), "{findings:?}");
+            assert!(findings.iter().all(|one| !one.found.contains('\x1b')), "{findings:?}");
         }
     }
 
@@ -230,8 +311,8 @@ mod tests {
             (Err(OvhError::NotReached("timed out".into())), 0, [Unknown, Unknown, Right], "timed out"),
         ];
         for (credential, apart, expected, words) in cases {
-            let looked = Looked { clock_ahead_s: Ok(apart), credential };
-            let findings = told(&Endpoint::Eu, &looked);
+            let looked = Looked { clock_ahead_s: Ok(apart), credential: credential.map(Worth::Keys) };
+            let findings = told(&keys(), &looked);
             let names: Vec<&str> = findings.iter().map(|finding| &*finding.check).collect();
             assert_eq!(names, ["credentials", "rights", "clock"], "always: {looked:?}");
             let grades: Vec<Grade> = findings.iter().map(|finding| finding.grade).collect();
@@ -244,7 +325,7 @@ mod tests {
             }
         }
         let nobody = || OvhError::NotReached("timed out".into());
-        let findings = told(&Endpoint::Eu, &Looked { clock_ahead_s: Err(nobody()), credential: Err(nobody()) });
+        let findings = told(&keys(), &Looked { clock_ahead_s: Err(nobody()), credential: Err(nobody()) });
         assert!(findings.iter().all(|finding| finding.grade == Unknown), "{findings:?}");
     }
 }
