@@ -431,6 +431,21 @@ fn forwarding_is_believed_of_own_domains_and_named_ones() {
     }
 }
 
+/// A machine without a full name greets by its address (RFC 5321 4.1.3), as the next hop hears it.
+#[test]
+fn a_bare_name_is_no_greeting() {
+    let sink = Sink::start();
+    let site = Site::new(&crate::rig::relay::smarthost(sink.address()));
+    let full = std::fs::read_to_string(site.config()).unwrap();
+    let bare = full.replace("ehlo = \"out.example.com\"", "ehlo = \"vm1\"");
+    assert_ne!(full, bare);
+    std::fs::write(site.config(), bare).unwrap();
+    let _relay = site.start();
+    let heard = Client::greeted(site.address()).deliver("ann@example.com", &["bob@example.org"], b"Subject: x\r\n\r\n");
+    assert_eq!(heard.unwrap().code, 250);
+    assert_eq!(sink.wait_accepted(1)[0].ehlo, format!("[{}]", site.egress()));
+}
+
 #[test]
 fn a_from_field_cannot_be_hidden_behind_others() {
     let world = World::start("[score]\nenabled = false\n");

@@ -1,18 +1,18 @@
 //! Fields that every mail program writes: missing, broken, or there twice.
 
-use crate::message::DateField;
+use crate::message::{Bound, DateField};
 
 use super::look::{Look, Sight, example, seen};
 use super::registry::Rule;
 
 /// The rules of this family.
 pub(super) const RULES: &[Rule] = &[
-    Rule { name: "date-missing", look: |look| seen(look.message.date == DateField::Missing) },
+    Rule { name: "date-missing", look: |look| seen(look.message.date == DateField::Missing && lacks(look, "Date")) },
     Rule { name: "date-broken", look: |look| seen(look.message.date == DateField::Broken) },
     Rule { name: "date-far", look: date_far },
-    Rule { name: "message-id-missing", look: |look| seen(look.message.count("Message-ID") == 0) },
+    Rule { name: "message-id-missing", look: |look| seen(lacks(look, "Message-ID")) },
     Rule { name: "message-id-broken", look: message_id_broken },
-    Rule { name: "from-missing", look: |look| seen(look.message.count("From") == 0) },
+    Rule { name: "from-missing", look: |look| seen(lacks(look, "From")) },
     Rule { name: "from-broken", look: from_broken },
     Rule { name: "from-many", look: from_many },
     Rule { name: "field-twice", look: field_twice },
@@ -23,6 +23,12 @@ pub(super) const RULES: &[Rule] = &[
 /// A message may wait in an MTA for days before it comes here; its clock is rarely a day ahead.
 const PAST_S: i64 = 7 * 86_400;
 const FUTURE_S: i64 = 86_400;
+
+/// Whether a field is not there. Of a header of which only a part was read nobody knows: what stands behind that part
+/// may be it, and alignment reads it there.
+fn lacks(look: &Look<'_>, name: &str) -> bool {
+    look.message.count(name) == 0 && !look.message.shape.met.contains(&Bound::Fields)
+}
 
 /// Seen beside the moment of submission, so that old mail in an archive is judged as if it were sent on its day.
 fn date_far(look: &Look<'_>) -> Sight {
@@ -62,8 +68,8 @@ fn field_twice(look: &Look<'_>) -> Sight {
 }
 
 fn to_missing(look: &Look<'_>) -> Sight {
-    let named = ["To", "Cc", "Bcc", "Resent-To"].iter().any(|name| look.message.count(name) > 0);
-    seen(!named && !look.is_report_path())
+    let unnamed = ["To", "Cc", "Bcc", "Resent-To"].iter().all(|name| lacks(look, name));
+    seen(unnamed && !look.is_report_path())
 }
 
 /// To is there and holds no address: `undisclosed-recipients:;`, or nothing. A local name (`root`) is one.
@@ -81,13 +87,17 @@ fn to_names_nobody(look: &Look<'_>) -> Sight {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{AT_S, check, hit, mail, miss};
+    use super::super::sample::{AT_S, Mail, check, hit, mail, miss};
     use super::*;
 
     #[test]
     fn hits_and_near_misses() {
         let at = |unix_s| mail().date(DateField::At { unix_s, zone_min: 0 });
         let id = |id: &str| mail().field("Message-ID", id);
+        let in_part = |mut mail: Mail| {
+            mail.message.shape.met = vec![Bound::Fields];
+            mail
+        };
         check(
             RULES,
             vec![
@@ -109,6 +119,11 @@ mod tests {
                 miss("message-id-broken", "none at all is another rule's", mail().without("Message-ID")),
                 hit("from-missing", "no field", mail().without("From")),
                 miss("from-missing", "a broken one", mail().from("undisclosed")),
+                // What stands behind the part that was read is alignment's to say; that it is long is a reason of its own.
+                miss("from-missing", "a header that was read in part", in_part(mail().without("From"))),
+                miss("date-missing", "a header that was read in part", in_part(mail().without("Date"))),
+                miss("message-id-missing", "a header that was read in part", in_part(mail().without("Message-ID"))),
+                miss("to-missing", "a header that was read in part", in_part(mail().without("To"))),
                 hit("from-broken", "no address in it", mail().from("The Shop")),
                 hit("from-broken", "no domain", mail().from("shop@")),
                 miss("from-broken", "another script", mail().from("info@bücher.example")),
