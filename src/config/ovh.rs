@@ -57,7 +57,7 @@ pub(super) fn read(root: &mut TableReader<'_>) -> Option<OvhSettings> {
     let consumer_key = secret("consumer_key", "The consumer key.", "{ file = \"/etc/outguard/ovh-consumer-key\" }");
     let client_id = secret(
         "client_id",
-        "The id of an OAuth2 service account, in place of keys.",
+        "The id of an OAuth 2.0 service account, in place of keys.",
         "{ file = \"/etc/outguard/ovh-client-id\" }",
     );
     let client_secret = secret("client_secret", "Its secret.", "{ file = \"/etc/outguard/ovh-client-secret\" }");

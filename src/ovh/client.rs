@@ -140,7 +140,7 @@ struct RefusalJson {
     code: Option<String>,
     class: Option<String>,
     message: Option<String>,
-    /// Of OAuth2 (RFC 6749 5.2).
+    /// Of OAuth 2.0 (RFC 6749 5.2).
     error: Option<String>,
     #[serde(rename = "error_description")]
     description: Option<String>,

@@ -3,7 +3,7 @@
 //! What it writes is read here, and it is asked questions that change nothing; nothing is decided. An answer is bounded in
 //! size and time; the credentials stand in no error and no log. Read [`flagged`] first: the messages that its anti-spam
 //! counts against an address; then [`client`], with [`signature`] (application key, secret and consumer key)
-//! and `service_account` (OAuth2).
+//! and `service_account` (OAuth 2.0).
 
 pub mod client;
 pub mod flagged;

@@ -1,4 +1,4 @@
-//! A service account's token (OAuth2 client credentials, RFC 6749 4.4): what is asked for it, and what comes. Pure.
+//! A service account's token (OAuth 2.0 client credentials, RFC 6749 4.4): what is asked for it, and what comes. Pure.
 
 use bytes::Bytes;
 use serde::Deserialize;

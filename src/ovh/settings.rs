@@ -16,7 +16,7 @@ pub struct OvhSettings {
 pub enum Credentials {
     /// Three keys, with rights of their own.
     Keys(Keys),
-    /// An OAuth2 service account, with rights by policies.
+    /// An OAuth 2.0 service account, with rights by policies.
     ServiceAccount(ServiceAccount),
 }
 
@@ -31,7 +31,7 @@ pub struct Keys {
     pub consumer_key: Secret,
 }
 
-/// What a token is asked for with (OAuth2 client credentials, RFC 6749 4.4).
+/// What a token is asked for with (OAuth 2.0 client credentials, RFC 6749 4.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceAccount {
     /// The client's id.

@@ -31,7 +31,9 @@ pub(crate) fn self_signed(name: &str) -> SelfSigned {
 /// A client that believes these certificates alone.
 pub(crate) fn trusting(certificates: &[CertificateDer<'static>]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    certificates.iter().for_each(|certificate| roots.add(certificate.clone()).unwrap());
+    for certificate in certificates {
+        roots.add(certificate.clone()).unwrap();
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     Arc::new(builder.with_root_certificates(roots).with_no_client_auth())

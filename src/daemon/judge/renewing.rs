@@ -278,6 +278,29 @@ fn first_bytes(body: &ContentBody, bytes_max: usize) -> Option<Bytes> {
 mod tests {
     use super::*;
 
+    /// What receivers would refuse now is held, unless that was known when it was let go, by a person or by a rule.
+    #[test]
+    fn what_was_let_go_in_spite_of_it_is_not_held_again() {
+        let deeds = crate::align::settings::AlignSettings::default().deeds;
+        let made = |finding| {
+            let renewed = Renewed { prefix: Bytes::new(), refiled: Vec::new() };
+            Made { renewed, finding, outlook: Outlook::ForGood }
+        };
+        let refused = || made(Some(Finding::unreadable("too long", &deeds)));
+        let row = || crate::api::fake::message(1, "ann@example.com", &["bob@example.org"], 0).0;
+        let reason = refused().fails_now(&row()).unwrap();
+        assert!(reason.starts_with("since keys or egresses were changed: whose word it is"), "{reason}");
+        let mut released = row();
+        released.verdict.decision = Decision::Hold;
+        assert_eq!(refused().fails_now(&released), None, "a person let it go");
+        let mut passed = row();
+        passed.verdict.reasons.extend(refused().finding.unwrap().reasons());
+        assert_eq!(refused().fails_now(&passed), None, "it was sent with that reason");
+        assert_eq!(made(None).fails_now(&row()), None);
+        let unsure = made(Some(Finding::unsure("DNS is silent", 0, &deeds)));
+        assert_eq!(unsure.fails_now(&row()), None, "DNS that does not say holds nothing");
+    }
+
     #[test]
     fn only_signatures_and_seals_of_ours_are_replaced() {
         let prefix = b"Received: from a\r\n\tby b; today\r\nX-Outguard-Score: 5\r\nARC-Seal: i=1;\r\n\tb=x\r\n\
