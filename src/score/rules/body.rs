@@ -133,14 +133,42 @@ mod tests {
         ]
     }
 
-    #[test]
-    fn hits_and_near_misses() {
+    /// Links with less text around them than a letter has.
+    fn walls_of_links() -> Vec<Case> {
         let text = |text: &str| mail().text(text);
         let links =
             |count: usize| (0..count).fold(mail(), |mail, n| mail.click(&format!("https://example.org/{n}"), "more"));
         let buttons = |count: usize, said: &str| {
             (0..count).fold(text(&said.repeat(count)), |mail, n| mail.click(&format!("https://a.example/{n}"), said))
         };
+        vec![
+            hit(
+                "link-and-little-else",
+                "to a stranger",
+                text("Look at this").click("https://strange.example/x", "here"),
+            ),
+            miss(
+                "link-and-little-else",
+                "to the sender's own site",
+                text("Look").click("https://www.example.org/x", "here"),
+            ),
+            miss("link-and-little-else", "with a letter around it", mail().click("https://strange.example/x", "here")),
+            miss(
+                "link-and-little-else",
+                "in answer to a question",
+                text("Look").click("https://strange.example/x", "x").field("In-Reply-To", "<1@example.net>"),
+            ),
+            hit("links-many", "a wall", links(MANY_LINKS)),
+            miss("links-many", "a letter with news", links(40)),
+            hit("links-for-little-text", "buttons alone", buttons(12, "More")),
+            miss("links-for-little-text", "a few", buttons(9, "More")),
+            miss("links-for-little-text", "with a sentence each", buttons(12, "Read what our gardeners say")),
+        ]
+    }
+
+    #[test]
+    fn hits_and_near_misses() {
+        let text = |text: &str| mail().text(text);
         let picture = |bytes: u64| {
             move |mail: super::super::sample::Mail| {
                 mail.attachment("a.jpg", "image/jpeg", Content::Media, |file| file.size_bytes = bytes)
@@ -150,6 +178,7 @@ mod tests {
             RULES,
             drawings()
                 .into_iter()
+                .chain(walls_of_links())
                 .chain(vec![
                     hit("gtube", "the test text", text(&format!("Hello\n{GTUBE}\n"))),
                     hit("gtube", "in the plain part alone", {
@@ -208,31 +237,6 @@ mod tests {
                     hit("image-large-alone", "over a megabyte and no text", picture(1_200_000)(text("."))),
                     miss("image-large-alone", "a smaller one", picture(900_000)(text("."))),
                     miss("image-large-alone", "with a letter", picture(1_200_000)(mail())),
-                    hit(
-                        "link-and-little-else",
-                        "to a stranger",
-                        text("Look at this").click("https://strange.example/x", "here"),
-                    ),
-                    miss(
-                        "link-and-little-else",
-                        "to the sender's own site",
-                        text("Look").click("https://www.example.org/x", "here"),
-                    ),
-                    miss(
-                        "link-and-little-else",
-                        "with a letter around it",
-                        mail().click("https://strange.example/x", "here"),
-                    ),
-                    miss(
-                        "link-and-little-else",
-                        "in answer to a question",
-                        text("Look").click("https://strange.example/x", "x").field("In-Reply-To", "<1@example.net>"),
-                    ),
-                    hit("links-many", "a wall", links(MANY_LINKS)),
-                    miss("links-many", "a letter with news", links(40)),
-                    hit("links-for-little-text", "buttons alone", buttons(12, "More")),
-                    miss("links-for-little-text", "a few", buttons(9, "More")),
-                    miss("links-for-little-text", "with a sentence each", buttons(12, "Read what our gardeners say")),
                 ])
                 .collect(),
         );
