@@ -289,7 +289,7 @@ mod tests {
         let refused = || made(Some(Finding::unreadable("too long", &deeds)));
         let row = || crate::api::fake::message(1, "ann@example.com", &["bob@example.org"], 0).0;
         let reason = refused().fails_now(&row()).unwrap();
-        assert!(reason.starts_with("since keys or egresses were changed: whose word it is"), "{reason}");
+        assert!(reason.starts_with("looked at anew after a change of the configuration: whose word it is"), "{reason}");
         let mut released = row();
         released.verdict.decision = Decision::Hold;
         assert_eq!(refused().fails_now(&released), None, "a person let it go");
