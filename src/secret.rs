@@ -39,13 +39,14 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
-/// Zones of lists in the DNS whose first label is the key of who pays for them (Spamhaus's Data Query Service).
-const KEYED_ZONES: [&str; 1] = [".dq.spamhaus.net"];
+/// Zones of lists in the DNS whose first label is the key of who pays for them: Spamhaus's Data Query Service, Abusix.
+const KEYED_ZONES: [&str; 2] = [".dq.spamhaus.net", ".mail.abusix.zone"];
 
 /// A list's zone as it may be shown: without the key of who pays for it.
 pub fn shown_zone(zone: &str) -> String {
     let is_keyed = |end: &&str| zone.trim_end_matches('.').to_ascii_lowercase().ends_with(*end);
-    match zone.split_once('.') {
+    let bare = zone.trim_start_matches('.');
+    match bare.split_once('.') {
         Some((_key, rest)) if KEYED_ZONES.iter().any(is_keyed) => format!("(key).{rest}"),
         Some(_) | None => zone.to_owned(),
     }
@@ -54,7 +55,11 @@ pub fn shown_zone(zone: &str) -> String {
 /// A sentence of the DNS about a name in a list's zone, as it may be shown.
 pub fn shown_of_zone(sentence: &str, zone: &str) -> String {
     let shown = shown_zone(zone);
-    if shown == zone { sentence.to_owned() } else { sentence.replace(zone, &shown) }
+    if shown == zone {
+        sentence.to_owned()
+    } else {
+        sentence.replace(zone.trim_matches('.'), shown.trim_end_matches('.'))
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +80,8 @@ mod tests {
             ("zen.spamhaus.org", "zen.spamhaus.org"),
             ("0a1b2c.zen.dq.spamhaus.net", "(key).zen.dq.spamhaus.net"),
             ("0A1B.DBL.DQ.Spamhaus.NET.", "(key).DBL.DQ.Spamhaus.NET."),
+            (".s3cret.zen.dq.spamhaus.net", "(key).zen.dq.spamhaus.net"),
+            ("s3cret.combined.mail.abusix.zone", "(key).combined.mail.abusix.zone"),
             ("localhost", "localhost"),
         ];
         for (zone, shown) in cases {

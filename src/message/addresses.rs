@@ -31,7 +31,7 @@ pub(super) fn read(raw: &[u8], mailboxes_max: usize, into: &mut Vec<Mailbox>, br
     };
     let raw = within;
     let mut at = 0;
-    // Once no `>` follows, none is looked for again.
+    // Once a bracket does not close, none does.
     let mut last_angle = raw.iter().rposition(|b| *b == b'>').map_or(0, |at| at + 1);
     while at < raw.len() && reader.into.len() < mailboxes_max {
         match raw[at] {
@@ -39,6 +39,10 @@ pub(super) fn read(raw: &[u8], mailboxes_max: usize, into: &mut Vec<Mailbox>, br
             b'(' => at = reader.comment(at),
             b'<' => {
                 let end = if at < last_angle { angle_end(raw, at) } else { None };
+                if end.is_none() && at < last_angle && opens_nothing(&raw[at + 1..]) {
+                    at += 1;
+                    continue;
+                }
                 if end.is_none() {
                     last_angle = 0;
                 }
@@ -100,7 +104,7 @@ impl Reader<'_> {
             // More behind an address: `<a@example.org> <b@example.net>`.
             self.mailbox();
         }
-        let parts = |b: u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b')' | b'>' | b',' | b';' | b':');
+        let parts = |b: u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b')' | b'<' | b'>' | b',' | b';' | b':');
         let apart = from == 0 || parts(self.raw[from - 1]);
         self.tokens.push(Token { written: self.raw[from..to].to_vec(), shown, apart });
     }
@@ -142,6 +146,7 @@ impl Reader<'_> {
             while raw[end..space].starts_with(b"=?") {
                 end += encoded_word(&raw[end..space]).unwrap_or(space - end);
             }
+            self.doubt_encoded(&raw[from..end]);
         }
         end = raw[end..].iter().position(stops).map_or(raw.len(), |len| end + len);
         if raw[from..end].contains(&b'@') && raw.get(end) == Some(&b':') && raw[from..end].ends_with(b"[IPv6") {
@@ -151,6 +156,15 @@ impl Reader<'_> {
         }
         self.token(from, end, raw[from..end].to_vec());
         end
+    }
+
+    /// Who looks for commas and quotes before encoded words (RFC 2047 5) may find an address in them.
+    fn doubt_encoded(&mut self, words: &[u8]) {
+        let parts = |b: &u8| matches!(b, b',' | b';' | b':');
+        let odd_quotes = memchr::memchr_iter(b'"', words).count() % 2 == 1;
+        if odd_quotes || words.contains(&b'@') && words.iter().any(parts) {
+            self.reading = Reading::InPart;
+        }
     }
 
     fn comment(&mut self, from: usize) -> usize {
@@ -212,9 +226,11 @@ impl Reader<'_> {
         let comment = std::mem::take(&mut self.comment);
         if let Some(address) = self.angle.take() {
             self.found(address, &tokens, &comment);
-        } else if tokens.iter().any(Token::has_at) {
+        } else if let runs = bare_addresses(&tokens)
+            && !runs.is_empty()
+        {
             let mut named = 0;
-            for (from, to) in bare_addresses(&tokens) {
+            for (from, to) in runs {
                 let written: Vec<u8> = tokens[from..to].iter().flat_map(|token| token.written.clone()).collect();
                 let address = self.address(&written);
                 self.found(address, &tokens[named..from], &comment);
@@ -244,7 +260,13 @@ impl Reader<'_> {
             name.extend_from_slice(&token.shown);
         }
         let name = if name.is_empty() { comment } else { &name };
-        self.into.push(Mailbox { name: words::decode(name, PART_BYTES_MAX, self.broken), address });
+        let name = words::decode(name, PART_BYTES_MAX, self.broken);
+        // Some show a name as the address where there is none.
+        let domain = name.rsplit_once('@').map(|(_, domain)| domain.trim_matches(['>', '"', ' ']));
+        if address.is_empty() && domain.is_some_and(|domain| Domain::parse(domain).is_ok()) {
+            self.reading = Reading::InPart;
+        }
+        self.into.push(Mailbox { name, address });
     }
 
     /// An address as text, without comments, white space and control characters.
@@ -255,7 +277,7 @@ impl Reader<'_> {
         let domain = address.rsplit_once('@').map(|(_, domain)| domain).filter(|domain| !domain.is_empty());
         // Another reader may see another address in it, or one at all.
         let is_clear = ends && ats <= 1 && bytes.len() <= PART_BYTES_MAX;
-        if !is_clear || ats == 1 && domain.is_some_and(|domain| Domain::parse(domain).is_err()) {
+        if !is_clear || domain.is_some_and(|domain| Domain::parse(domain).is_err()) {
             self.reading = Reading::InPart;
         }
         address
@@ -282,13 +304,23 @@ fn bare_addresses(tokens: &[Token]) -> Vec<(usize, usize)> {
             !next.apart || begins(b"@") || ends(b"@") || has_at && (ends(b".") || begins(b"."))
         });
         if !joined {
-            if has_at {
+            if has_at && is_address(&tokens[from..=at]) {
                 runs.push((from, at + 1));
             }
             (from, has_at) = (at + 1, false);
         }
     }
     runs
+}
+
+/// Whether a run of tokens is an address: with white space in it only where its domain is more than a word, for people
+/// write `Coffee @ Home` too.
+fn is_address(run: &[Token]) -> bool {
+    let behind = run.iter().rev().take_while(|token| !token.has_at());
+    let at = run.iter().rev().find(|token| token.has_at());
+    let own = at.and_then(|token| token.written.rsplit(|b| *b == b'@').next()).unwrap_or_default();
+    let is_dotted = own.contains(&b'.') || behind.into_iter().any(|token| token.written.contains(&b'.'));
+    is_dotted || !run.iter().skip(1).any(|token| token.apart)
 }
 
 /// What is written as an address, without what means nothing in it.
@@ -310,6 +342,7 @@ fn plain(written: &[u8]) -> Plain {
             b'"' if depth == 0 => quoted = !quoted,
             b'(' if !quoted => depth += 1,
             b'@' if !quoted && depth == 0 => ats += 1,
+            b'\\' if escaped && written[at + 1] == b'@' && !quoted && depth == 0 => ats += 1,
             _ => {}
         }
         let is_space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
@@ -323,6 +356,11 @@ fn plain(written: &[u8]) -> Plain {
         at += 1 + usize::from(escaped);
     }
     Plain { bytes, ats, ends: !quoted && depth == 0 }
+}
+
+/// Whether another bracket opens behind one before an address begins: `<3 Ann <a@example.org>`, `<<a@example.org>>`.
+fn opens_nothing(behind: &[u8]) -> bool {
+    memchr::memchr2(b'<', b'@', behind).is_some_and(|at| behind[at] == b'<')
 }
 
 /// Where the angle bracket that opens at `from` closes; within quotes it does not.
@@ -402,6 +440,12 @@ mod tests {
             ("<\"a b\" @example.org>", &[("", "\"a b\"@example.org")]),
             ("a@example.org b@example.net", &[("", "a@example.org"), ("", "b@example.net")]),
             ("a@example.org: b@example.net;", &[("", "a@example.org"), ("", "b@example.net")]),
+            // Names with a bracket or an `@` of their own.
+            ("Ann <3 Bob <a@example.org>", &[("Ann 3 Bob", "a@example.org")]),
+            ("<<a@example.org>>", &[("", "a@example.org")]),
+            ("Coffee @ Joe's, Berlin <a@example.org>", &[("Coffee @ Joe's", ""), ("Berlin", "a@example.org")]),
+            ("Dinner @ Home, Berlin <a@example.org>", &[("Dinner @ Home", ""), ("Berlin", "a@example.org")]),
+            ("root@localhost", &[("", "root@localhost")]),
             // An encoded word ends where it ends.
             (
                 "=?utf-8?q?Ann?=,b@example.net, c@example.org",
@@ -437,6 +481,21 @@ mod tests {
             ("<\"a@example.org>", Reading::InPart),
             ("<ceo@(>)bank.example>", Reading::InPart),
             ("a@example..org", Reading::InPart),
+            ("Coffee @ Joe's, Berlin <a@example.org>", Reading::Whole),
+            ("Ann <3 Bob <a@example.org>", Reading::Whole),
+            ("<<a@example.org>>", Reading::Whole),
+            ("=?utf-8?q?Smith,_Ann?= <a@example.org>", Reading::Whole),
+            ("=?utf-8?q?ann=40example.org?= <a@example.org>", Reading::Whole),
+            // Others part fields before they look for encoded words.
+            ("=?x,ceo@bank.example,y <a@evil.example>", Reading::InPart),
+            ("=?utf-8?q?x,ceo@bank.example,y?= <a@evil.example>", Reading::InPart),
+            ("=?utf-8?q?\"?= \", ceo@bank.example, \" <a@evil.example>", Reading::InPart),
+            // Quoted or escaped, what is no address for us.
+            ("<\"ceo@bank.example\">, a@evil.example", Reading::InPart),
+            ("<\"> , <ceo@bank.example> , <\">, a@evil.example", Reading::InPart),
+            ("<ceo@bank.example\\@evil.example>", Reading::InPart),
+            ("=?utf-8?B?PGNlb0BiYW5rLmV4YW1wbGU+?=, <a@evil.example>", Reading::InPart),
+            ("\"ceo@bank.example\" <>, a@evil.example", Reading::InPart),
         ];
         for (raw, expected) in cases {
             let got = read(raw.as_bytes(), 100, &mut Vec::new(), &mut 0);

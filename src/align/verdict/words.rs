@@ -42,7 +42,8 @@ pub(super) fn no_author(author: &Author) -> String {
         ),
         Author::Domains(Domains::Unclear(known)) => format!(
             "A part of the From field cannot be read as an address{}, and another program may find one there: whose policy \
-             it fails is not known, so the strictest is taken. Write one address into it, without comments",
+             it fails is not known, so the strictest is taken. Write one address into it, and the name in \
+             quotes",
             if known.is_empty() { String::new() } else { format!(" (beside {})", known.join(", ")) }
         ),
         Author::Fields(count, domains) => {
