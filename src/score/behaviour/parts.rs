@@ -18,7 +18,7 @@ const APART_DAYS_PART: u32 = 20;
 /// When so many days are counted, all are halved.
 const DAYS_MAX: u32 = 1_000;
 /// The share of an account's days with short parts from which on they are its way.
-const OWN_DAYS: f64 = 0.05;
+pub(super) const OWN_DAYS: f64 = 0.05;
 
 /// What a message is to the one that its account sent before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -99,7 +99,9 @@ impl Peers {
         self.message.add(today.message_peak());
         self.pace.add(today.pace_peak());
         if let Some(led) = today.led() {
-            self.led = self.led.toward(led, Share::of(1, self.days.saturating_add(1)).max(LED_WEIGHT));
+            // Of the days that a store of before counted, it does not know this; those of the pace are as young.
+            let known = self.pace.0.iter().fold(0_u32, |sum, count| sum.saturating_add(*count));
+            self.led = self.led.toward(led, Share::of(1, known.max(1)).max(LED_WEIGHT));
         }
         today.tell(&mut self.ways);
         self.days = self.days.saturating_add(1);

@@ -9,6 +9,8 @@ use super::share::Share;
 const WEEKS: usize = 6;
 /// How far one day moves what is usual.
 const DAY_WEIGHT: Share = Share(9_830); // 15 %
+/// One day on which messages came in parts moves how often they do by one part in so many: two such days are a way.
+const APART_DAYS: u32 = 25;
 /// Quarter points are too coarse for a mean of few messages, so it is kept in sixteenths.
 const SIXTEENTHS: u32 = 16;
 
@@ -251,7 +253,10 @@ impl Usual {
         self.led = toward(self.led, today.led, today.leading);
         self.leading = self.leading.saturating_add(today.leading);
         let (whole, apart) = (today.whole.min(1), today.apart.min(1));
-        self.apart = toward(self.apart, apart, whole.max(apart));
+        // One day alone, as a message makes that is sent again, is no way.
+        if whole.max(apart) > 0 {
+            self.apart = self.apart.toward(Share::of(apart, 1), Share::of(1, APART_DAYS));
+        }
         self.hour.learn(today.hour_peak, today.day);
         self.day.learn(today.day_peak, today.day);
         self.message.learn(today.message_peak, today.day);
@@ -383,6 +388,20 @@ mod tests {
             hours: 1 << 9,
             hour_peak: recipients,
             ..Today::default()
+        }
+    }
+
+    /// A message that was sent again looks like its parts; two such days are a way.
+    #[test]
+    fn one_day_of_parts_is_no_way() {
+        for days_before in [0, 30] {
+            let mut usual = Usual::default();
+            (0..days_before).for_each(|n| usual.learn(&Today { whole: 1, ..day(100 + n, 10, 1) }));
+            let mut after = |n: u16| {
+                usual.learn(&Today { apart: 3, ..day(200 + n, 10, 1) });
+                usual.apart.as_f64() >= crate::score::behaviour::parts::OWN_DAYS
+            };
+            assert_eq!([after(0), after(1)], [false, true], "after {days_before} days of whole mail");
         }
     }
 
