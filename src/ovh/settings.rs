@@ -65,6 +65,11 @@ impl Endpoint {
         }
     }
 
+    /// The region whose address was written out.
+    fn known(base: &str) -> Option<Self> {
+        [Self::Eu, Self::Ca, Self::Us].into_iter().find(|region| region.base() == base.trim_end_matches('/'))
+    }
+
     /// Where a service account gets its token.
     pub fn token(&self) -> String {
         match self {
@@ -72,6 +77,9 @@ impl Endpoint {
             Self::Ca => "https://ca.ovh.com/auth/oauth2/token".to_owned(),
             Self::Us => "https://us.ovhcloud.com/auth/oauth2/token".to_owned(),
             Self::At(base) => {
+                if let Some(known) = Self::known(base) {
+                    return known.token();
+                }
                 let host = base.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
                 format!("{host}/auth/oauth2/token")
             }
@@ -86,5 +94,21 @@ impl Endpoint {
             Self::Us => "https://api.us.ovhcloud.com/createToken/",
         };
         format!("{page}?GET=/ip&GET=/ip/*&POST=/ip/*/spam/*/unblock&GET=/me&GET=/auth/*")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_written_out_is_that_region() {
+        for region in [Endpoint::Eu, Endpoint::Ca, Endpoint::Us] {
+            for base in [region.base().to_owned(), format!("{}/", region.base())] {
+                assert_eq!(Endpoint::At(base).token(), region.token());
+            }
+        }
+        let other = Endpoint::At("http://127.0.0.1:8080/1.0".to_owned());
+        assert_eq!(other.token(), "http://127.0.0.1:8080/auth/oauth2/token");
     }
 }
