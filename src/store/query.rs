@@ -1,5 +1,7 @@
 //! What a store tells: rows as they are read.
 
+use std::os::unix::fs::FileExt as _;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -135,6 +137,22 @@ pub enum ContentBody {
     Bytes(Bytes),
     /// In a file, opened for reading.
     File(std::sync::Arc<std::fs::File>),
+}
+
+impl ContentBody {
+    /// Its beginning, at most so many bytes; `None` where its file cannot be read. Reads a disk: not for a thread of the
+    /// runtime.
+    pub fn beginning(&self, bytes_max: usize) -> Option<Bytes> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes.slice(..bytes.len().min(bytes_max))),
+            Self::File(file) => {
+                let length = usize::try_from(file.metadata().ok()?.len()).unwrap_or(usize::MAX);
+                let mut bytes = vec![0; length.min(bytes_max)];
+                file.read_exact_at(&mut bytes, 0).ok()?;
+                Some(bytes.into())
+            }
+        }
+    }
 }
 
 /// One row of the journal.

@@ -211,12 +211,10 @@ impl Core {
         if state.shuns_until(egress) > moment {
             return None;
         }
-        let open = |other: &&Arc<Egress>| {
-            other.name != egress.name
-                && self.gates.stops_egress(&other.name).is_none()
-                && state.shuns_until(other) <= moment
-        };
-        let others: Vec<Arc<Egress>> = plan.egresses.iter().filter(open).cloned().collect();
+        let open = |other: &&Arc<Egress>| other.name != egress.name && self.gates.stops_egress(&other.name).is_none();
+        // One that is left alone for now takes mail again when that is over.
+        let others = plan.egresses.iter().filter(open).map(|other| (Arc::clone(other), state.shuns_until(other)));
+        let others: Vec<(Arc<Egress>, Moment)> = others.collect();
         let mut leased = None;
         let Self { dispatch, slots, accounts, .. } = self;
         let turn = dispatch.next(hop, moment, |offer| {

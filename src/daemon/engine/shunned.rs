@@ -78,7 +78,7 @@ impl Core {
     ) {
         self.shun_egress(hop, &egress.name, until, why);
         if let Some(shunned) = self.hops.get_mut(&hop).and_then(|state| state.shunned.get_mut(&egress.name)) {
-            shunned.kept_until = kept_until;
+            shunned.kept_until = shunned.kept_until.max(kept_until);
         }
     }
 }

@@ -61,8 +61,8 @@ pub(super) struct Asking<'a> {
     pub(super) account: &'a Account,
     pub(super) egress: &'a Egress,
     pub(super) plan: &'a Plan,
-    /// The other egresses of the pool before which no gate stands.
-    pub(super) others: &'a [Arc<Egress>],
+    /// The other egresses of the pool before which no gate stands, each with until when it is left alone.
+    pub(super) others: &'a [(Arc<Egress>, Moment)],
 }
 
 impl<'a> Asking<'a> {
@@ -161,8 +161,8 @@ impl Slots {
     /// Whether another egress of the pool takes what this one keeps for others.
     fn elsewhere(&mut self, asking: Asking<'_>, now: Moment) -> Elsewhere {
         let mut first = Moment::END;
-        for egress in asking.others {
-            let waits = self.egress_waits_until(egress, asking.plan);
+        for (egress, shunned_until) in asking.others {
+            let waits = self.egress_waits_until(egress, asking.plan).max(*shunned_until);
             match self.limits.would_fit(asking.by(egress), now) {
                 Ok(()) if waits <= now => return Elsewhere::Room(Arc::clone(&egress.name)),
                 Ok(()) => first = first.min(waits),

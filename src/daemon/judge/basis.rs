@@ -131,7 +131,11 @@ impl Judging {
     /// Once other settings are taken over by those too who make mail without judging it: what they made meanwhile is looked
     /// at as what came before.
     pub(in crate::daemon) async fn widen_basis(&self, store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
-        self.begin(store, clock, |basis, newest| basis.since = Some(newest)).await
+        // A reload files waiting mail anew, and may have written over what was made of it meanwhile.
+        self.begin(store, clock, |basis, newest| {
+            *basis = Basis { print: basis.print, since: Some(newest), ..Basis::default() };
+        })
+        .await
     }
 
     async fn begin(

@@ -1,7 +1,5 @@
 //! How judging learns: from the journal what became of mail, from people what it was.
 
-use std::os::unix::fs::FileExt as _;
-
 use super::Judging;
 use crate::clock::WallMs;
 use crate::event::Event;
@@ -221,15 +219,7 @@ impl Stored {
 
 /// Reads a stored body; `None` where its file cannot be read.
 fn read(body: &ContentBody, bounds: &Bounds) -> Option<Message> {
-    let bytes = match body {
-        ContentBody::Bytes(bytes) => bytes.slice(..bytes.len().min(bounds.message_bytes_max)),
-        ContentBody::File(file) => {
-            let length = usize::try_from(file.metadata().ok()?.len()).unwrap_or(usize::MAX);
-            let mut bytes = vec![0; length.min(bounds.message_bytes_max)];
-            file.read_exact_at(&mut bytes, 0).ok()?;
-            bytes.into()
-        }
-    };
+    let bytes = body.beginning(bounds.message_bytes_max)?;
     Some(Message::parse(&bytes, bounds))
 }
 

@@ -3,7 +3,6 @@
 //! released is not judged as a hold again.
 
 use std::future::Future;
-use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -23,9 +22,7 @@ use crate::delivery::Router;
 use crate::guard::Decision;
 use crate::mail::QueueId;
 use crate::message::Message;
-use crate::store::{
-    Content, ContentBody, DeliveryRow, DeliveryState, Destination, MessageRow, Refiled, Renewed, Store, StoreError,
-};
+use crate::store::{Content, DeliveryRow, DeliveryState, Destination, MessageRow, Refiled, Renewed, Store, StoreError};
 
 /// Fields of our prefix that are made anew; all others stay.
 const MADE_ANEW: [&str; 4] = ["DKIM-Signature", "ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results"];
@@ -68,12 +65,9 @@ impl Judging {
             return Look::without(of, state);
         }
         if of.row.source == AccountSource::Own {
-            let body = of.content.body.clone();
-            let bytes_max = live.bounds.message_bytes_max;
-            let bytes = match tokio::task::spawn_blocking(move || first_bytes(&body, bytes_max)).await {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => return Look::Undecided,
-                Err(_panicked) => return Look::Fault,
+            let bytes = match beginning(live, of.content).await {
+                Ok(bytes) => bytes,
+                Err(look) => return look,
             };
             let from = of.row.header_from.clone().unwrap_or_default();
             let prefix = prefix_with(&of.content.prefix, &live.aligning.signature_of_own(bytes, from, at).await);
@@ -90,9 +84,7 @@ impl Judging {
 
     /// The bytes that are looked at, and the message in them.
     async fn read(&self, live: &Live, content: &Content) -> Result<(Bytes, Message), Look> {
-        let (body, bounds) = (content.body.clone(), live.bounds.clone());
-        let bytes = tokio::task::spawn_blocking(move || first_bytes(&body, bounds.message_bytes_max)).await;
-        let bytes = bytes.map_err(|_panicked| Look::Fault)?.ok_or(Look::Undecided)?;
+        let bytes = beginning(live, content).await?;
         let entered = match &self.under_judgement {
             Some(file) => Some(file.enter(&bytes).ok_or(Look::Never)?),
             None => None,
@@ -245,6 +237,13 @@ async fn anew(
     Look::Made(Made { renewed, finding: aligned.finding, outlook })
 }
 
+/// The bytes of a message that are looked at.
+async fn beginning(live: &Live, content: &Content) -> Result<Bytes, Look> {
+    let (body, bytes_max) = (content.body.clone(), live.bounds.message_bytes_max);
+    let bytes = tokio::task::spawn_blocking(move || body.beginning(bytes_max)).await;
+    bytes.map_err(|_panicked| Look::Fault)?.ok_or(Look::Undecided)
+}
+
 /// Whether there is a field in our prefix that is made anew.
 fn bears_ours(prefix: &[u8]) -> bool {
     let bears = |leaving: Leaving<'_>| leaving.fields().any(|field| MADE_ANEW.iter().any(|name| field.is(name)));
@@ -260,18 +259,6 @@ fn prefix_with(prefix: &[u8], fields: &str) -> Bytes {
     }
     renewed.extend_from_slice(fields.as_bytes());
     renewed.into()
-}
-
-fn first_bytes(body: &ContentBody, bytes_max: usize) -> Option<Bytes> {
-    match body {
-        ContentBody::Bytes(bytes) => Some(bytes.slice(..bytes.len().min(bytes_max))),
-        ContentBody::File(file) => {
-            let length = usize::try_from(file.metadata().ok()?.len()).unwrap_or(usize::MAX);
-            let mut bytes = vec![0; length.min(bytes_max)];
-            file.read_exact_at(&mut bytes, 0).ok()?;
-            Some(bytes.into())
-        }
-    }
 }
 
 #[cfg(test)]

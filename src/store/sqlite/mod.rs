@@ -109,8 +109,15 @@ impl SqliteStore {
         let spool = Spool::new(folder.inner("spool")?, Arc::clone(&faults));
         let spool = Arc::new(spool.map_err(|source| OpenError::Folder { path: folder.path.join("spool"), source })?);
         let file = database::file_in(&folder.path);
+        let mut space = space::Space::new(Arc::clone(&folder), settings, Arc::clone(&faults));
         // Whoever ran here before may have ended after a sync that failed.
-        recovery::copy_log_anew(&folder, database::BUSY_MAX)?;
+        if let Err(error) = recovery::copy_log_anew(&folder, database::BUSY_MAX) {
+            if !recovery::is_full(&error) || !space.drop_ballast() {
+                return Err(error);
+            }
+            tracing::warn!("the disk is full: the ballast file was given up so that the store can be opened");
+            recovery::copy_log_anew(&folder, database::BUSY_MAX)?;
+        }
         let db = WriterConnection::open(&file)?;
         let wrong = |source| database::unopened_because(&db.db, &file, source);
         let checked = check(&db.db, &file)?;
@@ -129,9 +136,8 @@ impl SqliteStore {
             spool.sweep(alive).map_err(|source| OpenError::Folder { path: folder.path.join("spool"), source })?;
         let readers = Arc::new(Readers::new(file.clone(), Arc::clone(&spool), Arc::clone(&clock)));
         let ids = (first_id, memory.ids_reserved.unsigned_abs());
-        let shared = Arc::new(Shared::new(Arc::clone(&folder), spool, readers, ids));
+        let shared = Arc::new(Shared::new(folder, spool, readers, ids));
         let (requests, receiver) = channel();
-        let mut space = space::Space::new(folder, settings, Arc::clone(&faults));
         space.lay_ballast();
         let writer = Writer {
             requests: receiver,

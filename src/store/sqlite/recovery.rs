@@ -120,10 +120,7 @@ impl Writer {
         // The helper ends what it is at, and begins nothing.
         *lock(&self.shared.copying) = Copying::Stopped;
         self.shared.readers.reset();
-        if matches!(error, StoreError::Full { .. }) && self.space.drop_ballast() {
-            tracing::warn!("the disk is full: the ballast file was given up so that outcomes can be stored");
-            self.room = self.space.look();
-        }
+        self.make_room_for(error);
         for request in batch {
             if request.kind() == Kind::Outcome {
                 self.trouble.promised.push_back((Promise::WithBatch(number), request));
@@ -164,7 +161,18 @@ impl Writer {
                 self.log_frames_done = 0;
                 tracing::warn!("the store was opened again after a failed write");
             }
-            Err(error) => self.note_failure(error),
+            Err(error) => {
+                self.make_room_for(&error);
+                self.note_failure(error);
+            }
+        }
+    }
+
+    /// Gives the ballast up where the disk is full.
+    fn make_room_for(&mut self, error: &StoreError) {
+        if matches!(error, StoreError::Full { .. }) && self.space.drop_ballast() {
+            tracing::warn!("the disk is full: the ballast file was given up so that outcomes can be stored");
+            self.room = self.space.look();
         }
     }
 
@@ -211,6 +219,16 @@ fn of_open(error: OpenError) -> StoreError {
         OpenError::Watched { .. } => StoreError::Unavailable { detail: WATCHED.into() },
         other => StoreError::ReadOnly { detail: other.to_string() },
     }
+}
+
+/// Whether a store cannot be opened for want of room.
+pub(super) fn is_full(error: &OpenError) -> bool {
+    let error = match error {
+        OpenError::Database { source, system, .. } => of_write(source, system.as_ref()),
+        OpenError::Folder { source, .. } => of_system(source),
+        _ => return false,
+    };
+    matches!(error, StoreError::Full { .. })
 }
 
 fn of_system(error: &io::Error) -> StoreError {

@@ -1,8 +1,8 @@
 //! The one thread that writes: it takes all that waits, runs it in one transaction, syncs once, and answers.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, TryLockError};
 use std::time::Duration;
 
 use super::database::WriterConnection;
@@ -223,7 +223,11 @@ impl Writer {
 
     fn try_checkpoint(&mut self) -> Result<(), StoreError> {
         // While the helper is at it, it is not waited for.
-        let Ok(copying) = self.shared.copying.try_lock() else { return Ok(()) };
+        let copying = match self.shared.copying.try_lock() {
+            Ok(copying) => copying,
+            Err(TryLockError::Poisoned(copying)) => copying.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
         if let Some(db) = &self.db
             && matches!(*copying, Copying::Trusted)
         {
