@@ -95,6 +95,37 @@ async fn a_full_disk_refuses_mail_keeps_outcomes_and_recovers() {
     wait_for(|| async { store.accept(message(&*store, at(4), &["b@example.net"])).await.is_ok() }).await;
 }
 
+/// A log that was left by a crash is copied at the start, which takes room.
+#[tokio::test]
+async fn a_start_on_a_full_disk_gives_the_ballast_up() {
+    let Some(disk) = Disk::of("96m") else { return };
+    let mut settings = settings(&disk.store());
+    settings.ballast_bytes = 16 << 20;
+    let (store, _) = SqliteStore::open(&settings, system_clock()).unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..80 {
+        let mut m = message(&*store, at(0), &["b@example.net"]);
+        m.body = Body::Inline(Bytes::from(vec![b'x'; 60_000]));
+        ids.push(m.id);
+        store.accept(m).await.unwrap().into_inner();
+    }
+    // As it lies there now, a crash would leave it.
+    let left = disk.path().join("left");
+    let copied = Command::new("cp").arg("-a").args([&disk.store(), &left]).output().unwrap();
+    assert!(copied.status.success(), "{copied:?}");
+    drop(store);
+    std::fs::remove_dir_all(disk.store()).unwrap();
+    std::fs::rename(&left, disk.store()).unwrap();
+    assert!(std::fs::metadata(disk.store().join("queue.db-wal")).unwrap().len() > 4 << 20, "nothing is to be copied");
+    let mut filler = std::fs::File::create(disk.path().join("filler")).unwrap();
+    while filler.write_all(&[0; 4_096]).is_ok() {}
+    let (store, _) = SqliteStore::open(&settings, system_clock()).unwrap();
+    assert!(!disk.store().join("ballast").exists(), "given up for the copy");
+    for id in ids {
+        assert_eq!(states(&*store, id).await, [DeliveryState::Waiting], "{id}");
+    }
+}
+
 #[tokio::test]
 async fn a_read_only_disk_refuses_mail_and_recovers() {
     let Some(disk) = Disk::of("32m") else { return };
