@@ -19,6 +19,8 @@ const PAGE: u64 = 4_096;
 const MESSAGES: usize = 400;
 const LINES: usize = 1_500;
 const CONNECTIONS: usize = 3;
+/// Without mail for this long, the store copies its log.
+const QUIET: Duration = Duration::from_millis(500);
 const LIMITS: &str = "[limits]\naccount = []\negress = []\n";
 
 /// Each line of the content names its message, so that content of another is seen.
@@ -44,11 +46,13 @@ fn fill(site: &Site) -> (u64, usize) {
     let file = site.store().join("queue.db");
     let bytes = || std::fs::metadata(&file).expect("the database").len();
     wait_for("the log to be copied", || bytes() > (MESSAGES * LINES * 36) as u64);
-    // With the next commit it begins anew, and what is read comes from the file.
+    // With the next commit it begins anew, and what is read comes from the file. What is left of it is copied while nobody
+    // writes; mail without a pause would be copied piece by piece, and the file would be of another size each time.
     let log = || std::fs::read(site.store().join("queue.db-wal")).expect("the log")[16..24].to_vec();
     let salt = log();
     let mut number = MESSAGES;
     wait_for("the log to begin anew", || {
+        std::thread::sleep(QUIET);
         assert_eq!(submit(site, number), 250);
         number += 1;
         log() != salt
