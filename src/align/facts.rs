@@ -145,6 +145,8 @@ pub enum Forwarded {
     Rewritten,
     /// It carries a chain of ARC seals that holds (RFC 8617), the newest by one whom we believe.
     Sealed,
+    /// It carries one whose newest seal says that it is of one whom we believe, and DNS gives no answer for a key of it.
+    NoDns,
 }
 
 /// Whether we have a key for the From domain.

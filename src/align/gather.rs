@@ -90,7 +90,7 @@ pub async fn gather(dns: &dyn Lookup, settings: &AlignSettings, subject: &Subjec
     let asking = each.iter().map(|subject| -> One<'_, Facts> { Box::pin(gather_one(dns, settings, subject)) });
     let (mut facts, mut each) = tokio::join!(gather_one(dns, settings, subject), together(asking.collect()));
     for of in &mut each {
-        (of.forwarded, of.doubted) = (facts.forwarded, facts.doubted.clone());
+        (of.forwarded, of.doubted, of.chain) = (facts.forwarded, facts.doubted.clone(), facts.chain.clone());
     }
     facts.each = each;
     facts
@@ -104,10 +104,11 @@ async fn gather_one(dns: &dyn Lookup, settings: &AlignSettings, subject: &Subjec
     let now_s = subject.at.0 / 1_000;
     let wanted = |domain: &str| author.is_some_and(|author| may_relate(domain, author));
     let patience = Patience { signatures_max: settings.signatures_max, wanted: &wanted, time_limit: first };
-    let (views, checked, legs) = tokio::join!(
+    let (views, checked, legs, chain) = tokio::join!(
         views(dns, settings, author, first),
         check_within(dns, subject.leaving, now_s, patience),
         legs(dns, subject, first),
+        chain(dns, subject, now_s, first),
     );
     let relating = Relating { dns, author, views: &views, until: Instant::now() + second };
     let signatures = checked.iter().map(|checked| -> One<'_, Organizational> {
@@ -115,15 +116,7 @@ async fn gather_one(dns: &dyn Lookup, settings: &AlignSettings, subject: &Subjec
             || checked.outcome == Outcome::Pass;
         Box::pin(relating.of(&checked.domain, counts))
     });
-    let chain = async {
-        if !(subject.claims.sealed || subject.claims.chain_wanted) {
-            let has_chain = arc::newest_sealer(subject.leaving).is_some();
-            return if has_chain { Chain::NotAsked } else { Chain::None };
-        }
-        let late = |_| Chain::Fail("DNS takes too long".into());
-        timeout(second, arc::verify(dns, subject.leaving, now_s)).await.unwrap_or_else(late)
-    };
-    let (organizational, routes, chain) = tokio::join!(together(signatures.collect()), relating.routes(&legs), chain);
+    let (organizational, routes) = tokio::join!(together(signatures.collect()), relating.routes(&legs));
     let signatures = checked.into_iter().zip(organizational).map(|(mut checked, organizational)| {
         let few = settings.ed25519 == Ed25519::Ignored && checked.algorithm == Some(Algorithm::Ed25519Sha256);
         if few && checked.outcome == Outcome::Pass {
@@ -134,10 +127,12 @@ async fn gather_one(dns: &dyn Lookup, settings: &AlignSettings, subject: &Subjec
     let signatures = signatures.collect();
     let forwarded = if subject.claims.rewritten {
         Forwarded::Rewritten
-    } else if subject.claims.sealed && chain.holds() {
-        Forwarded::Sealed
     } else {
-        Forwarded::No
+        match chain {
+            Chain::Pass(_) if subject.claims.sealed => Forwarded::Sealed,
+            Chain::NoDns(_) if subject.claims.sealed => Forwarded::NoDns,
+            Chain::Pass(_) | Chain::NoDns(_) | Chain::None | Chain::Fail(_) | Chain::NotAsked => Forwarded::No,
+        }
     };
     Facts {
         author: subject.author.clone(),
@@ -150,6 +145,14 @@ async fn gather_one(dns: &dyn Lookup, settings: &AlignSettings, subject: &Subjec
         own: subject.own.clone(),
         each: Vec::new(),
     }
+}
+
+/// The chain, asked for where it is of one whom we believe or we are going to add to it.
+async fn chain(dns: &dyn Lookup, subject: &Subject<'_>, now_s: u64, limit: Duration) -> Chain {
+    if subject.claims.sealed || subject.claims.chain_wanted {
+        return arc::verify(dns, subject.leaving, now_s, Instant::now() + limit).await;
+    }
+    if arc::newest_sealer(subject.leaving).is_some() { Chain::NotAsked } else { Chain::None }
 }
 
 type Views = [Result<View, Box<str>>];

@@ -187,7 +187,7 @@ fn of_domain(facts: &Facts, author: &str, deeds: &Deeds) -> Finding {
         .iter()
         .map(|route| match route {
             Route::Smarthost(smarthost) => on_smarthost(facts, author, smarthost),
-            Route::Direct(exits) => choose::choose(facts, author, exits),
+            Route::Direct(exits) => unless_forwarded(facts.forwarded, choose::choose(facts, author, exits)),
         })
         .collect();
     // What weighs most for the sender decides; of equals, what is worst at the receiver.
@@ -214,6 +214,12 @@ struct Way<'a> {
     smarthost: Option<&'a Smarthost>,
     /// The egresses that may carry it; `None`: all.
     egresses: Option<Vec<Arc<str>>>,
+}
+
+/// Where DNS keeps from us whether a chain makes it forwarded mail, whether a policy concerns it is not known either.
+fn unless_forwarded(forwarded: Forwarded, way: Way<'_>) -> Way<'_> {
+    let depends = forwarded == Forwarded::NoDns && way.found.policy != Policy::None;
+    if depends { Way { found: choose::UNSURE, ..way } } else { way }
 }
 
 /// Receivers see the smarthost's address, which is not known here: SPF may pass, and a signature may be put on there. So

@@ -134,13 +134,13 @@ impl World {
         results.into_iter().map(|checked| checked.outcome).collect()
     }
 
-    fn deliver(&self, from: &str, content: &[u8]) {
+    pub(crate) fn deliver(&self, from: &str, content: &[u8]) {
         let heard = Client::greeted(self.relay().site().address()).deliver(from, &["bob@example.org"], content);
         assert_eq!(heard.expect("an answer").code, 250);
     }
 
     /// Everything known of the newest message that is held.
-    fn newest(&self) -> Value {
+    pub(crate) fn newest(&self) -> Value {
         let output = self.site.command(&["queue", "list", "--state", "held", "--json"]);
         let list = String::from_utf8(output.stdout).unwrap();
         list.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back().unwrap()
@@ -181,7 +181,7 @@ fn keygen(folder: &Path, selector: &str) -> Vec<(String, String)> {
     vec![(made["name"].as_str().unwrap().to_owned(), made["record"].as_str().unwrap().to_owned())]
 }
 
-fn now_s() -> u64 {
+pub(crate) fn now_s() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
@@ -251,7 +251,7 @@ pub(crate) fn message(from: &str) -> Vec<u8> {
 }
 
 /// What holds a message.
-fn reason(shown: &Value) -> (String, String) {
+pub(crate) fn reason(shown: &Value) -> (String, String) {
     let heaviest = &shown["verdict"]["reasons"][0];
     let text = |key: &str| heaviest[key].as_str().unwrap_or_else(|| panic!("no {key} in {shown}")).to_owned();
     (text("name"), text("sentence"))

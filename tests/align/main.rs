@@ -12,6 +12,7 @@ mod rig;
 mod cases;
 mod doctor;
 mod end_to_end;
+mod forwarded;
 mod messages;
 mod others;
 mod pages;

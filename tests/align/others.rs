@@ -3,12 +3,14 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use outguard::align::arc::seal::{self, Found};
 use outguard::align::arc::{self, Chain};
 use outguard::align::dkim::{Failure, Leaving, Outcome, check};
 use outguard::align::dns::Fixed;
 use outguard::align::sign::KeyKind;
+use tokio::time::Instant;
 
 use crate::messages::{Keys, NOW, messages};
 
@@ -141,7 +143,10 @@ async fn chains_of_seals_by_turns() {
     let keys = Keys::new(&[("them", KeyKind::Rsa)]);
     let zone = zone_of(&keys.zone);
     let (_, message) = &messages()[0];
-    let chain_of = async |message: &[u8]| arc::verify(&zone, &Leaving::new(&[message]).unwrap(), NOW.0 / 1_000).await;
+    let chain_of = async |message: &[u8]| {
+        let until = Instant::now() + Duration::from_secs(30);
+        arc::verify(&zone, &Leaving::new(&[message]).unwrap(), NOW.0 / 1_000, until).await
+    };
     let ours = |message: &[u8], chain: &Chain| {
         let found = Found { by: "mail.example.com", chain, signatures: &[] };
         let key = keys.signer.sealer().unwrap();

@@ -37,10 +37,11 @@ pub struct Begun {
     seal: String,
 }
 
-/// Begins a new link. Nothing where the chain has failed or is full: a seal over a broken chain helps nobody.
+/// Begins a new link. Nothing where the chain has failed, is full, or DNS does not say: a seal over a broken chain helps
+/// nobody, and what is open must not be called broken.
 pub fn begin(key: &SigningKey, leaving: &Leaving<'_>, found: Found<'_>, at: WallMs) -> Option<Begun> {
     let before = sets(leaving)?;
-    if before.len() >= SETS_MAX || matches!(found.chain, Chain::Fail(_) | Chain::NotAsked) {
+    if before.len() >= SETS_MAX || matches!(found.chain, Chain::Fail(_) | Chain::NoDns(_) | Chain::NotAsked) {
         return None;
     }
     let instance = before.len() + 1;

@@ -26,7 +26,7 @@ pub(super) enum OnExit {
     Fail(Found),
 }
 
-const UNSURE: Found = Found { policy: Policy::None, alignment: Alignment::TempError };
+pub(super) const UNSURE: Found = Found { policy: Policy::None, alignment: Alignment::TempError };
 
 pub(super) fn choose<'a>(facts: &Facts, author: &str, exits: &'a [Exit]) -> Way<'a> {
     let found: Vec<(OnExit, Option<&Seen>)> = exits.iter().map(|exit| on_exit(facts, author, exit)).collect();

@@ -14,6 +14,7 @@ use crate::message::{Bounds, Message};
 
 mod authors;
 mod egresses;
+mod forwarded;
 
 /// A world in which one message leaves.
 struct World {
@@ -223,34 +224,6 @@ async fn dns_trouble_holds_nothing() {
     let mut world = World::new(&[("example.com", SPF_HERE)]);
     world.zone.fail("_dmarc.example.com", Kind::Text);
     assert_eq!(world.judged().await.alignment, Alignment::Pass);
-}
-
-#[tokio::test]
-async fn forwarded_mail_and_broken_from_fields() {
-    let srs = "SRS0=HHH=TT=example.com=a@forwarder.example";
-    let claims = Claims { rewritten: true, ..Claims::default() };
-    let world = World { from: srs, claims, ..World::new(&[("_dmarc.example.com", REJECT)]) };
-    let finding = world.judged().await;
-    assert_eq!((finding.name, finding.deed), ("align-forwarded", Some(Deed::Points(20))), "{finding:?}");
-    let sealed = World { forwarded: true, ..World::new(&[("_dmarc.example.com", REJECT)]) }.judged().await;
-    assert_eq!(sealed.deed, Some(Deed::Points(20)));
-    // Anybody can say so.
-    let claims = Claims { doubted: Some("forwarder.example".into()), ..Claims::default() };
-    let doubted = World { from: srs, claims, ..World::new(&[("_dmarc.example.com", REJECT)]) }.judged().await;
-    assert_eq!((doubted.name, doubted.deed), ("align-policy", Some(Deed::Hold)), "{doubted:?}");
-    assert!(doubted.sentence.ends_with("write forwarder.example into `align.forwarders`"), "{}", doubted.sentence);
-    // Its author's signature survived: nothing to say.
-    let whole = World {
-        from: "SRS0=HHH=TT=example.com=a@forwarder.example",
-        signed: Some("example.com"),
-        ..World::new(&[("_dmarc.example.com", REJECT)])
-    };
-    assert_eq!(whole.judged().await.deed, None);
-
-    let broken =
-        World { author: "example.com>, <bob@example.net", ..World::new(&[("example.com", SPF_HERE)]) }.judged().await;
-    assert_eq!((broken.alignment, broken.name), (Alignment::PermError, "align-from"), "{broken:?}");
-    assert!(broken.sentence.contains("example.com, example.net"), "{}", broken.sentence);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use super::super::arc::Chain;
 use super::super::author::{Author, Domains};
 use super::super::dkim::{Failure, Outcome, RSA_BITS_WEAK};
 use super::super::dmarc::{Mode, Policy};
@@ -140,7 +141,19 @@ fn evidence(facts: &Facts, way: &Way<'_>) -> String {
     let dmarc = missing.map(|why| format!("; the DMARC record cannot be had: {}", shown(why))).unwrap_or_default();
     let fault = facts.views.iter().flatten().find_map(|view| view.fault.as_ref());
     let fault = fault.map(|fault| format!("; {}", shown(fault))).unwrap_or_default();
-    format!("{spf}; {dkim}{dmarc}{fault}")
+    let open = if let Chain::NoDns(why) = &facts.chain
+        && depends_on_seals(facts, way)
+    {
+        format!("; whether it is forwarded mail depends on seals (ARC) that cannot be checked: {}", shown(why))
+    } else {
+        String::new()
+    };
+    format!("{spf}; {dkim}{dmarc}{fault}{open}")
+}
+
+/// Whether it is open for a chain that cannot be checked.
+fn depends_on_seals(facts: &Facts, way: &Way<'_>) -> bool {
+    facts.forwarded == Forwarded::NoDns && way.found.alignment == Alignment::TempError
 }
 
 fn of_dkim(signed: &Signed) -> String {
@@ -200,11 +213,19 @@ fn asked(facts: &Facts, author: &str, alignment: Alignment) -> String {
 
 /// What mends it.
 fn advice(facts: &Facts, author: &str, way: &Way<'_>) -> String {
-    if facts.forwarded != Forwarded::No {
-        return format!(
-            "It is forwarded mail: receivers accept it while the signature of {author} survives, so forward it unchanged, \
-             or seal it (`[signing] seal_domain`)"
-        );
+    match facts.forwarded {
+        Forwarded::NoDns if depends_on_seals(facts, way) => {
+            return "It is judged as forwarded mail once DNS answers for who sealed it; `outguard doctor` tells \
+                    whether your name servers answer"
+                .to_owned();
+        }
+        Forwarded::No | Forwarded::NoDns => {}
+        Forwarded::Rewritten | Forwarded::Sealed => {
+            return format!(
+                "It is forwarded mail: receivers accept it while the signature of {author} survives, so forward it \
+                 unchanged, or seal it (`[signing] seal_domain`)"
+            );
+        }
     }
     if let Some(mending) = facts.signatures.iter().find_map(|signed| of_signature(signed, author)) {
         return mending;

@@ -251,7 +251,8 @@ impl Aligning {
 
     /// Forwarded mail of others is sealed, if that is wanted; as for signatures, away from the threads that serve sessions.
     async fn sealed(&self, facts: &Facts, leaving: &Leaving<'_>, matter: &Matter<'_>) -> String {
-        let is_wanted = facts.forwarded != Forwarded::No && facts.own == Own::NoKey && matter.begins_a_field();
+        let is_forwarded = matches!(facts.forwarded, Forwarded::Rewritten | Forwarded::Sealed);
+        let is_wanted = is_forwarded && facts.own == Own::NoKey && matter.begins_a_field();
         let Some(key) = self.signer.sealer().filter(|_| is_wanted) else { return String::new() };
         let checked: Vec<_> = facts.signatures.iter().map(|signed| signed.checked.clone()).collect();
         let found =
