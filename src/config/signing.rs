@@ -79,9 +79,9 @@ pub(super) fn read(root: &mut TableReader<'_>, ed25519: Ed25519) -> SigningSetti
             .example("\"example.com\""),
     );
     if let Some(DomainSetting(domain)) = &seal_domain
-        && !keys.iter().any(|key| key.domain == *domain)
+        && let Some(fault) = fault_of_sealer(&keys, domain)
     {
-        table.reading().error(&table.place("seal_domain"), format!("there is no [[dkim]] of {domain}"));
+        table.reading().error(&table.place("seal_domain"), fault);
     }
     SigningSettings {
         keys,
@@ -93,9 +93,28 @@ pub(super) fn read(root: &mut TableReader<'_>, ed25519: Ed25519) -> SigningSetti
     }
 }
 
+/// Why a domain cannot seal. A key that cannot be read is told at its own place.
+fn fault_of_sealer(keys: &[DkimKeySettings], domain: &str) -> Option<String> {
+    let kinds: Vec<_> = keys.iter().filter(|key| key.domain == *domain).map(kind).collect();
+    if kinds.is_empty() {
+        return Some(format!("there is no [[dkim]] of {domain}"));
+    }
+    let is_lone = kinds.iter().all(|kind| *kind == Some(KeyKind::Ed25519));
+    is_lone.then(|| {
+        format!(
+            "{domain} has an Ed25519 key alone, and seals know RSA keys only (RFC 8617 4.1); add one (`outguard dkim keygen \
+             {domain}`)"
+        )
+    })
+}
+
+/// Of what kind a key is; `None`: it cannot be read.
+fn kind(key: &DkimKeySettings) -> Option<KeyKind> {
+    PrivateKey::of_pem(key.key.reveal()).ok().map(|key| key.kind())
+}
+
 /// A domain that signs with Ed25519 alone is unsigned to many receivers, and counts so here.
 fn warn_of_lone_keys(root: &TableReader<'_>, keys: &[DkimKeySettings]) {
-    let kind = |key: &DkimKeySettings| PrivateKey::of_pem(key.key.reveal()).ok().map(|key| key.kind());
     let kinds: Vec<_> = keys.iter().map(|key| (key.domain.as_str(), kind(key))).collect();
     let mut told: Vec<&str> = Vec::new();
     for (domain, _) in kinds.iter().filter(|(_, kind)| *kind == Some(KeyKind::Ed25519)) {

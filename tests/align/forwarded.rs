@@ -10,11 +10,14 @@ use outguard::align::settings::{Covers, DkimKeySettings, SigningSettings};
 use outguard::align::sign::{KeyKind, PrivateKey, Signer};
 use outguard::clock::WallMs;
 use outguard::secret::Secret;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::end_to_end::{World, message, now_s, reason, text};
 use crate::others::{dkimpy, has_dkimpy};
 use crate::rig::dns::Record;
+use crate::rig::process;
+use crate::rig::relay::binary;
 
 /// Believes one forwarder, seals what is forwarded, and shows what it found.
 const SEALING: &str = "forwarders = [\"lists.example.net\"]\n[signing]\nseal_domain = \"example.com\"\n\
@@ -190,4 +193,30 @@ fn arrival_id(world: &World) -> String {
     let log = world.relay().wait_log(&["delivery.delivered"]);
     let id = log.split("id=").nth(1).unwrap_or_else(|| panic!("no id in {log}"));
     id.split_whitespace().next().unwrap().to_owned()
+}
+
+#[test]
+fn who_seals_needs_a_key_that_can() {
+    let world = World::start("");
+    let keys = tempfile::TempDir::new().unwrap();
+    let folder = keys.path().display().to_string();
+    let words =
+        ["dkim", "keygen", "example.com", "--selector", "ed", "--kind", "ed25519", "--folder", &folder, "--json"];
+    let made: Value = serde_json::from_slice(&process::run(&binary(), &words, b"").stdout).unwrap();
+    let file = made["file"].as_str().unwrap();
+    let dkim = format!("[[dkim]]\ndomain = \"example.com\"\nselector = \"ed\"\nkey = {{ file = \"{file}\" }}\n");
+    let check = |seal_domain: &str| {
+        world.site.configure(&format!("[signing]\nseal_domain = \"{seal_domain}\"\n{dkim}"));
+        let output = world.site.command(&["check"]);
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let cases = [
+        ("example.com", "example.com has an Ed25519 key alone, and seals know RSA keys only (RFC 8617 4.1); add one"),
+        ("example.net", "there is no [[dkim]] of example.net"),
+    ];
+    for (seal_domain, words) in cases {
+        let (code, said) = check(seal_domain);
+        assert!(code == Some(78) && said.contains(words), "{seal_domain}: {code:?}: {said}");
+        assert!(said.contains("signing.seal_domain"), "{said}");
+    }
 }
