@@ -1,11 +1,12 @@
 //! One egress of a pool that a next hop refuses, or that cannot leave for it: the others carry its mail, at once.
 
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use outguard::delivery::settings::EgressSettings;
 use outguard::event::Event;
-use outguard::store::DeliveryState;
+use outguard::store::{DeliveryState, GateKind};
 
 use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
 use crate::rig::loopback::own_address;
@@ -22,13 +23,18 @@ fn named(written: &mut Written) {
 /// What the first egress hears.
 type Refusal = fn(Said<'_>) -> Option<&'static str>;
 
+/// The same, and what is put off for a failed connect is put off for longer than a test has patience.
+fn named_and_patient(written: &mut Written) {
+    named(written);
+    (written.dispatch.retry.first_wait_ms, written.dispatch.retry.wait_ms_max) = (3_600_000, 3_600_000);
+}
+
 #[test]
 fn an_egress_that_is_refused_stops_none_of_its_pool() {
-    let cases: [(&str, Refusal); 2] = [
-        ("at its mail", |said| matches!(said, Said::Rcpt(_)).then_some("550 5.7.606 Access denied, banned sending IP")),
-        ("as it comes", |said| matches!(said, Said::Ehlo(_)).then_some("554 5.7.1 banned sending IP")),
-    ];
-    for (when, refuses) in cases {
+    let at_mail: Refusal =
+        |said| matches!(said, Said::Rcpt(_)).then_some("550 5.7.606 Access denied, banned sending IP");
+    let as_it_comes: Refusal = |said| matches!(said, Said::Ehlo(_)).then_some("554 5.7.1 banned sending IP");
+    for (when, refuses) in [("at its mail", at_mail), ("as it comes", as_it_comes)] {
         let last = Mutex::new(String::new());
         let sink = Sink::scripted(move |said| {
             if let Said::Ehlo(name) = said {
@@ -39,13 +45,15 @@ fn an_egress_that_is_refused_stops_none_of_its_pool() {
         });
         let (folder, clock) = (folder(), TestClock::new());
         let egresses: Vec<IpAddr> = vec![own_address().into(), own_address().into()];
-        let plan = Plan { egresses: egresses.clone(), adjust: named, ..Plan::to(&[&sink]) };
+        // What hears its refusal as mail is put off itself.
+        let adjust = if when == "at its mail" { named } else { named_and_patient };
+        let plan = Plan { egresses: egresses.clone(), adjust, ..Plan::to(&[&sink]) };
         let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
         let first = bed.accept("s@x.example", &recipients("first", 1, "a.example"));
         wait_for("the refusal", || bed.engine.troubles().iter().any(|trouble| trouble.contains("banned sending IP")));
         let others: Vec<_> =
             (0..5).map(|n| bed.accept("s@x.example", &recipients(&n.to_string(), 1, "a.example"))).collect();
-        // The clock stands still.
+        // No clock is moved.
         wait_for(when, || others.iter().all(|id| bed.states(*id) == [DeliveryState::Delivered]));
         for _ in 0..9 {
             clock.advance(20_000);
@@ -65,11 +73,54 @@ fn an_egress_that_cannot_leave_stops_none_of_its_pool() {
     let (folder, clock) = (folder(), TestClock::new());
     // The first address (RFC 5737) is none of this machine's.
     let egresses: Vec<IpAddr> = vec!["192.0.2.7".parse().unwrap(), own_address().into()];
-    let bed = Bed::start(&Plan { egresses, ..Plan::to(&[&sink]) }, &folder.path().join("q"), &clock);
+    let plan = Plan { egresses, adjust: named_and_patient, ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
     let ids: Vec<_> = (0..9).map(|n| bed.accept("s@x.example", &recipients(&n.to_string(), 1, "a.example"))).collect();
-    sink.wait_accepted(9); // the clock stands still
+    sink.wait_accepted(9); // no clock is moved
     wait_for("their ends", || ids.iter().all(|id| bed.states(*id) == [DeliveryState::Delivered]));
     let told = |event: &Event| matches!(event, Event::NextHopTrouble { reason, .. } if reason.contains("192.0.2.7"));
     wait_for("it to be told", || bed.events().iter().filter(|event| told(event)).count() == 1);
     assert!(bed.engine.troubles()[0].contains("192.0.2.7"), "{:?}", bed.engine.troubles());
+}
+
+/// One egress keeps its last slots for other accounts, the other was refused: once that one may go again, it takes what waits,
+/// long before the first has slots.
+#[test]
+fn a_line_that_one_egress_keeps_slots_from_waits_no_longer_than_anothers_pause() {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let last = Mutex::new(String::new());
+    let still = Arc::clone(&refuses);
+    let sink = Sink::scripted(move |said| match said {
+        Said::Ehlo(name) => {
+            name.clone_into(&mut last.lock().unwrap());
+            Answer::Usual
+        }
+        Said::Rcpt(_) if still.load(Ordering::SeqCst) && *last.lock().unwrap() == "one.example" => {
+            Answer::say("550 5.7.606 Access denied, banned sending IP")
+        }
+        _ => Answer::Usual,
+    });
+    let (folder, clock) = (folder(), TestClock::new());
+    let egresses: Vec<IpAddr> = vec![own_address().into(), own_address().into()];
+    let plan = Plan { egress: "20/h", egresses: egresses.clone(), adjust: named, ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let by = |egress: usize| sink.accepted().iter().filter(|arrival| arrival.egress == egresses[egress]).count();
+    bed.accept("first@x.example", &recipients("first", 1, "a.example"));
+    wait_for("the refusal", || bed.engine.troubles().iter().any(|trouble| trouble.contains("banned sending IP")));
+    // Nothing but that pause is to end the wait of what comes now.
+    bed.close(GateKind::Account, "first@x.example");
+    // Two accounts are active at the second egress, and one of them has had its share of it.
+    bed.accept("other@x.example", &recipients("other", 1, "a.example"));
+    sink.wait_accepted(1);
+    let busy: Vec<_> =
+        (0..20).map(|n| bed.accept("busy@x.example", &recipients(&n.to_string(), 1, "a.example"))).collect();
+    sink.wait_accepted(18);
+    wait_for("the rest to wait", || bed.why(busy[19])[0].contains("the limit egress 20/h"));
+    assert_eq!((by(0), by(1)), (0, 18));
+    refuses.store(false, Ordering::SeqCst);
+    clock.advance(5 * 60_000 + 1_000);
+    bed.poke();
+    sink.wait_accepted(21);
+    assert_eq!((by(0), by(1)), (3, 18));
+    wait_for("their ends", || busy.iter().all(|id| bed.states(*id) == [DeliveryState::Delivered]));
 }
