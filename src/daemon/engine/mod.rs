@@ -25,6 +25,7 @@ mod loops;
 mod operate;
 mod renew;
 mod reports;
+mod retime;
 mod servers;
 mod settle;
 mod shunned;

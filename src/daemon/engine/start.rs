@@ -1,7 +1,6 @@
 //! Starting the engine from what the store remembers, and taking over a changed configuration.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
@@ -26,11 +25,6 @@ use crate::store::{AttemptRow, AttemptsPruned, RouteFacts, Store, StoreError};
 const UNKNOWN_MS_MAX: u64 = 24 * 3_600_000;
 /// How often mail that stands where nothing leads is filed anew at most, in milliseconds.
 const STRANDED_MS: u64 = 600_000;
-/// How often it is asked whether somebody set the wall clock.
-const CLOCK_POLL: Duration = Duration::from_secs(2);
-/// How often at the latest, where it is set and behind what is on record all the same, or that cannot be read: each look
-/// reads the whole record.
-const CLOCK_POLL_MAX: Duration = Duration::from_mins(5);
 /// Bytes of fresh messages kept in memory for their first attempt: what is taken while one turn goes round. More would only be
 /// kept of what waits, and is read from the store by the time its turn comes.
 const FRESH_BYTES_MAX: usize = 16 << 20;
@@ -121,48 +115,6 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Once the wall clock is synchronised, places what was sent before this boot where it belongs.
-    pub(super) async fn retime_loop(&self) {
-        let mut pause = CLOCK_POLL;
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.stopped.cancelled() => return,
-            }
-            if !self.clock.synchronised() {
-                pause = CLOCK_POLL;
-                continue;
-            }
-            pause = (2 * pause).min(CLOCK_POLL_MAX);
-            let now = self.clock.now();
-            let (rules, reading) = {
-                let core = self.core();
-                (core.slots.limits.book().clone(), core.slots.limits.reading())
-            };
-            match Record::read(&*self.store, &*self.clock, now, &rules).await {
-                Ok(record) if record.timeline.bridge() == Bridge::Wall => {
-                    let mut core = self.core();
-                    if core.slots.limits.book().longest_window_ms() > rules.longest_window_ms() {
-                        continue; // a reload came with a window that reaches further back than what was read
-                    }
-                    core.slots.limits.retime(record.past(), record.kept_since, reading, Moment::from(now));
-                    for filled in record.used_up {
-                        core.slots.limits.filled(filled, Moment::from(now));
-                    }
-                    core.slots_came_back();
-                    tracing::info!("the wall clock is synchronised; slots used before this boot are placed by it");
-                    return;
-                }
-                Ok(_) => {}
-                Err(error) => tracing::warn!(
-                    %error,
-                    advice = error.advice(),
-                    "what was used before this boot cannot be read: it counts as it did until now; tried again"
-                ),
-            }
-        }
-    }
-
     /// Takes over a changed configuration. Sessions, connections and attempts under way go on; what waits is read again
     /// where routes changed.
     ///
@@ -242,16 +194,21 @@ impl Engine {
 }
 
 /// The record of attempts, and what next hops called used up, placed on this boot's line of time.
-struct Record {
+pub(super) struct Record {
     rows: Vec<(AttemptRow, PastState)>,
-    used_up: Vec<Filled>,
-    timeline: Timeline,
+    pub(super) used_up: Vec<Filled>,
+    pub(super) timeline: Timeline,
     /// From when on it is complete.
-    kept_since: Moment,
+    pub(super) kept_since: Moment,
 }
 
 impl Record {
-    async fn read(store: &dyn Store, clock: &dyn Clock, now: Now, rules: &RuleBook) -> Result<Self, StoreError> {
+    pub(super) async fn read(
+        store: &dyn Store,
+        clock: &dyn Clock,
+        now: Now,
+        rules: &RuleBook,
+    ) -> Result<Self, StoreError> {
         let rows = store.attempts(rules.longest_window_ms().saturating_add(UNKNOWN_MS_MAX)).await?;
         let wall = if clock.synchronised() { WallClock::Synchronised } else { WallClock::Unsynchronised };
         let stamps: Vec<Stamp> = rows.iter().map(last_stamp).collect();
@@ -275,7 +232,7 @@ impl Record {
         Ok(Self { rows, used_up, timeline, kept_since })
     }
 
-    fn past(&self) -> impl Iterator<Item = PastAttempt<'_>> {
+    pub(super) fn past(&self) -> impl Iterator<Item = PastAttempt<'_>> {
         self.rows.iter().map(|(row, state)| PastAttempt {
             id: RecordId(row.id.0),
             charged: Charged {
