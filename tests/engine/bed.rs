@@ -46,6 +46,9 @@ pub(crate) struct TestClock {
     booted_ms: AtomicI64,
     /// The task that reads the clock next within an async function of that file panics.
     panics_in: Mutex<Option<&'static str>>,
+    /// It stands still with what it read, until it may go on.
+    stalls_in: Mutex<Option<&'static str>>,
+    is_stalled: AtomicBool,
 }
 
 const WALL_START_MS: i64 = 1_900_000_000_000;
@@ -60,6 +63,8 @@ impl TestClock {
             boots: AtomicU64::new(0),
             booted_ms: AtomicI64::new(-1_000_000),
             panics_in: Mutex::default(),
+            stalls_in: Mutex::default(),
+            is_stalled: AtomicBool::new(false),
         })
     }
 
@@ -87,13 +92,39 @@ impl TestClock {
     }
 
     fn strike(&self) {
-        let Some(file) = *self.panics_in.lock().unwrap() else { return };
+        let strikes = Self::comes_to(&self.panics_in);
+        assert!(!strikes, "the panic that the test asked for");
+    }
+
+    /// The task that reads the clock next within an async function of that file stands still with what it read.
+    pub(crate) fn stall_in(&self, file: &'static str) {
+        *self.stalls_in.lock().unwrap() = Some(file);
+    }
+
+    /// Whether one does.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.is_stalled.store(false, Ordering::SeqCst);
+    }
+
+    fn stall(&self) {
+        if Self::comes_to(&self.stalls_in) {
+            self.is_stalled.store(true, Ordering::SeqCst);
+            wait_for("leave to go on", || !self.is_stalled());
+        }
+    }
+
+    /// Whether the caller is within an async function of the file that is asked for: the first that comes is the one.
+    fn comes_to(asked: &Mutex<Option<&'static str>>) -> bool {
+        let Some(file) = *asked.lock().unwrap() else { return false };
         let trace = std::backtrace::Backtrace::force_capture().to_string();
         // Each function stands above the line that says where it is; async ones go by their number alone.
         let lines: Vec<&str> = trace.lines().collect();
         let is_within = lines.windows(2).any(|frame| frame[0].contains("async_fn") && frame[1].contains(file));
-        let strikes = is_within && self.panics_in.lock().unwrap().take().is_some();
-        assert!(!strikes, "the panic that the test asked for");
+        is_within && asked.lock().unwrap().take().is_some()
     }
 
     /// Another boot begins: its clock starts anew, the wall clock goes on.
@@ -114,7 +145,9 @@ impl Clock for TestClock {
         let passed = i64::try_from(self.passed_ms()).unwrap();
         let wall = WALL_START_MS + passed + self.stepped_ms.load(Ordering::SeqCst);
         let boot = passed - self.booted_ms.load(Ordering::SeqCst);
-        Now { boot: BootMs(u64::try_from(boot).unwrap()), wall: WallMs(u64::try_from(wall).unwrap()) }
+        let now = Now { boot: BootMs(u64::try_from(boot).unwrap()), wall: WallMs(u64::try_from(wall).unwrap()) };
+        self.stall();
+        now
     }
 
     fn boot_id(&self) -> BootId {

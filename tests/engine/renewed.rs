@@ -383,6 +383,41 @@ fn what_another_line_made_anew_meanwhile_is_read_again() {
     assert_eq!(looking.looks_at(id, 1), 1, "one look serves both");
 }
 
+/// It is due as of a moment that the look at due mail is past by the time it is on record.
+#[test]
+fn what_goes_another_way_is_found_though_due_mail_was_looked_for_meanwhile() {
+    let refused = AtomicBool::new(false);
+    let sink = Sink::start();
+    let busy = Sink::scripted(move |said| match said {
+        Said::Rcpt(_) if !refused.swap(true, Ordering::SeqCst) => Answer::say("450 4.2.1 later"),
+        _ => Answer::Usual,
+    });
+    let egresses = vec![IpAddr::from(own_address()), IpAddr::from(own_address())];
+    let (other, clock) = (egresses[1], TestClock::new());
+    let (folder, stalling) = (folder(), Arc::clone(&clock));
+    let looking = Looking::that_finds(move |_| {
+        stalling.stall_in("engine/renew.rs"); // as it reads the time for the record
+        Finds::WellBy(other)
+    });
+    let plan = Plan { egresses, ..Plan::to(&[&sink, &busy]) };
+    let bed = Bed::start_renewing(&plan, &folder.path().join("q"), &clock, Arc::clone(&looking) as _);
+    let later = bed.accept("t@x.example", &recipients("later", 1, "b.example"));
+    let attempts = || bed.run(bed.store.message(later)).unwrap().unwrap().1[0].attempts;
+    wait_for("it to be put off", || attempts() == 1);
+    looking.marked.lock().unwrap().insert(later, 1);
+    looking.change();
+    let moved = bed.accept("s@x.example", &recipients("moved", 1, "a.example"));
+    wait_for("it to be made anew", || clock.is_stalled());
+    clock.advance(60_000);
+    bed.poke();
+    // Due mail was looked for up to then.
+    wait_for("what was put off to leave", || bed.states(later) == [DeliveryState::Delivered]);
+    clock.go_on();
+    sink.wait_accepted(1);
+    assert_eq!(sink.accepted()[0].egress, other);
+    wait_for("its end", || bed.states(moved) == [DeliveryState::Delivered]);
+}
+
 #[test]
 fn what_is_to_leave_by_another_egress_leaves_by_that() {
     let sink = Sink::start();
