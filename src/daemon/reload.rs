@@ -19,7 +19,7 @@ use crate::event::Event;
 use crate::intake::{machine_name, own_name};
 use crate::limits::{LimitSettings, RuleBook};
 use crate::review::Keys;
-use crate::store::StoreError;
+use crate::store::Store;
 
 /// A day, in milliseconds: how much longer than the longest window attempts are kept.
 const DAY_MS: u64 = 86_400_000;
@@ -182,22 +182,6 @@ impl Daemon {
         }
     }
 
-    /// Whether mail is judged, signed or sent by others than before.
-    async fn judge_by(&self, live: Arc<Live>, config: &Config) -> bool {
-        self.judging.take_over(live, config.behaviour.clone());
-        self.judging.keep_basis(self.store.as_ref(), self.clock.as_ref()).await.unwrap_or_else(|error| {
-            basis_is_unkept(&error);
-            true
-        })
-    }
-
-    /// What was made while the parts took a configuration over, one after the other, may be as before.
-    async fn make_anew_what_came_meanwhile(&self) {
-        if let Err(error) = self.judging.widen_basis(self.store.as_ref(), self.clock.as_ref()).await {
-            basis_is_unkept(&error);
-        }
-    }
-
     /// Takes a changed file over, whole or not at all. No session is dropped.
     pub(super) async fn reload(&self, _turn: RwLockWriteGuard<'_, OneAtATime>) -> Reloaded {
         let Some(file) = &self.config_file else {
@@ -234,21 +218,11 @@ impl Daemon {
         });
         let refused = match prepared {
             Ok((settings, edges, live)) => {
-                // First who knows that mail is to be made anew, then who sends it.
-                let before = self.judging.live();
-                let is_another = self.judge_by(Arc::new(live), &new).await;
-                match self.engine.reload(settings, edges).await {
-                    Ok(()) => {
-                        if is_another {
-                            self.make_anew_what_came_meanwhile().await;
-                        }
-                        None
-                    }
-                    Err(error) => {
-                        self.judge_by(before, &old).await;
-                        Some(format!("{error}; {}", error.advice()))
-                    }
-                }
+                let kept_in = (self.store.as_ref() as &dyn Store, self.clock.as_ref());
+                let others = self.engine.reload(settings, edges);
+                let judged_by = (Arc::new(live), new.behaviour.clone());
+                let taken_over = self.judging.take_over_with(kept_in, judged_by, old.behaviour.clone(), others).await;
+                taken_over.err().map(|error| format!("{error}; {}", error.advice()))
             }
             Err(error) => Some(error.to_string()),
         };
@@ -265,11 +239,6 @@ impl Daemon {
         self.note(Event::Reloaded { changes: changes.clone() }).await;
         Reloaded::Done(changes)
     }
-}
-
-/// It holds; only a restart will think that it is new.
-fn basis_is_unkept(error: &StoreError) {
-    tracing::warn!(%error, advice = error.advice(), "what mail is signed by is not on record");
 }
 
 fn lines(faults: &Diagnostics) -> Vec<String> {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use outguard::clock::WallMs;
-use outguard::daemon::engine::{Anew, Outlook, Renewal, Renewing, Settings, Waiting};
+use outguard::daemon::engine::{Anew, Outlook, Print, Renewal, Renewing, Waiting};
 use outguard::delivery::Router;
 use outguard::mail::QueueId;
 use outguard::store::{DeliveryState, GateKind, Reads as _, Refiled, Renewed};
@@ -128,7 +128,7 @@ impl Renewing for Looking {
                 Finds::Well | Finds::Fails => Vec::new(),
             };
             let renewed = Renewed { prefix: prefix(by).into(), refiled };
-            let anew = Anew { renewed, by: Settings(by.into()), outlook: Outlook::ForGood };
+            let anew = Anew { renewed, by: Print(by.into()), outlook: Outlook::ForGood };
             match finds {
                 Finds::Fails => Renewal::Hold { reason: format!("settings {by} fail it"), released: Some(anew) },
                 Finds::Well | Finds::WellBy(_) => Renewal::Anew(anew),
@@ -136,20 +136,20 @@ impl Renewing for Looking {
         })
     }
 
-    fn holds(&self, by: Settings) -> bool {
-        let holds = by == Settings(self.by().into());
+    fn holds(&self, by: Print) -> bool {
+        let holds = by == Print(self.by().into());
         if self.changes_once_asked.swap(false, Ordering::SeqCst) {
             self.change();
         }
         holds
     }
 
-    fn was_renewed(&self, id: QueueId, Settings(by): Settings, _: Outlook, _: WallMs) {
+    fn was_renewed(&self, id: QueueId, Print(by): Print, _: Outlook, _: WallMs) {
         self.marked.lock().unwrap().insert(id, by.try_into().unwrap());
     }
 
-    fn looked_at_by(&self, id: QueueId) -> Option<Settings> {
-        self.mark(id).map(|by| Settings(by.into()))
+    fn looked_at_by(&self, id: QueueId) -> Option<Print> {
+        self.mark(id).map(|by| Print(by.into()))
     }
 }
 

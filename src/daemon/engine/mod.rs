@@ -48,7 +48,7 @@ use crate::clock::Clock;
 use crate::delivery::{DeliverySettings, Edges};
 use crate::store::Store;
 
-pub use renew::{Anew, AsItCame, Outlook, Renewal, Renewing, Settings, Waiting};
+pub use renew::{Anew, AsItCame, Outlook, Print, Renewal, Renewing, Waiting};
 pub use start::{EngineSettings, StartError};
 
 /// Dispatching and delivery of everything that waits.

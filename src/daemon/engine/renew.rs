@@ -58,19 +58,19 @@ pub struct Anew {
     /// What it leaves with.
     pub renewed: Renewed,
     /// By what it was made.
-    pub by: Settings,
+    pub by: Print,
     /// Whether all of it could be told.
     pub outlook: Outlook,
 }
 
-/// Which keys, egresses and deeds of alignment something was made by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings(pub u128);
+/// Which keys, egresses and deeds of alignment something was made by, in so far as two configurations are told apart by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Print(pub u128);
 
 /// For how long what was made holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outlook {
-    /// While the settings are those.
+    /// While the configuration is of that print.
     ForGood,
     /// DNS left it open: it is looked at again after a while.
     ForNow,
@@ -102,15 +102,15 @@ pub trait Renewing: Send + Sync {
     /// Looks at it anew.
     fn renewal<'a>(&'a self, waiting: Waiting<'a>, now: WallMs) -> Pin<Box<dyn Future<Output = Renewal> + Send + 'a>>;
 
-    /// Whether these settings still hold.
-    fn holds(&self, by: Settings) -> bool;
+    /// Whether what is made by that still is what would be made.
+    fn holds(&self, by: Print) -> bool;
 
     /// What was made of a message is on record with it.
-    fn was_renewed(&self, id: QueueId, by: Settings, outlook: Outlook, now: WallMs);
+    fn was_renewed(&self, id: QueueId, by: Print, outlook: Outlook, now: WallMs);
 
     /// By what a message was looked at since that holds. Where it is another than before a message was read, what was
     /// read may be older than what is on record.
-    fn looked_at_by(&self, id: QueueId) -> Option<Settings>;
+    fn looked_at_by(&self, id: QueueId) -> Option<Print>;
 }
 
 /// Everything leaves as it came.
@@ -126,13 +126,13 @@ impl Renewing for AsItCame {
         Box::pin(async { Renewal::AsItIs })
     }
 
-    fn holds(&self, _: Settings) -> bool {
+    fn holds(&self, _: Print) -> bool {
         true
     }
 
-    fn was_renewed(&self, _: QueueId, _: Settings, _: Outlook, _: WallMs) {}
+    fn was_renewed(&self, _: QueueId, _: Print, _: Outlook, _: WallMs) {}
 
-    fn looked_at_by(&self, _: QueueId) -> Option<Settings> {
+    fn looked_at_by(&self, _: QueueId) -> Option<Print> {
         None
     }
 }

@@ -5,15 +5,19 @@
 //! looked at once more by the next daemon, for which of it was looked at already is not kept.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::aligning::Aligning;
 use super::{Judging, Live};
 use crate::align::dkim::{Leaving, Signature};
 use crate::clock::{Clock, WallMs};
+use crate::daemon::engine::Print;
+use crate::delivery::Router;
 use crate::mail::QueueId;
+use crate::score::behaviour::BehaviourSettings;
 use crate::store::{Memory, MemoryKind, Store, StoreError};
 
 /// Under which it is kept.
@@ -25,16 +29,9 @@ const UNDECIDED_PAUSE_MS: u64 = 5 * 60_000;
 /// A signature that is older is made anew, in milliseconds; where it ends after `signing.expiry`, after half of that.
 const SIGNATURE_AGE_MAX_MS: u64 = 24 * 3_600_000;
 
-/// Keys, egresses and what is asked of alignment, in so far as two configurations are told apart by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Print(pub(super) u128);
-
-impl Print {
-    pub(super) fn of(live: &Live) -> Self {
-        let mut text = live.aligning.outline();
-        let _ = write!(text, "{}", live.router.outline());
-        Self(xxh3_128(text.as_bytes()))
-    }
+/// What tells two configurations apart for mail that waits: keys, egresses and what is asked of alignment.
+pub(super) fn print(aligning: &Aligning, router: &Router) -> Print {
+    Print(xxh3_128(format!("{}{}", aligning.outline(), router.outline()).as_bytes()))
 }
 
 /// What holds now.
@@ -57,6 +54,11 @@ impl Basis {
         }
         *self = Self { print, since: Some(newest), ..Self::default() };
         true
+    }
+
+    /// What came up to now, or was looked at by now, may be of before.
+    fn widen(&mut self, newest: QueueId) {
+        *self = Self { print: self.print, since: Some(newest), ..Self::default() };
     }
 
     /// Whether a message may have been made by another.
@@ -115,9 +117,40 @@ impl Judging {
         self.keep_basis(store, clock).await.and(kept).map(drop)
     }
 
+    /// Takes settings over, and then has others take them over, who make mail without judging it. What was made or looked at
+    /// meanwhile is looked at as what came before: it may be as it was by the settings of before, and a reload that files
+    /// waiting mail anew may have written over what was made of it. Where the others cannot, what held before holds again.
+    ///
+    /// # Errors
+    /// Those of the others.
+    pub(in crate::daemon) async fn take_over_with<E>(
+        &self,
+        (store, clock): (&dyn Store, &dyn Clock),
+        (live, behaviour): (Arc<Live>, BehaviourSettings),
+        behaviour_before: BehaviourSettings,
+        others: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        let before = self.live();
+        // First who knows that mail is to be made anew, then who sends it.
+        self.take_over(live, behaviour);
+        let is_another = self.keep_basis(store, clock).await.unwrap_or_else(|error| {
+            is_unkept(&error);
+            true
+        });
+        let taken_over = others.await;
+        if taken_over.is_err() {
+            self.take_over(before, behaviour_before);
+            let _ = self.keep_basis(store, clock).await.inspect_err(is_unkept);
+        } else if is_another {
+            let widened = self.begin(store, clock, Basis::widen).await;
+            let _ = widened.inspect_err(is_unkept);
+        }
+        taken_over
+    }
+
     /// After settings were taken over; whether they are others.
-    pub(in crate::daemon) async fn keep_basis(&self, store: &dyn Store, clock: &dyn Clock) -> Result<bool, StoreError> {
-        let print = Print::of(&self.live());
+    async fn keep_basis(&self, store: &dyn Store, clock: &dyn Clock) -> Result<bool, StoreError> {
+        let print = self.live().print;
         if self.basis().print == print {
             return Ok(false);
         }
@@ -126,16 +159,6 @@ impl Judging {
         })
         .await
         .map(|()| true)
-    }
-
-    /// Once other settings are taken over by those too who make mail without judging it: what they made meanwhile is looked
-    /// at as what came before.
-    pub(in crate::daemon) async fn widen_basis(&self, store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
-        // A reload files waiting mail anew, and may have written over what was made of it meanwhile.
-        self.begin(store, clock, |basis, newest| {
-            *basis = Basis { print: basis.print, since: Some(newest), ..Basis::default() };
-        })
-        .await
     }
 
     async fn begin(
@@ -190,6 +213,11 @@ impl Judging {
     }
 }
 
+/// It holds; only a restart will think that it is new.
+fn is_unkept(error: &StoreError) {
+    tracing::warn!(%error, advice = error.advice(), "what mail is signed by is not on record");
+}
+
 impl Live {
     /// Whether our signature is so old that a new one is better. `received` tells at once of most that it is not.
     pub(super) fn is_signature_old(&self, prefix: &[u8], received: WallMs, now: WallMs) -> bool {
@@ -213,7 +241,14 @@ fn signed_at(prefix: &[u8]) -> Option<WallMs> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::config::Config;
+    use crate::daemon::reload;
+    use crate::store::settings::StoreSettings;
+    use crate::store::sqlite::SqliteStore;
 
     fn id(number: u64) -> QueueId {
         QueueId::new(number).unwrap()
@@ -255,6 +290,61 @@ mod tests {
             basis.is_undecided(id(n), Print(2), WallMs(0));
         }
         assert!(basis.looked_at.len() <= LOOKED_AT_MAX && basis.undecided.len() <= LOOKED_AT_MAX);
+    }
+
+    /// What mail is judged by with so many signatures looked at: another number, another print.
+    fn live(signatures_max: usize, clock: &Arc<dyn Clock>) -> Arc<Live> {
+        let mut config = Config::default();
+        config.align.signatures_max = signatures_max;
+        let router = reload::engine_settings(&config).unwrap().router;
+        let (abandoned, _) = tokio::sync::mpsc::unbounded_channel();
+        let edges = reload::edges(&config, &[], abandoned).unwrap();
+        Arc::new(reload::judge(&config, &edges, router, clock, None).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_made_while_others_take_settings_over_is_looked_at_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new().unwrap());
+        let settings = StoreSettings { path: folder.path().join("q"), ballast_bytes: 0, ..StoreSettings::default() };
+        let (store, _) = SqliteStore::open(&settings, Arc::clone(&clock)).unwrap();
+        let kept_in = (store.as_ref() as &dyn Store, clock.as_ref());
+        let judging = || {
+            let first = Arc::into_inner(live(1, &clock)).unwrap();
+            let (news, _) = tokio::sync::mpsc::channel(1);
+            Judging::new(folder.path(), clock.now(), first, BehaviourSettings::default(), news)
+        };
+        let present = judging();
+        present.recall_basis(kept_in.0, kept_in.1).await.unwrap();
+        // Messages of before, of while the others take over, and whether they are to be looked at after it.
+        let cases = [
+            ("another key", 2, Ok(()), true),
+            ("nothing that matters", 2, Ok(()), false),
+            ("another key, and the others cannot", 3, Err("no"), true),
+        ];
+        for (what, signatures_max, others, expected) in cases {
+            let (waited, came) = (store.allocate().unwrap(), Cell::new(None));
+            let meanwhile = async {
+                came.set(Some(store.allocate().unwrap()));
+                present.was_looked_at(waited, present.live().print);
+                present.is_undecided(waited, present.live().print, clock.now().wall);
+                others
+            };
+            let settings = (live(signatures_max, &clock), BehaviourSettings::default());
+            let result = present.take_over_with(kept_in, settings, BehaviourSettings::default(), meanwhile).await;
+            assert_eq!(result, others, "{what}");
+            let restarted = judging();
+            restarted.take_over(present.live(), BehaviourSettings::default());
+            restarted.recall_basis(kept_in.0, kept_in.1).await.unwrap();
+            for judging in [&present, &restarted] {
+                let is_looked_at = |id| judging.is_of_another_basis(id) && !judging.rests(id, clock.now().wall);
+                assert_eq!(is_looked_at(waited), expected, "{what}: what waited");
+                assert_eq!(is_looked_at(came.get().unwrap()), expected, "{what}: what came meanwhile");
+                assert!(!is_looked_at(store.allocate().unwrap()), "{what}: what comes now");
+            }
+        }
+        assert_eq!(present.live().print, live(2, &clock).print, "what held before holds again");
+        store.close();
     }
 
     #[test]

@@ -31,6 +31,7 @@ use self::steady::Steady;
 use self::under_judgement::UnderJudgement;
 use crate::account::Account;
 use crate::clock::{Now, WallMs};
+use crate::daemon::engine::Print;
 use crate::delivery::{Resolver, Router};
 use crate::event::Event;
 use crate::guard::Reason;
@@ -106,6 +107,8 @@ pub(super) struct Live {
     lookup: lookup::Lookup,
     /// Which egresses a destination may leave from.
     router: Arc<Router>,
+    /// What mail is made by it with.
+    print: Print,
 }
 
 /// What judging learns.
@@ -139,6 +142,7 @@ impl Live {
         Ok(Self {
             scorer: Scorer::new(settings.score.clone())?,
             others: settings.others.clone(),
+            print: basis::print(&aligning, &router),
             aligning,
             bounds: Bounds::default(),
             lookup: lookup::Lookup(resolver),

@@ -8,7 +8,6 @@ use std::pin::Pin;
 use bytes::Bytes;
 
 use super::aligning::{Matter, Whole};
-use super::basis::Print;
 use super::caught::caught;
 use super::learning::envelope_of;
 use super::{Judging, Live};
@@ -17,7 +16,7 @@ use crate::align::dkim::Leaving;
 use crate::align::settings::Deed;
 use crate::align::verdict::{Alignment, Finding};
 use crate::clock::WallMs;
-use crate::daemon::engine::{Anew, Outlook, Renewal, Renewing, Settings, Waiting};
+use crate::daemon::engine::{Anew, Outlook, Print, Renewal, Renewing, Waiting};
 use crate::delivery::Router;
 use crate::guard::Decision;
 use crate::mail::QueueId;
@@ -111,7 +110,7 @@ impl Renewing for Judging {
     fn renewal<'a>(&'a self, waiting: Waiting<'a>, now: WallMs) -> Pin<Box<dyn Future<Output = Renewal> + Send + 'a>> {
         Box::pin(async move {
             let live = self.live();
-            let (row, print) = (waiting.row, Print::of(&live));
+            let (row, print) = (waiting.row, live.print);
             let is_of_another_basis = self.is_of_another_basis(row.id);
             let made = match self.looked_at(&live, waiting, DeliveryState::Waiting, now).await {
                 Look::Made(made) => made,
@@ -129,7 +128,7 @@ impl Renewing for Judging {
                 }
             };
             let fails = if is_of_another_basis { made.fails_now(row) } else { None };
-            let anew = Anew { renewed: made.renewed, by: Settings(print.0), outlook: made.outlook };
+            let anew = Anew { renewed: made.renewed, by: print, outlook: made.outlook };
             match fails {
                 Some(reason) => Renewal::Hold { reason, released: Some(anew) },
                 None => Renewal::Anew(anew),
@@ -137,19 +136,19 @@ impl Renewing for Judging {
         })
     }
 
-    fn holds(&self, Settings(by): Settings) -> bool {
-        self.is_by(Print(by))
+    fn holds(&self, by: Print) -> bool {
+        self.is_by(by)
     }
 
-    fn was_renewed(&self, id: QueueId, Settings(by): Settings, outlook: Outlook, now: WallMs) {
+    fn was_renewed(&self, id: QueueId, by: Print, outlook: Outlook, now: WallMs) {
         match outlook {
-            Outlook::ForGood => self.was_looked_at(id, Print(by)),
-            Outlook::ForNow => self.is_undecided(id, Print(by), now),
+            Outlook::ForGood => self.was_looked_at(id, by),
+            Outlook::ForNow => self.is_undecided(id, by, now),
         }
     }
 
-    fn looked_at_by(&self, id: QueueId) -> Option<Settings> {
-        self.print_of(id).map(|print| Settings(print.0))
+    fn looked_at_by(&self, id: QueueId) -> Option<Print> {
+        self.print_of(id)
     }
 }
 
