@@ -233,6 +233,31 @@ async fn a_copy_that_was_not_synced_is_trouble_of_the_writer() {
     assert_eq!(script.reopened.load(Ordering::Relaxed), 1);
 }
 
+/// A process that looks at the database makes each try come to nothing: then none of it writes the log, however long that is,
+/// and reads go on between them.
+#[tokio::test]
+async fn a_try_that_is_not_alone_with_the_database_writes_nothing() {
+    let (folder, store, script) = open();
+    let m = message(&*store, at(0), &["b@example.net"]);
+    let id = m.id;
+    store.accept(m).await.unwrap().into_inner();
+    let log = folder.path().join("store/queue.db-wal");
+    let other = rusqlite::Connection::open(folder.path().join("store/queue.db")).unwrap();
+    other.query_row("SELECT count(*) FROM message", [], |row| row.get::<_, u32>(0)).unwrap();
+    script.next(&[CommitFault::Lost]);
+    store.accept(message(&*store, at(0), &["c@example.net"])).await.unwrap_err();
+    let written = || std::fs::metadata(&log).unwrap().modified().unwrap();
+    let before = written();
+    wait_for(|| async { script.reopened.load(Ordering::Relaxed) >= 5 }).await;
+    let error = store.accept(message(&*store, at(0), &["c@example.net"])).await.unwrap_err();
+    assert!(error.to_string().contains("another process"), "{error}");
+    assert_eq!(states(&*store, id).await, [DeliveryState::Waiting]);
+    assert_eq!(written(), before, "{:?}", script.reopened);
+    drop(other);
+    wait_for(|| async { store.accept(message(&*store, at(0), &["d@example.net"])).await.is_ok() }).await;
+    assert!(written() > before, "the log is written anew and emptied by who is alone with it");
+}
+
 /// A row that cannot be written, whatever its reason: what was under way with it never stays there.
 #[tokio::test]
 async fn an_end_that_cannot_be_written_waits_for_a_person() {

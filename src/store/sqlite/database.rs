@@ -90,22 +90,40 @@ pub(super) fn system_error(db: &Connection, error: &rusqlite::Error) -> Option<i
     (code != 0).then(|| io::Error::from_raw_os_error(code))
 }
 
+/// Whether nobody else has the database open; found out by opening it alone, and closing it again with nothing written.
+pub(super) fn ask_alone(file: &Path, wait: Duration) -> Result<(), OpenError> {
+    open_alone(file, wait).map(drop)
+}
+
 /// Copies the whole log into the database and empties it, alone with both. For an opening after a sync that may have failed:
 /// the wal-index says which part of the log was copied, not which was synced, and it lives as long as anybody has the database
 /// open. Who has the file's lock for itself keeps an index of its own, made from the log, in which nothing is copied yet.
 pub(super) fn empty_log(file: &Path, wait: Duration) -> Result<(), OpenError> {
+    let db = open_alone(file, wait)?;
+    let copied = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    match copied.map_err(|source| not_alone_because(&db, file, source))? {
+        0 => Ok(()),
+        _ => Err(OpenError::Watched { file: file.to_path_buf() }),
+    }
+}
+
+/// A connection that has the file's lock for itself.
+fn open_alone(file: &Path, wait: Duration) -> Result<Connection, OpenError> {
     let unopened = |source| OpenError::Database { file: file.to_path_buf(), source, system: None };
     let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(unopened)?;
-    let wrong = |source: rusqlite::Error| match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Watched { file: file.to_path_buf() },
-        _ => unopened_because(&db, file, source),
-    };
-    let found = alone(&db, wait).and_then(|()| version(&db)).map_err(wrong)?;
+    let found = alone(&db, wait).and_then(|()| version(&db));
+    let found = found.map_err(|source| not_alone_because(&db, file, source))?;
     if found > MIGRATIONS.len() {
         return Err(OpenError::Newer { file: file.to_path_buf(), found, known: MIGRATIONS.len() });
     }
-    let copied = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).map_err(wrong)?;
-    if copied == 0 { Ok(()) } else { Err(OpenError::Watched { file: file.to_path_buf() }) }
+    Ok(db)
+}
+
+fn not_alone_because(db: &Connection, file: &Path, source: rusqlite::Error) -> OpenError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Watched { file: file.to_path_buf() },
+        _ => unopened_because(db, file, source),
+    }
 }
 
 /// Must come before the first look into the file.

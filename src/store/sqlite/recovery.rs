@@ -33,7 +33,7 @@ const PROBE_EVERY_MS: u64 = 1_000;
 /// How much of the log is written anew at once.
 const LOG_PIECE_BYTES: usize = 1 << 20;
 /// How long each try waits for other processes that have the database open.
-const ALONE_WAIT: Duration = Duration::from_millis(200);
+const ALONE_WAIT: Duration = Duration::from_millis(50);
 /// What they are told of.
 const WATCHED: &str = "another process has its database open, and it must be alone with it after a failed write: end what \
                        looks at it (an outguard command without a daemon, sqlite3)";
@@ -246,9 +246,25 @@ fn of_system(error: &io::Error) -> StoreError {
 /// who looks at such a store.
 pub(super) fn copy_log_anew(folder: &Folder, wait: Duration) -> Result<(), OpenError> {
     let unwritten = |source| OpenError::Folder { path: folder.path.join(database::LOG), source };
-    match write_log_anew(folder).map_err(unwritten)? {
-        0 => Ok(()),
-        _ => database::empty_log(&database::file_in(&folder.path), wait),
+    let file = database::file_in(&folder.path);
+    let Some(log) = open_log(folder).map_err(unwritten)? else { return Ok(()) };
+    if log.metadata().map_err(unwritten)?.len() == 0 {
+        return log.sync_all().map_err(unwritten);
+    }
+    // Asked first: whoever is not alone would write all of it in vain, at every try, while nobody can read.
+    database::ask_alone(&file, wait)?;
+    write_anew(&log).map_err(unwritten)?;
+    drop(log);
+    database::empty_log(&file, wait)
+}
+
+/// The write-ahead log, if there is one. No lock of SQLite's is on this file, so it may be opened here.
+fn open_log(folder: &Folder) -> io::Result<Option<File>> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(&folder.handle, database::LOG, flags, FILE_MODE) {
+        Ok(log) => Ok(Some(File::from(log))),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -256,20 +272,14 @@ pub(super) fn copy_log_anew(folder: &Folder, wait: Duration) -> Result<(), OpenE
 /// kernel calls clean and that are not on disk: no later sync writes them, each one succeeds, and a checkpoint would copy
 /// half a transaction out of them into the database. Written again they are dirty again; what was dropped from memory
 /// meanwhile has no valid checksum and is no part of the log. What such a sync of the database covered is written again from
-/// this log. No lock of SQLite's is on this file, so it may be opened here. Gives the length in bytes.
-fn write_log_anew(folder: &Folder) -> io::Result<u64> {
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let log = match rustix::fs::openat(&folder.handle, database::LOG, flags, FILE_MODE) {
-        Ok(log) => File::from(log),
-        Err(rustix::io::Errno::NOENT) => return Ok(0),
-        Err(error) => return Err(error.into()),
-    };
+/// this log.
+fn write_anew(log: &File) -> io::Result<()> {
     let mut piece = vec![0; LOG_PIECE_BYTES];
     let mut at = 0;
     loop {
         let length = log.read_at(&mut piece, at)?;
         if length == 0 {
-            return log.sync_all().map(|()| at);
+            return log.sync_all();
         }
         log.write_all_at(&piece[..length], at)?;
         at += length as u64;
