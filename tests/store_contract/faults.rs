@@ -28,10 +28,16 @@ struct Script {
     folder_sync: AtomicU64,
     /// Free bytes; 0 for what there really is.
     free: AtomicU64,
+    /// A commit under way goes on when this is free.
+    turnstile: Mutex<()>,
+    /// How many commits were begun.
+    begun: AtomicU64,
 }
 
 impl Faults for Script {
     fn commit(&self) -> CommitFault {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        drop(self.turnstile.lock().unwrap());
         self.commits.lock().unwrap().pop_front().unwrap_or(CommitFault::None)
     }
 
@@ -71,6 +77,25 @@ fn open() -> (tempfile::TempDir, Arc<SqliteStore>, Arc<Script>) {
     let faults = Arc::clone(&script) as Arc<dyn Faults>;
     let (store, _) = SqliteStore::open_with_faults(&settings, clock, faults).unwrap();
     (folder, store, script)
+}
+
+/// The names of the events that a follower of the journal hears of.
+fn told(store: &Arc<SqliteStore>) -> Arc<Mutex<Vec<&'static str>>> {
+    let names = Arc::new(Mutex::new(Vec::new()));
+    let (mut events, into) = (store.subscribe(), Arc::clone(&names));
+    tokio::spawn(async move {
+        while let Some(row) = events.next().await {
+            into.lock().unwrap().push(row.event.name());
+        }
+    });
+    names
+}
+
+/// Waits for as many events as are expected, and a moment for more: after it the follower lives from what it is told.
+async fn are_told(names: &Mutex<Vec<&'static str>>, expected: &[&str]) {
+    wait_for(|| async { names.lock().unwrap().len() >= expected.len() }).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(*names.lock().unwrap(), expected);
 }
 
 const BOTH: [CommitFault; 2] = [CommitFault::Lost, CommitFault::StoredAllTheSame];
@@ -167,6 +192,73 @@ async fn an_outcome_holds_and_is_stored_once() {
         assert_eq!(states(&*store, id).await, [DeliveryState::Delivered], "{faults:?}");
         let names: Vec<&str> = store.history(id).await.unwrap().iter().map(|e| e.event.name()).collect();
         assert_eq!(names, ["message.accepted", "delivery.delivered"], "{faults:?}");
+    }
+}
+
+/// What follows a commit follows one that is found on disk afterwards: the journal's readers miss nothing, no body stays.
+#[tokio::test]
+async fn what_is_stored_all_the_same_is_told_and_cleaned_up() {
+    for fault in BOTH {
+        let (folder, store, script) = open();
+        let told = told(&store);
+        let mut m = message(&*store, at(0), &["b@example.net"]);
+        m.body = store.spool(m.id).await.unwrap().finish().await.unwrap();
+        let id = m.id;
+        store.accept(m).await.unwrap().into_inner();
+        let lease = store.lease(request(id, &[0], at(1))).await.unwrap().into_inner();
+        are_told(&told, &["message.accepted"]).await;
+        script.next(&[fault]);
+        store.conclude(conclusion(lease, at(2), vec![delivered(0)]), None).await.unwrap().into_inner();
+        store.accept(message(&*store, at(3), &["c@example.net"])).await.unwrap().into_inner();
+        are_told(&told, &["message.accepted", "delivery.delivered", "message.accepted"]).await;
+        let spool = folder.path().join("store/spool");
+        wait_for(|| async { std::fs::read_dir(&spool).unwrap().count() == 0 }).await;
+    }
+}
+
+/// An operator hears what is so: "it failed" of a gate that is closed after the next start would be the worst.
+#[tokio::test]
+async fn who_asks_hears_whether_it_holds() {
+    for fault in BOTH {
+        let (_folder, store, script) = open();
+        let told = told(&store);
+        let m = message(&*store, at(0), &["b@example.net"]);
+        let id = m.id;
+        store.accept(m).await.unwrap().into_inner();
+        are_told(&told, &["message.accepted"]).await;
+        // One batch has both: what comes while a commit is under way.
+        script.next(&[CommitFault::None, fault]);
+        let turnstile = script.turnstile.lock().unwrap();
+        let begun = script.begun.load(Ordering::Relaxed);
+        let before = message(&*store, at(1), &["b@example.net"]);
+        let refused = message(&*store, at(1), &["c@example.net"]);
+        let let_go = async {
+            while script.begun.load(Ordering::Relaxed) == begun {
+                tokio::task::yield_now().await;
+            }
+            let both = async {
+                tokio::join!(store.accept(refused), store.remove(id, "ann".into(), at(1)), async { drop(turnstile) })
+            };
+            both.await
+        };
+        let (before, (refused, removed, ())) = tokio::join!(store.accept(before), let_go);
+        before.unwrap().into_inner();
+        refused.unwrap_err();
+        let is_gone = states(&*store, id).await == [DeliveryState::Removed];
+        match (fault, removed) {
+            (CommitFault::StoredAllTheSame, Ok(removed)) => {
+                assert_eq!((removed.into_inner(), is_gone), (Some(1), true));
+            }
+            (CommitFault::Lost, Err(error)) => assert!(!is_gone, "{error}"),
+            (_, removed) => panic!("{fault:?}: {removed:?}"),
+        }
+        store.accept(message(&*store, at(2), &["d@example.net"])).await.unwrap().into_inner();
+        let mut expected = vec!["message.accepted", "message.accepted", "message.accepted"];
+        if is_gone {
+            expected.insert(2, "message.removed");
+        }
+        are_told(&told, &expected).await;
+        store.close();
     }
 }
 

@@ -77,11 +77,11 @@ impl Engine {
     /// Makes waiting deliveries due now. Limits hold as ever.
     pub async fn flush(&self, which: Filter) -> Result<u64, StoreError> {
         let now = self.clock.now();
-        let flushed = self.store.flush(which, now).await?.into_inner();
-        let mut core = self.core();
-        core.forgive_troubles();
-        drop(core);
+        let flushed = self.store.flush(which, now).await;
+        // What failed may hold all the same, for a part or as a whole.
         self.due_from(now.wall);
+        let flushed = flushed?.into_inner();
+        self.core().forgive_troubles();
         self.signals.connections.notify_one();
         Ok(flushed)
     }
@@ -105,10 +105,11 @@ impl Engine {
     /// Lets a message that its verdict held go, with what was made anew of it.
     pub async fn release(&self, id: QueueId, by: String, renewed: Option<Renewed>) -> Result<Option<u32>, StoreError> {
         let now = self.clock.now();
-        let released = self.store.release(id, by, renewed, now).await?.into_inner();
+        let released = self.store.release(id, by, renewed, now).await;
+        // What failed may hold all the same.
         self.core().fresh.take(id);
         self.due_from(now.wall);
-        Ok(released)
+        Ok(released?.into_inner())
     }
 
     /// Appends an event to the journal, or says in the log that it could not.

@@ -195,6 +195,8 @@ impl Engine {
             }
             Ok(_) => {}
             Err(error) => {
+                // It may hold all the same, and stand in another line.
+                self.due_from(now.wall);
                 self.later(&loaded, line, &error);
                 return None;
             }

@@ -20,11 +20,11 @@ use super::readers::lock;
 use super::request::{Kind, Request, Undo};
 use super::rows;
 use super::shared::Copying;
-use super::tx::{count, number};
+use super::tx::{After, count, number};
 use super::writer::Writer;
 use crate::clock::BootMs;
 use crate::mail::QueueId;
-use crate::store::{DeliveryState, StoreError};
+use crate::store::{DeliveryState, EventRow, StoreError};
 
 /// After so many failures in a row, intake and leases are off until a probe write syncs.
 const FAILURES_MAX: u32 = 3;
@@ -50,6 +50,10 @@ pub(super) struct Trouble {
     undo: Vec<Undo>,
     /// Outcomes that are not known to be on disk, in order.
     promised: VecDeque<(Promise, Box<dyn Request>)>,
+    /// What was asked for in the batch that failed, and is answered once it is known whether it holds.
+    asked: Vec<(Box<dyn Request>, StoreError)>,
+    /// The batch whose end is unknown, by its number, and what follows it if it is on disk.
+    in_doubt: Option<(i64, After)>,
 }
 
 /// What is known of an outcome whose commit failed.
@@ -102,8 +106,21 @@ impl Trouble {
         std::mem::take(&mut self.promised).into_iter().map(|(_, request)| request)
     }
 
+    /// A commit that failed may be on disk all the same.
+    pub(super) fn in_doubt(&mut self, batch: i64, after: After) {
+        self.in_doubt = Some((batch, after));
+    }
+
+    /// Who asked waits no longer to hear whether it holds.
+    fn leave_open(&mut self) {
+        for (request, error) in self.asked.drain(..) {
+            request.answer(Err(error));
+        }
+    }
+
     /// The store closes: what could not be written is found as unknown at the next start.
     pub(super) fn give_up(&mut self) {
+        self.leave_open();
         for request in self.promised() {
             request.answer(Err(StoreError::Closed));
         }
@@ -122,11 +139,14 @@ impl Writer {
         self.shared.readers.reset();
         self.make_room_for(error);
         for request in batch {
-            if request.kind() == Kind::Outcome {
-                self.trouble.promised.push_back((Promise::WithBatch(number), request));
-            } else {
-                self.trouble.undo.extend(request.undo());
-                request.answer(Err(error.clone()));
+            match request.kind() {
+                Kind::Outcome => self.trouble.promised.push_back((Promise::WithBatch(number), request)),
+                // Nothing of it is taken back: "it failed" would not be true of what is on disk.
+                Kind::Other => self.trouble.asked.push((request, error.clone())),
+                Kind::Accept | Kind::Lease => {
+                    self.trouble.undo.extend(request.undo());
+                    request.answer(Err(error.clone()));
+                }
             }
         }
         self.note_failure(error.clone());
@@ -144,6 +164,9 @@ impl Writer {
             tracing::error!(%error, %store, failures, advice = error.advice(), "the store cannot write");
         }
         trouble.error = Some(error);
+        if trouble.failures >= FAILURES_MAX {
+            trouble.leave_open();
+        }
     }
 
     /// Opens the file again when it is time, and puts right what the failure left.
@@ -197,10 +220,20 @@ impl Writer {
         for id in unlink {
             self.shared.spool.remove(id);
         }
+        let mut follows = self.trouble.in_doubt.take().filter(|(batch, _)| *batch <= stored).map(|(_, after)| after);
+        if let Some(after) = &mut follows {
+            keep_stored(&db.db, &mut after.events);
+        }
         // Before anybody is told: who hears that an outcome is stored may read it at once.
         self.confirmed = self.memory.batch;
         self.shared.readers.sure();
         *lock(&self.shared.copying) = Copying::Trusted;
+        for (request, error) in std::mem::take(&mut self.trouble.asked) {
+            request.answer(if follows.is_some() { Ok(()) } else { Err(error) });
+        }
+        if let Some(after) = follows {
+            self.follow(after);
+        }
         for (promise, request) in std::mem::take(&mut self.trouble.promised) {
             if promise == Promise::Stored {
                 request.answer(Ok(()));
@@ -321,6 +354,15 @@ fn take_back(db: &WriterConnection, undo: &[Undo], batch: i64) -> rusqlite::Resu
     counts.write(&tx)?;
     tx.commit()?;
     Ok(unlink)
+}
+
+/// Leaves out the events of what was taken back. One that cannot be looked up is told.
+fn keep_stored(db: &Connection, events: &mut Vec<EventRow>) {
+    let is_stored = |row: u64| -> rusqlite::Result<bool> {
+        let mut statement = db.prepare_cached("SELECT EXISTS (SELECT 1 FROM event WHERE id = ?)")?;
+        statement.query_row(params![count(row)], |found| found.get(0))
+    };
+    events.retain(|event| is_stored(event.row).unwrap_or(true));
 }
 
 /// Whether that message is there and has a delivery left.

@@ -170,11 +170,21 @@ impl Writer {
         if fault == CommitFault::Lost {
             return Err(StoreError::Unknown { detail: "injected: the commit was lost".into() });
         }
-        db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(|e| writer.wrong(&e))?;
-        if fault == CommitFault::StoredAllTheSame {
-            return Err(StoreError::Unknown { detail: "injected: the commit's answer was lost".into() });
+        let committed =
+            db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(|e| writer.wrong(&e));
+        let committed = match fault {
+            CommitFault::StoredAllTheSame => {
+                Err(StoreError::Unknown { detail: "injected: the commit's answer was lost".into() })
+            }
+            _ => committed,
+        };
+        match committed {
+            Ok(_) => Ok((faults, after)),
+            Err(error) => {
+                self.trouble.in_doubt(self.memory.batch, after);
+                Err(error)
+            }
         }
-        Ok((faults, after))
     }
 
     fn committed(&mut self, batch: Vec<Box<dyn Request>>, faults: Vec<Option<StoreError>>, after: After) {
@@ -183,16 +193,21 @@ impl Writer {
         for (request, fault) in batch.into_iter().zip(faults) {
             request.answer(fault.map_or(Ok(()), Err));
         }
-        for id in after.unlink {
-            self.shared.spool.remove(id);
-        }
         self.shared.reserved(self.memory.ids_reserved);
-        self.shared.publish(after.events);
+        self.follow(after);
         self.shared.log_grew(self.log_frames());
         self.notice_new_log();
         if self.log_frames() > self.log_frames_done + LOG_FRAMES_TAIL {
             self.checkpoint();
         }
+    }
+
+    /// What follows a transaction that is on disk.
+    pub(super) fn follow(&self, after: After) {
+        for id in after.unlink {
+            self.shared.spool.remove(id);
+        }
+        self.shared.publish(after.events);
     }
 
     /// Once all of it is copied, SQLite begins the log anew: then nothing of it is done.
