@@ -5,9 +5,6 @@
 
 mod written;
 
-#[cfg(test)]
-mod tests;
-
 use self::written::{Plain, Token, angle_end, bare_addresses, encoded_word, opens_nothing, plain};
 use super::mailbox::{Mailbox, Reading};
 use super::{charset, words};
@@ -272,3 +269,6 @@ impl Reader<'_> {
         address
     }
 }
+
+#[cfg(test)]
+mod tests;

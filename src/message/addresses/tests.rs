@@ -1,3 +1,5 @@
+//! Lists as people and attackers write them, what is doubted, and what it costs.
+
 use super::*;
 
 fn list(raw: &[u8]) -> Vec<(String, String)> {
