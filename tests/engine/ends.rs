@@ -290,6 +290,7 @@ fn a_refusal_of_all_mail_is_told_to_the_operator_once_an_hour() {
         let ids: Vec<_> =
             (0..30).map(|n| bed.accept("s@x.example", &recipients(&format!("{mark}{n}"), 1, "a.example"))).collect();
         wait_for("all to be tried", || ids.iter().all(|id| attempts(&bed, *id) > 0));
+        // None is tried again while they are removed: the clock stands still.
         for id in ids {
             bed.run(bed.engine.remove(id, "test".into())).unwrap();
         }

@@ -1,6 +1,7 @@
 //! A flood of a hundred thousand messages in the real store: it delays another's single message by its fair share alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use outguard::clock::Clock;
 use outguard::store::DeliveryState;
@@ -8,13 +9,23 @@ use outguard::store::DeliveryState;
 use crate::bed::{Bed, Plan, TestClock, folder, recipients};
 use crate::filled;
 use crate::rig::process::wait_for;
-use crate::rig::sink::Sink;
+use crate::rig::sink::{Answer, Said, Sink};
 
 const FLOOD: u64 = 100_000;
 
 #[test]
 fn a_hundred_thousand_of_one_delay_the_single_one_of_another_by_its_fair_share() {
-    let sink = Sink::start();
+    // In the middle of the flood it takes its time, until the letter is there.
+    let (taken, is_there) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+    let sink = {
+        let is_there = Arc::clone(&is_there);
+        Sink::scripted(move |said| {
+            if matches!(said, Said::Content(..)) && taken.fetch_add(1, Ordering::SeqCst) == 30 {
+                wait_for("the letter to be accepted", || is_there.load(Ordering::SeqCst));
+            }
+            Answer::Usual
+        })
+    };
     let (folder, clock) = (folder(), TestClock::new());
     let place = folder.path().join("q");
     let began = std::time::Instant::now();
@@ -28,12 +39,13 @@ fn a_hundred_thousand_of_one_delay_the_single_one_of_another_by_its_fair_share()
     let plan =
         Plan { egress: "100/h", adjust: |written| written.delivery.routes[0].concurrency = 1, ..Plan::to(&[&sink]) };
     let bed = Bed::start(&plan, &place, &clock);
-    // In the middle of it, with the flood's own turn under way and perhaps the next one leased.
     sink.wait_accepted(30);
     let of_flood =
         |sink: &Sink| sink.arrivals().iter().filter(|arrival| arrival.mail_from.starts_with("flood")).count();
-    let before = of_flood(&sink);
+    // With the flood's own turn under way and perhaps the next one leased.
+    let before = 31;
     let letter = bed.accept("letter@x.example", &recipients("letter", 1, "a.example"));
+    is_there.store(true, Ordering::SeqCst);
     wait_for("the letter", || bed.states(letter) == [DeliveryState::Delivered]);
     let all = sink.accepted();
     let place_of = |from: &str| all.iter().position(|arrival| arrival.mail_from.starts_with(from)).unwrap();

@@ -265,7 +265,11 @@ fn what_settings_that_are_gone_would_hold_is_not_held() {
     looking.change();
     bed.reload(&plan);
     looking.go_on();
-    wait_for("it to leave", || bed.states(id) != [DeliveryState::Waiting]);
+    wait_for("it to leave", || {
+        bed.clock.advance(10); // its line rests for a moment after the reload
+        bed.poke();
+        bed.states(id) != [DeliveryState::Waiting]
+    });
     bed.until_empty(10);
     assert_eq!((all_made_by(&sink), bed.states(id)), (vec![2], vec![DeliveryState::Delivered]));
 }

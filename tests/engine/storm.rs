@@ -12,6 +12,7 @@ use outguard::store::{DeliveryState, GateKind};
 
 use crate::bed::{Bed, Plan, TestClock};
 use crate::rig::loopback::own_address;
+use crate::rig::process::wait_for;
 use crate::rig::sink::{Answer, Arrival, Said, Sink};
 
 const ACCOUNT_SLOTS: usize = 6;
@@ -119,11 +120,16 @@ fn every_recipient_has_one_end_and_no_window_holds_more() {
             0 | 1 => {
                 // What was under way is unknown: its content may have arrived, or arrive yet.
                 drop(bed);
+                let cut_off: Vec<_> = sinks.iter().map(Sink::live).collect();
                 kills += 1;
                 if !steps_the_clock && dice.roll(2) == 0 {
                     clock.reboot();
                 }
                 bed = Bed::start(&plan, &place, &clock);
+                // Networks do not keep for longer what was sent, and its slots are kept for twenty seconds of the clock.
+                wait_for("what was sent before to be read", || {
+                    sinks.iter().zip(&cut_off).all(|(sink, cut_off)| sink.live().is_disjoint(cut_off))
+                });
             }
             2 | 3 => bed.reload(&plan),
             4 => {

@@ -1,9 +1,12 @@
 //! What waits goes on as soon as it may, not before, and says why it waits meanwhile.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outguard::account::Account;
 use outguard::clock::Clock as _;
@@ -18,22 +21,64 @@ use crate::rig::sink::{Answer, Said, Sink};
 
 const MINUTE_MS: u64 = 60_000;
 
-#[test]
-fn a_connection_that_waits_is_told_of_each_message() {
+/// The longest that this machine stood still while `run` ran: no thread went on, or nothing reached the disk.
+fn standstill(folder: &Path, run: impl FnOnce()) -> Duration {
+    let over = AtomicBool::new(false);
+    let probe = || {
+        let mut file = File::create(folder.join("probe")).unwrap();
+        let (mut longest, mut last) = (Duration::ZERO, Instant::now());
+        while !over.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(20));
+            file.write_all(b"x").unwrap();
+            file.sync_data().unwrap();
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        longest
+    };
+    std::thread::scope(|scope| {
+        let probe = scope.spawn(probe);
+        run();
+        over.store(true, Ordering::SeqCst);
+        probe.join().unwrap()
+    })
+}
+
+/// How many connections carry a hundred and fifty messages, each of which comes when the last one has left; and how long
+/// the machine stood still meanwhile.
+fn connections_for_one_after_the_other() -> (usize, Duration) {
     let sink = Sink::start();
     let (folder, clock) = (folder(), TestClock::new());
     let plan = Plan { adjust: |written| written.delivery.routes[0].concurrency = 1, ..Plan::to(&[&sink]) };
     let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
-    for n in 0..150 {
-        bed.accept("s@x.example", &recipients(&n.to_string(), 1, "a.example"));
-        while sink.arrivals().len() <= n {
-            std::hint::spin_loop();
+    let still = standstill(folder.path(), || {
+        for n in 0..150 {
+            bed.accept("s@x.example", &recipients(&n.to_string(), 1, "a.example"));
+            let accepted = Instant::now();
+            while sink.arrived() <= n {
+                assert!(accepted.elapsed() < PATIENCE, "{n} does not leave");
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            // The next one comes while the connection looks for work, goes to sleep, sleeps.
+            std::thread::sleep(Duration::from_micros(n as u64 * 97 % 3_000));
         }
-        // The next one comes while the connection looks for work, goes to sleep, sleeps.
-        std::thread::sleep(Duration::from_micros(n as u64 * 97 % 3_000));
+    });
+    (sink.connections(), still)
+}
+
+#[test]
+fn a_connection_that_waits_is_told_of_each_message() {
+    // One that missed a word goes after its idle time of five seconds, and another comes in its place. So it does where
+    // the machine stands still for as long, and that shows nothing.
+    for _ in 0..5 {
+        let (connections, still) = connections_for_one_after_the_other();
+        if connections == 1 {
+            return;
+        }
+        println!("{connections} connections; the machine stood still for {still:?}");
+        assert!(still > Duration::from_secs(1), "a connection missed a word, and {connections} were needed");
     }
-    // One that had missed a word would have gone after its idle time, and another had come in its place.
-    assert_eq!(sink.connections(), 1);
+    println!("SKIPPED: this machine stands still too often to show it");
 }
 
 #[test]
@@ -128,9 +173,11 @@ fn a_destination_that_lets_few_connections_in_is_given_more_again() {
     let (folder, clock) = (folder(), TestClock::new());
     let bed = Bed::start(&Plan::to(&[&sink]), &folder.path().join("q"), &clock);
     let three = |mark: &str| {
+        bed.close(GateKind::All, ""); // so that all of them want to leave at once
         for n in 0..3 {
             bed.accept(&format!("s{n}@x.example"), &recipients(&format!("{mark}{n}"), 1, "a.example"));
         }
+        bed.open(GateKind::All, "");
     };
     three("few");
     sink.wait_accepted(3);
@@ -278,7 +325,7 @@ fn each_message_knows_when_it_will_leave() {
     for (n, told) in told.iter().enumerate() {
         // Three leave each minute, and a thousandth of it later.
         let (turn, before) = (n as u64 / 3 + 1, told - began);
-        assert!(before > turn * 60_000 - 5_000 && before <= turn * 60_060, "{n}: in {before} ms, of {told:?}");
+        assert!(before >= turn * 60_000 && before <= turn * 60_060, "{n}: in {before} ms, of {told:?}");
     }
     assert!(told.is_sorted(), "{told:?}");
     // None leaves before it was told to.

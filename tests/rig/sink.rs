@@ -3,6 +3,7 @@
 //! Strict where the relay must be judged: a line ends with CRLF and content with CRLF.CRLF, nothing else. Blocking,
 //! one thread a connection: what stands here can be read from top to bottom.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -112,6 +113,8 @@ struct Shared {
     arrivals: Mutex<Vec<Arrival>>,
     commands: Mutex<Vec<String>>,
     connections: AtomicUsize,
+    /// The numbers of those that are not over.
+    live: Mutex<BTreeSet<usize>>,
     open: Mutex<Vec<TcpStream>>,
     stopping: AtomicBool,
 }
@@ -186,6 +189,7 @@ impl Sink {
             arrivals: Mutex::default(),
             commands: Mutex::default(),
             connections: AtomicUsize::new(0),
+            live: Mutex::default(),
             open: Mutex::default(),
             stopping: AtomicBool::new(false),
         });
@@ -205,6 +209,11 @@ impl Sink {
         lock(&self.shared.arrivals).clone()
     }
 
+    /// How many they are.
+    pub(crate) fn arrived(&self) -> usize {
+        lock(&self.shared.arrivals).len()
+    }
+
     /// Everything so far that was answered 2xx.
     pub(crate) fn accepted(&self) -> Vec<Arrival> {
         self.arrivals().into_iter().filter(|arrival| arrival.accepted).collect()
@@ -218,6 +227,11 @@ impl Sink {
     /// How many connections were opened so far.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// The numbers of the connections that are open, or of which not all that was sent is read yet.
+    pub(crate) fn live(&self) -> BTreeSet<usize> {
+        lock(&self.shared.live).clone()
     }
 
     /// Waits until at least `count` messages were accepted.
@@ -264,9 +278,11 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             lock(&shared.open).push(handle);
         }
         let shared = Arc::clone(shared);
+        lock(&shared.live).insert(connection);
         thread::spawn(move || {
             // A peer that goes in the middle is part of many tests; what it left behind is in the records.
             let _ = Session::new(&shared, socket, connection).and_then(Session::run);
+            lock(&shared.live).remove(&connection);
         });
     }
 }
