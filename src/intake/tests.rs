@@ -468,13 +468,14 @@ async fn connections_of_one_client_are_bounded() {
 #[tokio::test]
 async fn silence_ends_a_session() {
     let rig = Rig::start(|settings, _| {
-        settings.timeouts.command = Duration::from_millis(50);
-        settings.timeouts.content_block = Duration::from_millis(50);
+        // The rig's own commands have no longer than that.
+        settings.timeouts.command = Duration::from_secs(5);
+        settings.timeouts.content_block = Duration::from_secs(5);
     });
     let mut idle = rig.hello().await;
-    idle.expect("421 4.4.2").await;
     let mut in_content = rig.hello().await;
     in_content.send("MAIL FROM:<>\r\nRCPT TO:<b@example.net>\r\nDATA\r\nhalf a line").await;
+    idle.expect("421 4.4.2").await;
     for start in ["250", "250", "354", "421 4.4.2"] {
         in_content.expect(start).await;
     }
@@ -486,7 +487,7 @@ async fn silence_ends_a_session() {
 /// A byte every now and then kept a session open for ever.
 #[tokio::test]
 async fn a_command_has_its_time_as_a_whole() {
-    let rig = Rig::start(|settings, _| settings.timeouts.command = Duration::from_millis(200));
+    let rig = Rig::start(|settings, _| settings.timeouts.command = Duration::from_secs(5));
     let mut slow = rig.hello().await;
     let (mut read, mut write) = slow.stream.split();
     let trickle = async {
@@ -520,7 +521,7 @@ async fn a_fault_of_ours_ends_one_session_with_421() {
 /// The client may send it again, and then there are two: but what was being stored is not lost.
 #[tokio::test]
 async fn a_slow_store_is_a_4xx_and_loses_nothing() {
-    let rig = Rig::start(|settings, _| settings.timeouts.answer = Duration::from_millis(100));
+    let rig = Rig::start(|settings, _| settings.timeouts.answer = Duration::from_secs(1));
     let hold = Arc::new(Notify::new());
     *rig.fake.hold.lock().unwrap() = Some(Arc::clone(&hold));
     let mut talk = rig.hello().await;

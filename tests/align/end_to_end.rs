@@ -21,6 +21,8 @@ use crate::rig::relay::{Relay, Site, binary};
 use crate::rig::sink::{Answer, Arrival, Said, Sink};
 
 const PORT: u16 = 2525;
+/// DNS answers are not kept, and a change of them is seen at once.
+pub(crate) const FRESH: &str = "[align.dns]\nttl_min = \"0s\"\nttl_max = \"0s\"\n";
 
 pub(crate) fn text(text: &str) -> Vec<Record> {
     vec![Record::Text(text.to_owned())]

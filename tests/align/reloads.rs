@@ -8,23 +8,25 @@ use std::time::Duration;
 
 use outguard::align::dkim::Outcome;
 use rustix::process::Signal;
-use serde_json::Value;
 
-use crate::end_to_end::{World, message, text};
+use crate::end_to_end::{FRESH, World, message, text};
 use crate::rig::client::Client;
 use crate::rig::dns::Record;
 use crate::rig::process::wait_for;
 use crate::rig::sink::Sink;
 
-/// DNS answers are not kept, and a change of them is seen at once.
-const FRESH: &str = "[align.dns]\nttl_min = \"0s\"\nttl_max = \"0s\"\n";
+/// A question that is not answered is waited for as long as a message may wait: eight seconds in this world.
+fn slow_to_give_up() -> String {
+    format!("{FRESH}timeout = \"20s\"\n")
+}
+
 /// No question about it is answered.
 const SILENT: &str = "silent.example.com";
 
 /// A world in which so many messages are held, for nobody published their key. The key is there now, but whoever looks at
 /// them anew asks a name that does not answer.
 fn world_with_held(count: usize) -> (World, Vec<String>) {
-    let world = World::with_sink(Sink::start(), FRESH);
+    let world = World::with_sink(Sink::start(), &slow_to_give_up());
     let (name, record) = world.key[0].clone();
     world.dns.set(&name, Vec::new());
     world.dns.set("_dmarc.example.com", text("v=DMARC1; p=reject"));
@@ -36,16 +38,9 @@ fn world_with_held(count: usize) -> (World, Vec<String>) {
     world.dns.set(&name, text(&record));
     world.dns.set(SILENT, vec![Record::Silence]);
     world.dns.set("example.com", text(&format!("v=spf1 a:{SILENT} -all")));
-    let held = held(&world);
+    let held = world.site.held();
     assert_eq!(held.len(), count);
     (world, held)
-}
-
-fn held(world: &World) -> Vec<String> {
-    let output = world.site.command(&["queue", "list", "--state", "held", "--json"]);
-    let list = String::from_utf8(output.stdout).unwrap();
-    let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
-    list.lines().map(id).collect()
 }
 
 /// Lets a message go, in a thread: it waits for DNS.
@@ -67,9 +62,9 @@ fn mend(world: &World) {
 async fn a_reload_waits_for_a_release_and_another_release_for_the_reload() {
     let (mut world, held) = world_with_held(2);
     assert!(world.site.command(&["hold", "account", "ann@example.com"]).status.success());
+    world.configure_key("s2", &slow_to_give_up()); // made before, for keys take their time
     let first = release(&world, &held[0]);
     wait_asked(&world);
-    world.configure_key("s2", FRESH);
     world.relay().signal(Signal::HUP);
     thread::sleep(Duration::from_millis(200)); // the reload is in line, before the second release
     let second = release(&world, &held[1]);
@@ -93,9 +88,9 @@ async fn a_reload_waits_for_a_release_and_another_release_for_the_reload() {
 #[tokio::test]
 async fn an_end_is_heard_while_a_reload_waits() {
     let (mut world, held) = world_with_held(1);
+    world.configure_key("s2", &slow_to_give_up()); // made before, for keys take their time
     let released = release(&world, &held[0]);
     wait_asked(&world);
-    world.configure_key("s2", FRESH);
     world.relay().signal(Signal::HUP);
     thread::sleep(Duration::from_millis(200)); // the reload is in line
     world.relay().signal(Signal::TERM);
@@ -105,7 +100,7 @@ async fn an_end_is_heard_while_a_reload_waits() {
     released.join().unwrap(); // it was let go, or its daemon was gone before: the next one knows
     mend(&world);
     world.start_again();
-    for id in self::held(&world) {
+    for id in world.site.held() {
         let output = world.site.command(&["queue", "release", &id]);
         assert!(output.status.success(), "{output:?}");
     }

@@ -55,9 +55,11 @@ fn zone(folder: &Path, name: &str, algorithm: Option<&str>, lines: &str) -> Stri
     run(folder, &["dnssec-dsfromkey", "-2", &format!("{key}.key")])
 }
 
-/// The name server with its zones; the keys of its root are in `root.key`. `None`, said aloud, where there is no BIND.
-fn named(folder: &Path, at: SocketAddr, sink: &Sink) -> Option<Named> {
-    let (address, port) = (at.ip(), at.port());
+/// The name server with its zones, and where it listens; the keys of its root are in `root.key`. `None`, said aloud, where
+/// there is no BIND.
+fn named(folder: &Path, sink: &Sink) -> Option<(Named, SocketAddr)> {
+    // It listens on addresses of interfaces alone, which those of other tests are not.
+    let address = Ipv4Addr::LOCALHOST;
     if !Path::new(NAMED).exists() || !Path::new("/usr/bin/dnssec-signzone").exists() {
         let _ = writeln!(io::stderr(), "skipped: no BIND; ./check installs bind9 and bind9-utils");
         return None;
@@ -85,6 +87,19 @@ fn named(folder: &Path, at: SocketAddr, sink: &Sink) -> Option<Named> {
     assert!(signed.contains("198.51.100.7"));
     std::fs::write(&bogus, signed.replace("198.51.100.7", "192.0.2.10")).unwrap();
 
+    // Another test may take the port before BIND does.
+    for _ in 0..5 {
+        let at = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap();
+        if let Some(named) = listening(folder, at) {
+            return Some((named, at));
+        }
+    }
+    panic!("BIND does not listen: {}", std::fs::read_to_string(folder.join("named.log")).unwrap());
+}
+
+/// `None` where that port is another's.
+fn listening(folder: &Path, at: SocketAddr) -> Option<Named> {
+    let (address, port) = (at.ip(), at.port());
     let mut conf = format!(
         "options {{ directory \"{}\"; listen-on port {port} {{ {address}; }}; listen-on-v6 {{ none; }}; recursion no;\n\
          pid-file none; session-keyfile none; dnssec-validation no; allow-query {{ any; }}; }};\ncontrols {{ }};\n",
@@ -98,8 +113,14 @@ fn named(folder: &Path, at: SocketAddr, sink: &Sink) -> Option<Named> {
     let log = std::fs::File::create(folder.join("named.log")).unwrap();
     let conf = folder.join("named.conf").display().to_string();
     let child = Command::new(NAMED).args(["-g", "-n", "1", "-c", &conf]).stderr(log).stdout(Stdio::null()).spawn();
-    let named = Named(child.unwrap());
+    let mut named = Named(child.unwrap());
+    let mut is_taken = false;
     wait_for("the name server", || {
+        let log = std::fs::read_to_string(folder.join("named.log")).unwrap();
+        is_taken = log.contains("address in use") || named.0.try_wait().unwrap().is_some();
+        if is_taken {
+            return true;
+        }
         let asking = UdpSocket::bind("127.0.0.1:0").unwrap();
         asking.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         // The SOA of the root (RFC 1035 4.1).
@@ -107,16 +128,14 @@ fn named(folder: &Path, at: SocketAddr, sink: &Sink) -> Option<Named> {
         asking.send_to(&question, at).unwrap();
         asking.recv(&mut [0; 512]).is_ok()
     });
-    Some(named)
+    (!is_taken).then_some(named)
 }
 
 #[test]
 fn what_is_signed_counts_and_what_was_tampered_with_does_not() {
     let folder = tempfile::tempdir().unwrap();
-    // It listens on addresses of interfaces alone, which those of other tests are not.
-    let at = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let sink = Sink::start();
-    let Some(_named) = named(folder.path(), at, &sink) else { return };
+    let Some((_named, at)) = named(folder.path(), &sink) else { return };
     let config = |align: &str| {
         format!(
             "[dns]\nservers = [\"{}\"]\n[align]\ntimeout = \"8s\"\n[align.dns]\n{align}[score]\nheader_fields = true\n\

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use outguard::align::dkim::Outcome;
 use rustix::process::Signal;
 
-use crate::end_to_end::{World, message, text};
+use crate::end_to_end::{FRESH, World, message, text};
 use crate::messages::messages;
 use crate::rig::client::{Client, stuffed};
 use crate::rig::dns::Record;
@@ -23,9 +23,6 @@ fn hesitant() -> (Sink, Arc<AtomicBool>) {
     });
     (sink, takes)
 }
-
-/// DNS answers are not kept, and a change of them is seen at once.
-const FRESH: &str = "[align.dns]\nttl_min = \"0s\"\nttl_max = \"0s\"\n";
 
 fn deliver(world: &World, to: &[&str], content: &[u8]) {
     let heard = Client::greeted(world.relay().site().address()).deliver("ann@example.com", to, content);
@@ -247,11 +244,11 @@ fn an_egress_that_was_taken_out_is_chosen_anew() {
 #[tokio::test]
 async fn a_signature_that_nears_its_end_is_made_anew() {
     let (sink, takes) = hesitant();
-    let world = World::with_sink(sink, "[signing]\nexpiry = \"4s\"\n");
+    let world = World::with_sink(sink, "[signing]\nexpiry = \"20s\"\n");
     deliver(&world, &["bob@example.org", "late@example.org"], &message("ann@example.com"));
     let first = world.arrived(1).pop().unwrap();
     wait_deferred(&world, 1);
-    std::thread::sleep(std::time::Duration::from_millis(4_100));
+    std::thread::sleep(std::time::Duration::from_millis(20_100));
     assert_ne!(world.holds(&first.content).await, [Outcome::Pass], "it has ended");
     takes.store(true, Ordering::SeqCst);
     flush(&world);

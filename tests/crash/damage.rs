@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -11,7 +13,7 @@ use crate::rig::client::Client;
 use crate::rig::faults::{Disk, Fault};
 use crate::rig::process::{find, run, wait_for};
 use crate::rig::relay::{Relay, Site, smarthost};
-use crate::rig::sink::Sink;
+use crate::rig::sink::{Answer, Said, Sink};
 use crate::{need, skip};
 
 const PAGE: u64 = 4_096;
@@ -124,7 +126,18 @@ fn a_damaged_database_refuses_nobody_for_good_and_calls_nothing_delivered() {
 /// read is held and says why; and the two are all that was promised.
 #[test]
 fn mail_that_leaves_out_of_a_damaged_database_is_never_lost_in_silence() {
-    let (sink, _) = Sink::slow(Duration::from_millis(20));
+    let (taken, damaged) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+    let sink = {
+        let damaged = Arc::clone(&damaged);
+        Sink::scripted(move |said| {
+            // Whatever this machine does meanwhile: not all leaves before the damage.
+            if matches!(said, Said::Content(..)) && taken.fetch_add(1, Ordering::SeqCst) >= 20 {
+                wait_for("the damage", || damaged.load(Ordering::SeqCst));
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Answer::Usual
+        })
+    };
     let site = Site::new(&format!("{LIMITS}{}concurrency = {CONNECTIONS}\n", smarthost(sink.address())));
     let Some(disk) = Disk::of(&site) else { skip!("there is no C compiler") };
     let relay = site.start_with(&disk.variables());
@@ -132,6 +145,7 @@ fn mail_that_leaves_out_of_a_damaged_database_is_never_lost_in_silence() {
     assert!(site.command(&["resume", "all"]).status.success());
     sink.wait_accepted(20);
     disk.turn_on(Fault::DamagedFrom(PAGE));
+    damaged.store(true, Ordering::SeqCst);
     wait_for("mail to be refused for now", || {
         let code = submit(&site, promised);
         assert!(matches!(code, 250 | 451), "{code}");
@@ -145,7 +159,7 @@ fn mail_that_leaves_out_of_a_damaged_database_is_never_lost_in_silence() {
     assert!(told.is_subset(&arrived), "told {told:?}, arrived {arrived:?}");
     disk.turn_off();
     wait_for("what can be read to leave", || nothing_waits(&site));
-    let (arrived, held) = (whole(&sink, 0), held(&site));
+    let (arrived, held) = (whole(&sink, 0), site.held());
     assert_eq!(arrived.len() + held.len(), promised, "{held:?}");
     for id in &held {
         let shown = site.command(&["queue", "show", id]);
@@ -154,7 +168,7 @@ fn mail_that_leaves_out_of_a_damaged_database_is_never_lost_in_silence() {
     }
     wait_for("the rest to leave", || nothing_waits(&site));
     assert_eq!(whole(&sink, 0), (0..promised).collect());
-    assert_eq!(told_delivered(&site).len(), promised);
+    wait_for("the log to tell of all", || told_delivered(&site).len() == promised);
     assert!(!site.log().contains("panicked"));
     relay.stop();
 }
@@ -163,17 +177,6 @@ fn nothing_waits(site: &Site) -> bool {
     let status = site.command(&["status"]);
     let status = String::from_utf8_lossy(&status.stdout);
     status.contains(" 0 deliveries waiting") && status.contains(" 0 under way")
-}
-
-/// The messages that are held.
-fn held(site: &Site) -> Vec<String> {
-    let listed = site.command(&["queue", "list", "--state", "held", "--json"]);
-    let listed = String::from_utf8(listed.stdout).expect("JSON");
-    let id = |line: &str| {
-        let row: serde_json::Value = serde_json::from_str(line).expect("a line each");
-        row["id"].as_str().expect("its id").to_owned()
-    };
-    listed.lines().map(id).collect()
 }
 
 /// Pages in the middle of the file are overwritten for good. Then the way back, step by step as the page tells it.
@@ -197,8 +200,8 @@ fn what_is_whole_of_a_damaged_store_is_saved_as_the_page_says() {
         promised += usize::from(code == 250);
         code == 451
     });
-    let arrived = whole(&sink, CONNECTIONS);
     let told = told_delivered(&site);
+    let arrived = whole(&sink, CONNECTIONS); // what is told of meanwhile arrived before
     assert!(told.is_subset(&arrived), "told {told:?}, arrived {arrived:?}");
     relay.signal(Signal::TERM);
     relay.wait_log(&["stopping"]);
@@ -211,7 +214,7 @@ fn what_is_whole_of_a_damaged_store_is_saved_as_the_page_says() {
     let relay = site.start();
     wait_for("what is left to leave", || nothing_waits(&site));
     let arrived = whole(&sink, CONNECTIONS);
-    let held = held(&site).len();
+    let held = site.held().len();
     assert!(held > 0 && arrived.len() + held <= promised, "{} arrived, {held} held", arrived.len());
     assert!(arrived.len() > promised * 3 / 4, "{} of {promised} arrived", arrived.len());
     relay.stop();

@@ -494,6 +494,17 @@ pub(crate) fn recipients(mark: &str, count: usize, domain: &str) -> Vec<String> 
     (0..count).map(|n| format!("{mark}-{n}@{domain}")).collect()
 }
 
+/// A connection alone: the order of arrival is the order of turns.
+pub(crate) fn in_turn(written: &mut Written) {
+    written.delivery.routes[0].concurrency = 1;
+}
+
+/// Where the name server of the tests of that file listens: what adjusts a plan is a function, and takes nothing along.
+pub(crate) fn dns_address(file: &'static str) -> SocketAddr {
+    static ADDRESSES: Mutex<BTreeMap<&str, SocketAddr>> = Mutex::new(BTreeMap::new());
+    *ADDRESSES.lock().unwrap().entry(file).or_insert_with(|| SocketAddr::from((own_address(), 5353)))
+}
+
 /// A place for a store.
 pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()

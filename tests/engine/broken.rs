@@ -1,8 +1,7 @@
 //! What fails inside: a task that panics leaves nothing taken, a gate that is not on record is none.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use outguard::account::Account;
 use outguard::delivery::TlsMode;
@@ -11,16 +10,10 @@ use outguard::event::Event;
 use outguard::intake::Queue as _;
 use outguard::store::{DeliveryState, GateKind};
 
-use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
+use crate::bed::{Bed, Plan, TestClock, Written, dns_address, folder, recipients};
 use crate::rig::dns::{Dns, Record, Zone};
-use crate::rig::loopback::own_address;
 use crate::rig::process::wait_for;
 use crate::rig::sink::{Answer, Said, Sink};
-
-fn dns_address() -> SocketAddr {
-    static ADDRESS: OnceLock<SocketAddr> = OnceLock::new();
-    *ADDRESS.get_or_init(|| SocketAddr::from((own_address(), 5353)))
-}
 
 #[test]
 fn a_connection_that_panics_before_it_stands_gives_its_place_back() {
@@ -30,11 +23,11 @@ fn a_connection_that_panics_before_it_stands_gives_its_place_back() {
         ("mx.example".to_owned(), vec![Record::Mx(1, "server.example".to_owned())]),
         ("server.example".to_owned(), vec![Record::Address(address.into())]),
     ];
-    let _dns = Dns::start(dns_address(), Zone::from(zone));
+    let _dns = Dns::start(dns_address(file!()), Zone::from(zone));
     let (folder, clock) = (folder(), TestClock::new());
     let plan = Plan {
         adjust: |written| {
-            written.delivery.dns.servers = vec![dns_address()];
+            written.delivery.dns.servers = vec![dns_address(file!())];
             written.delivery.routes[0].kind = RouteKind::Mx(MxSettings { port: 2525, tls: TlsMode::None });
             // The place of one connection, taken by one that is gone, would be all.
             written.delivery.routes[0].concurrency = 1;

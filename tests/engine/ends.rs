@@ -13,7 +13,7 @@ use outguard::event::Event;
 use outguard::mail::BodyType;
 use outguard::store::{DeliveryState, GateKind, Reads as _};
 
-use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
+use crate::bed::{Bed, Plan, TestClock, Written, dns_address, folder, recipients};
 use crate::rig::dns::{Dns, Record, Zone};
 use crate::rig::loopback::own_address;
 use crate::rig::process::wait_for;
@@ -236,21 +236,17 @@ fn by_mx(written: &mut Written, dns: SocketAddr) {
     written.delivery.routes.insert(0, route);
 }
 
-/// Where the name server of these tests listens: a plan is a function, and takes nothing along.
-fn dns_address() -> SocketAddr {
-    static ADDRESS: std::sync::OnceLock<SocketAddr> = std::sync::OnceLock::new();
-    *ADDRESS.get_or_init(|| SocketAddr::from((own_address(), 5353)))
-}
-
 #[test]
 fn a_stop_in_the_middle_of_many_bounces_goes_on_at_the_next_start() {
-    let dns =
-        Dns::start(dns_address(), Zone::from([("nomail.example".to_owned(), vec![Record::Mx(0, ".".to_owned())])]));
-    assert_eq!(dns.address(), dns_address());
+    let dns = Dns::start(
+        dns_address(file!()),
+        Zone::from([("nomail.example".to_owned(), vec![Record::Mx(0, ".".to_owned())])]),
+    );
+    assert_eq!(dns.address(), dns_address(file!()));
     let sink = Sink::start();
     let (folder, clock) = (folder(), TestClock::new());
     let place = folder.path().join("q");
-    let plan = Plan { adjust: |written| by_mx(written, dns_address()), ..Plan::to(&[&sink]) };
+    let plan = Plan { adjust: |written| by_mx(written, dns_address(file!())), ..Plan::to(&[&sink]) };
     let mut bed = Bed::start(&plan, &place, &clock);
     bed.close(GateKind::All, "");
     let to: Vec<Vec<String>> = (0..300).map(|n| recipients(&format!("r{n}"), 1, "nomail.example")).collect();

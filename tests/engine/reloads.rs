@@ -11,15 +11,10 @@ use outguard::dispatch::Weight;
 use outguard::guard::{Decision, Verdict};
 use outguard::store::{DeliveryState, GateKind, Reads as _};
 
-use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
+use crate::bed::{Bed, Plan, TestClock, Written, folder, in_turn, recipients};
 use crate::rig::loopback::own_address;
 use crate::rig::process::wait_for;
 use crate::rig::sink::{Answer, Said, Sink};
-
-/// A connection alone: the order of arrival is the order of turns.
-fn in_turn(written: &mut Written) {
-    written.delivery.routes[0].concurrency = 1;
-}
 
 #[test]
 fn new_weights_hold_for_mail_that_waits() {

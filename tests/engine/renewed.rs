@@ -14,7 +14,7 @@ use outguard::mail::QueueId;
 use outguard::store::{DeliveryState, GateKind, Reads as _, Refiled, Renewed};
 use tokio::sync::watch;
 
-use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
+use crate::bed::{Bed, Plan, TestClock, folder, in_turn, recipients};
 use crate::rig::loopback::own_address;
 use crate::rig::process::wait_for;
 use crate::rig::sink::{Answer, Arrival, Said, Sink};
@@ -169,11 +169,6 @@ fn made_by(arrival: &Arrival) -> u32 {
 
 fn all_made_by(sink: &Sink) -> Vec<u32> {
     sink.arrivals().iter().map(made_by).collect()
-}
-
-/// A connection alone: the order of arrival is the order of turns.
-fn in_turn(written: &mut Written) {
-    written.delivery.routes[0].concurrency = 1;
 }
 
 /// A next hop that lets nobody in until the flag is set.

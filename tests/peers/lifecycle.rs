@@ -1,5 +1,7 @@
 //! Start, reload, drain, restart, full disk: what people do to a relay that has mail.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -50,14 +52,17 @@ fn a_drain_lets_the_next_hop_finish() {
 /// One place an hour: the message leaves with the next start only if the attempt that the stop came into gave its lease back.
 #[test]
 fn a_drain_gives_back_what_nothing_was_sent_with() {
-    let willing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let answers = std::sync::Arc::clone(&willing);
-    let sink = Sink::scripted(move |said| match said {
-        Said::Mail(_) if !answers.load(std::sync::atomic::Ordering::Relaxed) => {
-            Answer::After(Duration::from_secs(2), Box::new(Answer::Close))
-        }
-        _ => Answer::Usual,
-    });
+    let (stops, willing) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let sink = {
+        let (stops, willing) = (Arc::clone(&stops), Arc::clone(&willing));
+        Sink::scripted(move |said| match said {
+            Said::Mail(_) if !willing.load(Ordering::SeqCst) => {
+                wait_for("the stop", || stops.load(Ordering::SeqCst));
+                Answer::Close
+            }
+            _ => Answer::Usual,
+        })
+    };
     let site = Site::new(&format!("[limits]\naccount = \"1/h\"\negress = []\n{}", smarthost(sink.address())));
     let relay = site.start();
     submit(&site, "a@example.com");
@@ -74,9 +79,11 @@ fn a_drain_gives_back_what_nothing_was_sent_with() {
     };
     assert_eq!(used(), 1, "leased before MAIL");
     relay.signal(Signal::TERM);
+    relay.wait_log(&["stopping"]);
+    stops.store(true, Ordering::SeqCst);
     relay.stop_after_signal();
     assert_eq!(used(), 0, "given back");
-    willing.store(true, std::sync::atomic::Ordering::Relaxed);
+    willing.store(true, Ordering::SeqCst);
     let relay = site.start();
     sink.wait_accepted(1);
     relay.stop();

@@ -121,7 +121,7 @@ fn silence_and_slowness_end() {
     let pair = Certificate::make(folder.path(), &["localhost"]);
     let implicit = crate::rig::loopback::own_address();
     let (_sink, relay) = relay(&format!(
-        "[intake.timeouts]\ncommand = \"1s\"\ncontent_block = \"1s\"\ncontent = \"3s\"\nhandshake = \"1s\"\n\
+        "[intake.timeouts]\ncommand = \"5s\"\ncontent_block = \"1s\"\ncontent = \"3s\"\nhandshake = \"1s\"\n\
          [[listen]]\naddress = \"{implicit}:10465\"\ntls = \"implicit\"\n[tls]\ncertificate = {:?}\nkey = {:?}\n",
         pair.certificate_pem, pair.key_pem
     ));

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::rig::client::Client;
-use crate::rig::process::wait_for;
 use crate::rig::relay::{Site, smarthost};
 use crate::rig::sink::Sink;
 
@@ -31,13 +30,11 @@ fn a_throng_of_clients_holds_up_nothing() {
             });
         }
     });
-    let subjects = || -> BTreeSet<String> {
-        let subject =
-            |text: String| text.split("Subject: ").nth(1).and_then(|rest| rest.split(';').next()).map(str::to_owned);
-        sink.accepted().iter().filter_map(|arrival| subject(arrival.text())).collect()
-    };
-    wait_for("every message", || subjects().len() >= CLIENTS * EACH);
-    assert_eq!(sink.accepted().len(), CLIENTS * EACH, "each once");
+    let subject =
+        |text: String| text.split("Subject: ").nth(1).and_then(|rest| rest.split(';').next()).map(str::to_owned);
+    let arrivals = sink.wait_accepted(CLIENTS * EACH);
+    let subjects: BTreeSet<String> = arrivals.iter().filter_map(|arrival| subject(arrival.text())).collect();
+    assert_eq!((subjects.len(), arrivals.len()), (CLIENTS * EACH, CLIENTS * EACH), "each once");
     let log = relay.site().log();
     let errors: Vec<&str> = log.lines().filter(|line| line.contains(" ERROR ")).collect();
     assert!(errors.is_empty(), "{errors:#?}");

@@ -35,6 +35,8 @@ pub(crate) struct Dns {
 
 #[derive(Default)]
 struct Shared {
+    /// How long answers may be kept.
+    ttl_seconds: u32,
     zone: Mutex<Zone>,
     /// The name of every question for an address of version 4.
     asked: Mutex<Vec<String>>,
@@ -42,12 +44,17 @@ struct Shared {
 }
 
 impl Dns {
+    /// Its answers live for a second.
     pub(crate) fn start(address: SocketAddr, zone: Zone) -> Self {
+        Self::start_with_ttl(address, zone, 1)
+    }
+
+    pub(crate) fn start_with_ttl(address: SocketAddr, zone: Zone, ttl_seconds: u32) -> Self {
         let udp = UdpSocket::bind(address).unwrap_or_else(|e| panic!("DNS at {address}: {e}"));
         let tcp = TcpListener::bind(address).unwrap_or_else(|e| panic!("DNS at {address}: {e}"));
         udp.set_read_timeout(Some(Duration::from_millis(100))).expect("not zero");
         tcp.set_nonblocking(true).expect("a listener of ours");
-        let shared = Arc::new(Shared { zone: Mutex::new(zone), ..Shared::default() });
+        let shared = Arc::new(Shared { ttl_seconds, zone: Mutex::new(zone), ..Shared::default() });
         thread::spawn({
             let shared = Arc::clone(&shared);
             move || {
@@ -123,7 +130,7 @@ impl Shared {
         {
             lock(&self.asked).push(name);
         }
-        answer(question, &lock(&self.zone))
+        answer(question, &lock(&self.zone), self.ttl_seconds)
     }
 }
 
@@ -142,7 +149,7 @@ fn name_asked(question: &[u8]) -> Option<(String, usize)> {
 }
 
 /// `None` where the question is no question, or must stay unanswered.
-fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
+fn answer(question: &[u8], zone: &Zone, ttl_seconds: u32) -> Option<Vec<u8>> {
     let (mut name, at) = name_asked(question)?;
     let kind = u16::from_be_bytes([*question.get(at + 1)?, *question.get(at + 2)?]);
     let asked = question.get(12..at + 5)?;
@@ -162,10 +169,10 @@ fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
             code = 2;
             break;
         }
-        answers.extend(records.iter().filter_map(|record| resource(&name, kind, record)));
+        answers.extend(records.iter().filter_map(|record| resource(&name, kind, record, ttl_seconds)));
         match records.iter().find_map(|r| if let Record::Cname(to) = r { Some(to.clone()) } else { None }) {
             Some(to) if kind != CNAME => {
-                answers.extend(resource(&name, CNAME, &Record::Cname(to.clone())));
+                answers.extend(resource(&name, CNAME, &Record::Cname(to.clone()), ttl_seconds));
                 name = to;
             }
             _ => break,
@@ -182,7 +189,7 @@ fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn resource(name: &str, asked: u16, record: &Record) -> Option<Vec<u8>> {
+fn resource(name: &str, asked: u16, record: &Record, ttl_seconds: u32) -> Option<Vec<u8>> {
     let (kind, data) = match record {
         Record::Address(IpAddr::V4(v4)) => (A, v4.octets().to_vec()),
         Record::Address(IpAddr::V6(v6)) => (AAAA, v6.octets().to_vec()),
@@ -197,8 +204,8 @@ fn resource(name: &str, asked: u16, record: &Record) -> Option<Vec<u8>> {
     }
     let mut out = wire_name(name);
     out.extend(kind.to_be_bytes());
-    // Class IN, one second to live.
-    out.extend([0, 1, 0, 0, 0, 1]);
+    out.extend([0, 1]); // class IN
+    out.extend(ttl_seconds.to_be_bytes());
     out.extend(u16::try_from(data.len()).ok()?.to_be_bytes());
     out.extend(data);
     Some(out)
@@ -236,7 +243,7 @@ fn answers_what_a_resolver_asks() {
         let mut question = vec![7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         question.extend(wire_name(name));
         question.extend([0, u8::try_from(kind).expect("small"), 0, 1]);
-        answer(&question, &zone)
+        answer(&question, &zone, 1)
     };
     let cases = [
         // name, type, response code and number of answers, or no answer at all

@@ -130,6 +130,17 @@ impl Site {
         let config = self.config().display().to_string();
         process::run(&binary(), &[arguments, &["--config", &config]].concat(), b"")
     }
+
+    /// The ids of the messages that are held.
+    pub(crate) fn held(&self) -> Vec<String> {
+        let listed = self.command(&["queue", "list", "--state", "held", "--json"]);
+        let listed = String::from_utf8(listed.stdout).expect("JSON");
+        let id = |line: &str| {
+            let row: serde_json::Value = serde_json::from_str(line).expect("a line each");
+            row["id"].as_str().expect("its id").to_owned()
+        };
+        listed.lines().map(id).collect()
+    }
 }
 
 /// A running relay. Dropping it is kill -9.

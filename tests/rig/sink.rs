@@ -234,11 +234,17 @@ impl Sink {
         lock(&self.shared.live).clone()
     }
 
-    /// Waits until at least `count` messages were accepted.
+    /// Waits until at least `count` messages were accepted, as long as they come.
     pub(crate) fn wait_accepted(&self, count: usize) -> Vec<Arrival> {
-        wait_for(&format!("{count} messages at the sink"), || {
-            lock(&self.shared.arrivals).iter().filter(|arrival| arrival.accepted).count() >= count
-        });
+        let accepted = || lock(&self.shared.arrivals).iter().filter(|arrival| arrival.accepted).count();
+        let mut here = accepted();
+        while here < count {
+            let before = here;
+            wait_for(&format!("{count} messages at the sink, of which {before} came"), || {
+                here = accepted();
+                here > before
+            });
+        }
         self.accepted()
     }
 

@@ -4,7 +4,6 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use outguard::mail::QueueId;
 use outguard::store::{DeliveryState, Filter, Page, Reads as _, Store};
@@ -12,7 +11,7 @@ use outguard::store::{DeliveryState, Filter, Page, Reads as _, Store};
 use super::sample::{FixedClock, at, conclusion, deferred, delivered, message, open, request, settings, states, wall};
 
 const FOLDER: &str = "OUTGUARD_TEST_CRASH_FOLDER";
-const ROUNDS: u64 = 6;
+const ROUNDS: usize = 6;
 
 /// Not a test: what is killed. Tells each answer on its standard output, a line each.
 #[test]
@@ -59,7 +58,7 @@ async fn what_was_told_outlives_a_kill() {
     let path = folder.path().join("store");
     let (mut accepted, mut both, mut one) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        for line in lines_of_a_killed_child(&path, Duration::from_millis(60 + 70 * round)) {
+        for line in lines_of_a_killed_child(&path, 10 + 13 * round) {
             let Some((what, id)) = line.split_once(' ') else { continue };
             let Ok(id) = id.parse::<QueueId>() else { continue };
             match what {
@@ -103,7 +102,8 @@ async fn what_was_told_outlives_a_kill() {
     assert_eq!(ids.len(), accepted.len(), "an id is given once");
 }
 
-fn lines_of_a_killed_child(path: &Path, after: Duration) -> Vec<String> {
+/// It is killed once it has told of so many, however long they take.
+fn lines_of_a_killed_child(path: &Path, after: usize) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "crash::child", "--ignored", "--nocapture"])
         .env(FOLDER, path)
@@ -113,12 +113,11 @@ fn lines_of_a_killed_child(path: &Path, after: Duration) -> Vec<String> {
     let out = BufReader::new(child.stdout.take().unwrap());
     let reader = std::thread::spawn(move || {
         let mut lines = out.lines().map_while(Result::ok);
-        // The time runs from its first word, however slowly the machine starts it.
-        let first = lines.by_ref().find(|line| line.starts_with("A "));
+        let tells = |line: &String| line.split_once(' ').is_some_and(|(what, _)| matches!(what, "A" | "D" | "F"));
+        let first: Vec<String> = lines.by_ref().filter(tells).take(after).collect();
         (first, lines)
     });
     let (first, rest) = reader.join().unwrap();
-    std::thread::sleep(after);
     child.kill().unwrap();
     child.wait().unwrap();
     first.into_iter().chain(rest).collect()

@@ -14,6 +14,9 @@ use outguard::store::{Body, DeliveryState, Index, Memory, MemoryKind, Reads as _
 
 use super::sample::{at, conclusion, delivered, message, request, settings, states};
 
+/// How long anything may take before a test gives up: generous, since nothing here measures speed.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 /// Faults as the test says, then none.
 #[derive(Default)]
 struct Script {
@@ -418,13 +421,12 @@ fn counted(folder: &std::path::Path) -> Totals {
 }
 
 pub(crate) async fn wait_for<F: Future<Output = bool>>(mut until: impl FnMut() -> F) {
-    for _ in 0..1_000 {
-        if until().await {
-            return;
+    let looks = async {
+        while !until().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it did not come to that in 10 s");
+    };
+    assert!(tokio::time::timeout(PATIENCE, looks).await.is_ok(), "it did not come to that in {PATIENCE:?}");
 }
 
 /// Many callers over a disk that fails at random: what was confirmed is there, what was refused is not, outcomes hold.

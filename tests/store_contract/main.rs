@@ -516,12 +516,7 @@ async fn large_bodies_live_as_long_as_their_message(store: &dyn Store) {
     assert_eq!(file.metadata().unwrap().len(), 200_000);
     assert_eq!(store.remove(id, "anna".into(), at(1)).await.unwrap().into_inner(), Some(1));
     // The file goes after the answer, in the writer's own time.
-    let mut looks = 0;
-    while std::os::unix::fs::MetadataExt::nlink(&file.metadata().unwrap()) > 0 {
-        looks += 1;
-        assert!(looks < 1_000, "the file stays");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    faults::wait_for(|| async { std::os::unix::fs::MetadataExt::nlink(&file.metadata().unwrap()) == 0 }).await;
     // A body that becomes nobody's goes as well.
     let other = store.allocate().unwrap();
     let body = store.spool(other).await.unwrap().finish().await.unwrap();

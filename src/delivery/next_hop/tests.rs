@@ -195,7 +195,7 @@ async fn a_connection_that_says_something_unasked_or_closes_is_not_used_again() 
         let (address, _task) = server(&[script.leak()], None).await;
         let world = world(|_| ());
         let mut hop = hop(address, &world).await;
-        for _ in 0..200 {
+        for _ in 0..24_000 {
             if !hop.is_reusable() {
                 break;
             }

@@ -49,7 +49,7 @@ fn question(port: u16) -> Question {
         domain: "example.com".into(),
         mailboxes: vec!["abuse".into(), "postmaster".into()],
         askers: vec![Asker { from: None, like: None, seen: None, ehlo: "mail.example.com".into() }],
-        time_limit: Duration::from_millis(500),
+        time_limit: Duration::from_secs(5),
         whole: Duration::from_secs(10),
         port,
         tls: trusting(&[]),
