@@ -18,6 +18,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "image-only", look: image_only },
     Rule { name: "image-large-alone", look: image_large_alone },
     Rule { name: "image-in-place-of-text", look: image_in_place_of_text },
+    Rule { name: "image-drawn-inside", look: image_drawn_inside },
     Rule { name: "link-and-little-else", look: link_and_little_else },
     Rule { name: "links-many", look: links_many },
     Rule { name: "links-for-little-text", look: links_for_little_text },
@@ -88,6 +89,13 @@ fn image_in_place_of_text(look: &Look<'_>) -> Sight {
     seen(shows && drawn && look.text.count.letters < FEW_LETTERS && look.clicks.is_empty() && !look.is_reply())
 }
 
+/// A GIF stands in a first letter: what is to be read is drawn, and text around it is for filters.
+fn image_drawn_inside(look: &Look<'_>) -> Sight {
+    let is_drawn = |file: &&crate::message::Attachment| file.inline && file.declared == "image/gif";
+    let drawn = look.message.attachments.iter().find(is_drawn)?;
+    if look.message.html.is_some() && !look.is_reply() { example(&drawn.name) } else { None }
+}
+
 /// One line and a link to a stranger's site.
 fn link_and_little_else(look: &Look<'_>) -> Sight {
     let strange = look.clicks.iter().find(|link| !look.is_own(&link.host))?;
@@ -112,6 +120,9 @@ mod tests {
     fn drawings() -> Vec<Case> {
         let drawn =
             |declared: &str, mail: Mail| mail.html(|html| html.images = 1).file("a.gif", declared, Content::Media);
+        let inside = |declared: &str, mail: Mail| {
+            mail.html(|html| html.images = 1).attachment("a", declared, Content::Media, |file| file.inline = true)
+        };
         let see = || mail().text("See");
         vec![
             hit("image-in-place-of-text", "a drawn picture", drawn("image/gif", see())),
@@ -129,6 +140,10 @@ mod tests {
                     mail().text("Hello Tom, this is what the program shows since Monday: can you have a look? Ann"),
                 ),
             ),
+            hit("image-drawn-inside", "a GIF with a text for filters", inside("image/gif", mail())),
+            miss("image-drawn-inside", "a logo of another form", inside("image/png", mail())),
+            miss("image-drawn-inside", "a GIF beside the text", drawn("image/gif", mail())),
+            miss("image-drawn-inside", "an answer", inside("image/gif", mail()).field("In-Reply-To", "<1@x>")),
             miss("image-in-place-of-text", "an answer", drawn("image/png", see()).field("In-Reply-To", "<1@x>")),
         ]
     }

@@ -3,6 +3,7 @@
 use crate::message::DateField;
 
 use super::look::{Look, Sight, example, seen};
+use super::outlook::{OutlookId, is_hex};
 use super::registry::Rule;
 
 /// The rules of this family.
@@ -30,18 +31,8 @@ const WINDOWS_EPOCH_S: i64 = 11_644_473_600;
 
 /// What names a program of Microsoft's in X-Mailer or User-Agent.
 const MICROSOFT: [&str; 4] = ["microsoft", "outlook", "windows", "exchange"];
-
-/// The higher half of the time in a Message-ID of Outlook's form: `<` 4 hex digits of a counter, 8 of the time, `$`, 8, `$`,
-/// 8, `@`.
-fn outlook_time(id: &str) -> Option<i64> {
-    let (left, _) = id.trim().strip_prefix('<')?.split_once('@')?;
-    let mut pieces = left.split('$');
-    let (first, second, third) = (pieces.next()?, pieces.next()?, pieces.next()?);
-    if pieces.next().is_some() || !is_hex(first, 12) || !is_hex(second, 8) || !is_hex(third, 8) {
-        return None;
-    }
-    i64::from_str_radix(&first[4..], 16).ok()
-}
+/// What names one of Mozilla's.
+const MOZILLA: [&str; 3] = ["mozilla", "thunderbird", "netscape"];
 
 /// Seconds since 1970 of the higher half of a Windows time.
 fn windows_s(half: i64) -> i64 {
@@ -53,16 +44,16 @@ fn windows_s(half: i64) -> i64 {
 fn message_id_of_other_time(look: &Look<'_>) -> Sight {
     let DateField::At { unix_s, .. } = look.message.date else { return None };
     let id = look.message.field("Message-ID")?;
-    let apart = match (outlook_time(id), clock(id)) {
-        (Some(half), _) => {
-            let from_s = windows_s(half);
+    let apart = match (OutlookId::read(id), clock(id)) {
+        (Some(outlook), _) => {
+            let from_s = windows_s(outlook.time);
             let to_s = from_s + windows_s(1) + WINDOWS_EPOCH_S;
             unix_s < from_s - SAME_TIME_S || unix_s > to_s + SAME_TIME_S
         }
         (None, Some(clock)) if clock.is_eudora || mailer_names(look, &[THE_BAT]) => {
             clock.unix_s.is_none_or(|there| (there - unix_s).abs() > CLOCK_APART_S)
         }
-        _ => false,
+        _ => mozilla_s(id).is_some_and(|there| (there - unix_s).abs() > CLOCK_APART_S && mailer_names(look, &MOZILLA)),
     };
     if apart { example(id) } else { None }
 }
@@ -94,8 +85,13 @@ fn clock(id: &str) -> Option<Clock> {
     Some(Clock { is_eudora, unix_s: is_day.then_some(days * 86_400) })
 }
 
-fn is_hex(piece: &str, digits: usize) -> bool {
-    piece.len() == digits && piece.bytes().all(|b| b.is_ascii_hexdigit())
+/// Mozilla's programs wrote `<` 8 hex digits of the seconds since 1970, `.`, some more, `@`.
+fn mozilla_s(id: &str) -> Option<i64> {
+    let (left, _) = id.trim().strip_prefix('<')?.split_once('@')?;
+    let (time, rest) = left.split_once('.')?;
+    let is_upper_hex = |piece: &str| piece.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b));
+    let formed = time.len() == 8 && (5..=8).contains(&rest.len()) && is_upper_hex(time) && is_upper_hex(rest);
+    formed.then(|| i64::from_str_radix(time, 16).ok()).flatten()
 }
 
 /// Outlook's form without its counter, and The Bat! with a form that is not its own.
@@ -151,11 +147,12 @@ fn braced(value: &str) -> impl Iterator<Item = &str> {
 
 fn message_id_borrowed(look: &Look<'_>) -> Sight {
     let id = look.message.field("Message-ID")?;
-    outlook_time(id)?;
+    OutlookId::read(id)?;
     if mailer_names(look, &MICROSOFT) { None } else { example(id) }
 }
 
-fn mailer_names(look: &Look<'_>, names: &[&str]) -> bool {
+/// Whether X-Mailer or User-Agent has one of these names, in small letters.
+pub(super) fn mailer_names(look: &Look<'_>, names: &[&str]) -> bool {
     ["X-Mailer", "User-Agent"].into_iter().filter_map(|field| look.message.field(field)).any(|value| {
         let value = value.to_lowercase();
         names.iter().any(|name| {
@@ -206,6 +203,11 @@ mod tests {
         id(written).field("X-Mailer", "The Bat! (v2.10.03) Educational")
     }
 
+    /// A Message-ID of Mozilla's form, made so many seconds from when samples are sent.
+    fn mozilla_at(seconds: i64, agent: &str) -> Mail {
+        id(&format!("<{:08X}.9010001@example.org>", AT_S + seconds)).field("User-Agent", agent)
+    }
+
     fn date(written: &str) -> Mail {
         mail().field("Date", written)
     }
@@ -242,6 +244,17 @@ mod tests {
                 miss("message-id-of-other-time", "a script's number", id("<9979487981.98566113460443@x.example>")),
                 hit("message-id-of-other-time", "Eudora", id("<6.0.2.9.8.90988360602415.802a9761@x.example>")),
                 miss("message-id-of-other-time", "Eudora itself", id("<6.2.1.2.0.20261121130000.01b8dd20@x.example>")),
+                hit(
+                    "message-id-of-other-time",
+                    "Mozilla",
+                    mozilla_at(-40 * 86_400, "Mozilla Thunderbird 1.5 (Windows)"),
+                ),
+                miss(
+                    "message-id-of-other-time",
+                    "Mozilla itself",
+                    mozilla_at(-60, "Mozilla Thunderbird 1.5 (Windows)"),
+                ),
+                miss("message-id-of-other-time", "a program of another house", mozilla_at(-40 * 86_400, "mutt/2.2")),
                 hit("message-id-misshapen", "Outlook without a counter", id("<01c7919c$c255d840$6c822ecf@x>")),
                 hit("message-id-misshapen", "The Bat! with another form", bat("<20261121.4711@x.example>")),
                 miss(

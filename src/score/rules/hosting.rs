@@ -11,6 +11,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "link-shortener", look: |look| listed(look, "shorteners") },
     Rule { name: "link-free-hosting", look: |look| listed(look, "free-hosting") },
     Rule { name: "link-form-service", look: |look| prefixed(look, "form-services") },
+    Rule { name: "image-on-free-host", look: image_on_free_host },
     Rule { name: "link-risky-ending", look: risky_ending },
     Rule { name: "link-looks-like-brand", look: looks_like_brand },
     Rule { name: "link-looks-like-brand-form", look: looks_like_brand_form },
@@ -18,6 +19,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "link-borrows-brand", look: borrows_brand },
     Rule { name: "link-into-site-code", look: into_site_code },
 ];
+
+/// Links of pictures that are looked at.
+const LINKS_MAX: usize = 100;
 
 fn strangers<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'a Link> + use<'l, 'a> {
     look.strangers.iter().copied()
@@ -33,6 +37,13 @@ fn prefixed(look: &Look<'_>, list: &str) -> Sight {
     let list = look.lists.of(list);
     let within = |link: &Link| list.within(&link.target.to_lowercase()).is_some();
     strangers(look).find(|link| within(link)).and_then(|link| example(&link.target))
+}
+
+/// Who has a site of his own has his pictures there.
+fn image_on_free_host(look: &Look<'_>) -> Sight {
+    let list = look.lists.of("image-hosts");
+    let is_there = |link: &&Link| link.kind == LinkKind::Loaded && list.domain(&link.host).is_some();
+    look.message.links.iter().take(LINKS_MAX).find(is_there).and_then(|link| example(&link.host))
 }
 
 fn risky_ending(look: &Look<'_>) -> Sight {
@@ -106,6 +117,7 @@ fn into_site_code(look: &Look<'_>) -> Sight {
 mod tests {
     use super::super::sample::{check, hit, mail, miss};
     use super::*;
+    use LinkKind::Loaded;
 
     #[test]
     fn hits_and_near_misses() {
@@ -116,6 +128,9 @@ mod tests {
                 hit("link-shortener", "leads anywhere", to("https://bit.ly/3xyz")),
                 miss("link-shortener", "a host that ends alike", to("https://rabbit.ly/3xyz")),
                 miss("link-shortener", "the sender's own", to("https://go.example.org/3xyz")),
+                hit("image-on-free-host", "anybody's", mail().link(Loaded, "https://i.imgur.com/x.png", "")),
+                miss("image-on-free-host", "a link to one", to("https://i.imgur.com/x.png")),
+                miss("image-on-free-host", "the sender's", mail().link(Loaded, "https://www.example.org/x.png", "")),
                 hit("link-free-hosting", "anybody's page", to("https://login-1234.weebly.com/")),
                 miss("link-free-hosting", "the service that hosts the pages", to("https://about.example/weebly.com")),
                 hit("link-form-service", "anybody's form", to("https://docs.google.com/forms/d/e/1")),

@@ -19,6 +19,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "link-host-encoded", look: |look| find(look, is_host_encoded) },
     Rule { name: "link-to-program", look: to_program },
     Rule { name: "link-carries-recipient", look: carries_recipient },
+    Rule { name: "link-with-number-alone", look: |look| find(look, has_number_alone) },
     Rule { name: "link-over-redirector", look: over_redirector },
     Rule { name: "link-form-elsewhere", look: form_elsewhere },
     Rule { name: "link-leads-nowhere", look: leads_nowhere },
@@ -76,6 +77,12 @@ fn runs_script(look: &Look<'_>) -> Sight {
 /// `https://bank.example@evil.example/`.
 fn has_user(link: &Link) -> bool {
     matches!(link.scheme.as_str(), "http" | "https") && authority(link).contains('@')
+}
+
+/// `http://example.com/?83566803`: whom it was sent to, and nothing else.
+fn has_number_alone(link: &Link) -> bool {
+    let number = path(link).strip_prefix("/?").unwrap_or_default();
+    number.len() >= 4 && number.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// Machines of one's own house are named so in ordinary mail.
@@ -240,6 +247,9 @@ mod tests {
                 hit("link-carries-recipient", "encoded", to("https://evil.example/#bob%40example.net")),
                 miss("link-carries-recipient", "to leave a list", to("https://evil.example/leave?a=bob@example.net")),
                 miss("link-carries-recipient", "somebody else's", to("https://evil.example/#carol@example.net")),
+                hit("link-with-number-alone", "whom it was sent to", to("http://evil.example/?83566803")),
+                miss("link-with-number-alone", "a name with it", to("http://shop.example/?item=83566803")),
+                miss("link-with-number-alone", "a page with it", to("http://shop.example/show?83566803")),
                 hit("link-over-redirector", "to anywhere", to("https://www.google.com/url?q=https://evil.example/")),
                 miss("link-over-redirector", "a search", to("https://www.google.com/search?q=minutes")),
                 miss("link-over-redirector", "to nowhere", to("https://www.google.com/url?q=x")),

@@ -30,6 +30,7 @@ mod kind;
 mod links;
 mod lists;
 mod look;
+mod outlook;
 mod registry;
 mod structure;
 mod subject;

@@ -2,8 +2,8 @@
 
 use super::look::{Look, Sight};
 use super::{
-    attachments, body, bulk, favour, forged, fraud, header, hidden, hosting, identity, kind, links, structure, subject,
-    web,
+    attachments, body, bulk, favour, forged, fraud, header, hidden, hosting, identity, kind, links, outlook, structure,
+    subject, web,
 };
 
 /// One rule.
@@ -15,9 +15,10 @@ pub(super) struct Rule {
 }
 
 /// The families, in the order of the data.
-pub(super) const FAMILIES: [&[Rule]; 15] = [
+pub(super) const FAMILIES: [&[Rule]; 16] = [
     header::RULES,
     forged::RULES,
+    outlook::RULES,
     identity::RULES,
     subject::RULES,
     body::RULES,

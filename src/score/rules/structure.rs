@@ -12,11 +12,13 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "message-past-bounds", look: past_bounds },
     Rule { name: "encodings-broken", look: |look| seen(look.message.shape.broken_encodings >= BROKEN_MIN) },
     Rule { name: "html-without-plain", look: html_without_plain },
+    Rule { name: "alternative-without-plain", look: alternative_without_plain },
     Rule { name: "parts-differ", look: parts_differ },
 ];
 
 /// One is a slip of a program.
 const BROKEN_MIN: u32 = 2;
+const ALTERNATIVE: &str = "multipart/alternative";
 
 /// Depth, parts, fields: no program builds so many. Large mail is only large.
 fn past_bounds(look: &Look<'_>) -> Sight {
@@ -31,6 +33,13 @@ fn past_bounds(look: &Look<'_>) -> Sight {
 
 fn html_without_plain(look: &Look<'_>) -> Sight {
     seen(look.message.html.is_some() && look.message.plain.trim().is_empty())
+}
+
+/// Who offers alternatives offers a plain one: it is what the form is for.
+fn alternative_without_plain(look: &Look<'_>) -> Sight {
+    let kind = look.message.field("Content-Type")?.trim_start();
+    let is_alternative = kind.get(..ALTERNATIVE.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(ALTERNATIVE));
+    seen(is_alternative && look.message.html.is_some() && look.message.plain.trim().is_empty())
 }
 
 /// The plain part is no version of the HTML: of its words, spread over its beginning, most are not shown.
@@ -68,6 +77,8 @@ mod tests {
     use super::super::sample::{Mail, check, hit, mail, miss};
     use super::*;
 
+    const OFFERED: &str = "Multipart/Alternative; boundary=m";
+
     fn met(bound: Bound) -> Mail {
         let mut mail = mail();
         mail.message.shape.met = vec![bound];
@@ -104,6 +115,9 @@ mod tests {
                 hit("html-without-plain", "HTML alone", html_alone()),
                 miss("html-without-plain", "both", mail().html(|_| {})),
                 miss("html-without-plain", "plain alone", mail()),
+                hit("alternative-without-plain", "one alternative", html_alone().field("Content-Type", OFFERED)),
+                miss("alternative-without-plain", "both", mail().html(|_| {}).field("Content-Type", OFFERED)),
+                miss("alternative-without-plain", "HTML alone", html_alone().field("Content-Type", "text/html")),
                 hit(
                     "parts-differ",
                     "another text",
