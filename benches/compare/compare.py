@@ -114,7 +114,7 @@ def outguard_model(args, work, name, train):
     return {str(Path(r["file"]).relative_to(work)): (float(r["log_odds"]), int(r["points"])) for r in rows}
 
 
-SOFT_POINTS_MAX, TAKEN_BACK_MAX, TAKEN_BACK_FOR_EACH, FULL_POINTS, RAISED = 70, 60, 15, 150, 30
+SOFT_POINTS_MAX, TAKEN_BACK_MAX, TAKEN_BACK_FOR_EACH, FULL_POINTS, RAISED = 70, 60, 12, 150, 30
 
 
 def verdict(rules, soft, raised, log_odds, points):

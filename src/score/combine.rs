@@ -28,7 +28,7 @@ const FORGIVEN_MAX: i32 = 90;
 /// What a text that is like ordinary mail's takes back at most.
 const TAKEN_BACK_MAX: i32 = 60;
 /// What it takes back for each unit of log-odds below even.
-const TAKEN_BACK_FOR_EACH: f64 = 15.0;
+const TAKEN_BACK_FOR_EACH: f64 = 12.0;
 /// The text's points with which soft rules count twice.
 const RAISED_FULL_POINTS: i32 = 30;
 
@@ -45,7 +45,7 @@ pub struct SoftPoints {
 /// T held between 0 and 150, and its log-odds l:
 ///
 /// ```text
-/// l < 0    − min(60, Q, −15·l)     the model has read thousands of wanted messages with such marks, a rule knows of none
+/// l < 0    − min(60, Q, −12·l)     the model has read thousands of wanted messages with such marks, a rule knows of none
 /// else     + R·T/30                two that suggest the same say more than each, unless they read the same words
 /// ```
 pub fn rules_in_their_text(points: SoftPoints, text_points: i32, log_odds: f64) -> Option<Reason> {
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn soft_rules_count_by_the_text_they_stand_in() {
         let cases = [
-            (40, 0, -1.0, -15, "likely wanted: fifteen points for each unit"),
+            (40, 0, -1.0, -12, "likely wanted: twelve points for each unit"),
             (40, -20, -4.0, -40, "never more than there is"),
             (90, -20, -9.0, -60, "nor more than sixty"),
             (0, -20, -4.0, 0, "there is nothing to take back"),
@@ -165,7 +165,7 @@ mod tests {
         }
         let phrases = SoftPoints { all: 90, raised: 0 };
         assert_eq!(rules_in_their_text(phrases, 100, 3.0), None, "what both read counts once");
-        let taken = rules_in_their_text(phrases, -20, -4.0).map(|reason| reason.points);
+        let taken = rules_in_their_text(phrases, -20, -6.0).map(|reason| reason.points);
         assert_eq!(taken, Some(-60), "and is taken back as any");
     }
 

@@ -18,7 +18,7 @@ Rules of one *family* speak of the same thing and must not add up as if each wer
 heaviest rule alone, whichever is more; the lighter reasons are still shown, with what is left for them.
 
 *Soft* rules, so marked below and of 70 points at most, count by the text they stand in (`docs/model.md`). One that is
-like ordinary mail's takes back up to 60 of their points, 15 for each unit of log-odds below even (`text-is-ordinary`); one that is
+like ordinary mail's takes back up to 60 of their points, 12 for each unit of log-odds below even (`text-is-ordinary`); one that is
 like spam adds to them, as much again where it has 30 points itself (`text-and-rules`), but not to those of the family `fraud`,
 whose phrases the text's own points have counted already. Points that you set, rules of your own, and rules that saw something
 done rather than said (most of those for files, programs, forged marks and borrowed names) count as they are.
