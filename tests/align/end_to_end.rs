@@ -148,6 +148,15 @@ impl World {
         list.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back().unwrap()
     }
 
+    /// What `trace` tells people of a message that arrived: its verdict, and each reason with its sentence.
+    pub(crate) fn told_of(&self, arrival: &Arrival) -> String {
+        let shown = arrival.text();
+        let id = shown.split("(outguard) with ").nth(1).and_then(|rest| rest.split(" id ").nth(1));
+        let id = id.and_then(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).next());
+        let output = self.site.command(&["trace", id.unwrap_or_else(|| panic!("no trace of ours: {shown}"))]);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     pub(crate) fn arrived(&self, count: usize) -> Vec<Arrival> {
         self.sink.wait_accepted(count)
     }

@@ -175,8 +175,7 @@ fn a_forwarder_whose_name_server_is_silent_holds_no_mail() {
     assert!(shown.contains("align-temperror"), "{shown}");
     assert!(!shown.contains("ARC-Seal: i=2"), "what is open is not called broken: {shown}");
     // What was said to people, with the points that are configured for it.
-    let id = arrival_id(&world);
-    let traced = String::from_utf8(world.site.command(&["trace", &id]).stdout).unwrap();
+    let traced = world.told_of(&arrival);
     for words in ["+7", "cannot be told now", "whether it is forwarded mail depends on seals (ARC)", "once DNS answers"]
     {
         assert!(traced.contains(words), "{traced}\nlacks\n{words}");
@@ -186,13 +185,6 @@ fn a_forwarder_whose_name_server_is_silent_holds_no_mail() {
     world.deliver("bounces@lists.example.net", &sealed);
     let arrival = world.arrived(2).pop().unwrap();
     assert!(arrival.text().contains("align-temperror"), "{}", arrival.text());
-}
-
-/// The id of the message that was delivered first.
-fn arrival_id(world: &World) -> String {
-    let log = world.relay().wait_log(&["delivery.delivered"]);
-    let id = log.split("id=").nth(1).unwrap_or_else(|| panic!("no id in {log}"));
-    id.split_whitespace().next().unwrap().to_owned()
 }
 
 #[test]

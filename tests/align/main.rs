@@ -14,6 +14,7 @@ mod doctor;
 mod end_to_end;
 mod forwarded;
 mod messages;
+mod opendkim;
 mod others;
 mod pages;
 mod reloads;

@@ -17,7 +17,7 @@ use crate::messages::{Keys, NOW, messages};
 /// A name server that takes its records on the command line.
 const DNSMASQ: &str = "/usr/sbin/dnsmasq";
 /// The system's own: a newer one elsewhere does not see Debian's packages.
-const PYTHON: &str = "/usr/bin/python3";
+pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// What dkimpy is asked. First line of input: a JSON object; then the message.
 const DKIMPY: &str = r#"
@@ -71,7 +71,7 @@ pub(crate) fn dkimpy(asked: &serde_json::Value, message: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-fn zone_of(records: &[(String, String)]) -> Fixed {
+pub(crate) fn zone_of(records: &[(String, String)]) -> Fixed {
     let mut zone = Fixed::default();
     for (name, text) in records {
         zone.text(name, text);
