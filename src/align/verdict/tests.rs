@@ -15,6 +15,7 @@ use crate::message::{Bounds, Message};
 mod authors;
 mod egresses;
 mod forwarded;
+mod signatures;
 
 /// A world in which one message leaves.
 struct World {
