@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::end_to_end::{World, message, now_s, reason, text};
 use crate::others::{dkimpy, has_dkimpy};
+use crate::receiver::seals_hold;
 use crate::rig::dns::Record;
 use crate::rig::process;
 use crate::rig::relay::binary;
@@ -101,9 +102,11 @@ async fn what_a_forwarder_sealed_leaves_and_bears_our_seal() {
     assert!(ours.starts_with("i=2; a=rsa-sha256; ") && ours.contains("cv=pass;"), "{shown}");
     let keys = [world.key.clone(), vec![forwarder.key.clone()]].concat();
     assert_eq!(chain_of(&keys, &arrival.content).await, Chain::Pass(2), "{shown}");
+    assert!(seals_hold(world.dns.address(), &arrival.content).await, "{shown}");
     // They do look.
     let changed = shown.replace("minutes.", "seconds.");
     assert!(matches!(chain_of(&keys, changed.as_bytes()).await, Chain::Fail(_)));
+    assert!(!seals_hold(world.dns.address(), changed.as_bytes()).await);
 }
 
 #[tokio::test]

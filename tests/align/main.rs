@@ -19,6 +19,7 @@ mod opendkim;
 mod others;
 mod outcomes;
 mod pages;
+mod receiver;
 mod reloads;
 mod signed_dns;
 mod spf_suite;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use outguard::align::settings::{Covers, DkimKeySettings, SigningSettings};
-use outguard::align::sign::{KeyKind, PrivateKey, Signer};
+use outguard::align::sign::{KeyKind, PrivateKey, Signer, SigningKey};
 use outguard::clock::WallMs;
 use outguard::secret::Secret;
 
@@ -36,6 +36,20 @@ impl Keys {
         let signer = Signer::new(&settings).unwrap();
         let zone = signer.keys().iter().map(|key| (key.record_name(), key.record())).collect();
         Self { signer, pems, zone }
+    }
+
+    /// The field of a signature for another domain, by the first key.
+    pub(crate) fn signed_as(&self, domain: &str, message: &[u8]) -> Vec<u8> {
+        let settings = DkimKeySettings {
+            domain: domain.into(),
+            selector: "s".into(),
+            key: Secret::new(self.pems[0].as_bytes().to_vec()),
+            covers: Covers::Subdomains,
+            accounts: Vec::new(),
+        };
+        let key = SigningKey::new(&settings, PrivateKey::of_pem(self.pems[0].as_bytes()).unwrap());
+        let signer = Signer::of(vec![key], SigningSettings { expiry: None, ..Default::default() });
+        signer.sign(&[message], domain, NOW)
     }
 
     /// The message as it would leave.
