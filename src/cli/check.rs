@@ -6,7 +6,7 @@ use std::path::Path;
 use super::arguments::{Arguments, CONFIG_PATH, CheckArguments};
 use super::exit::Failed;
 use crate::config::{Config, Loaded, effective};
-use crate::daemon::lack_of_name;
+use crate::daemon::lacks;
 use crate::daemon::privileges::drop_to;
 use crate::mail::Visible;
 
@@ -18,7 +18,7 @@ pub(super) fn run(arguments: &Arguments, asked: CheckArguments, out: &mut dyn Wr
     for warning in &loaded.warnings {
         let _ = writeln!(err, "outguard: {}", Visible(&warning.to_string())); // nobody is left to tell
     }
-    if let Some(warning) = lack_of_name(&loaded.config) {
+    for warning in lacks(&loaded.config) {
         let _ = writeln!(err, "outguard: {}: warning: {}", file.display(), Visible(&warning));
     }
     if asked.quiet {

@@ -7,6 +7,7 @@ mod doctor;
 pub mod engine;
 mod guardian;
 mod judge;
+mod lacks;
 mod learning;
 pub mod log;
 mod operator;
@@ -32,9 +33,10 @@ pub use self::doctor::{asked_by, look, sent};
 pub use self::engine::Engine;
 use self::engine::{Renewing, StartError};
 use self::judge::Judging;
+pub use self::lacks::lacks;
 use self::privileges::{PrivilegeError, RunsAs};
 use self::reload::OneAtATime;
-pub use self::reload::{engine_settings, lack_of_name};
+pub use self::reload::engine_settings;
 use self::senders::Remembered;
 use self::signals::{Ending, HangupKept};
 use crate::account::Rotation;
@@ -120,7 +122,7 @@ pub fn run(config_file: &Path, ready: impl FnOnce(&[SocketAddr])) -> Result<(), 
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    if let Some(warning) = lack_of_name(&config.config) {
+    for warning in lacks(&config.config) {
         tracing::warn!("{warning}");
     }
     match runs_as {

@@ -65,20 +65,6 @@ pub fn engine_settings(config: &Config) -> Result<EngineSettings, RunError> {
     })
 }
 
-/// Said where an egress has no name to greet with: the machine calls itself by a word without a dot, and no full name is
-/// found for it.
-pub fn lack_of_name(config: &Config) -> Option<String> {
-    let name = own_name(&config.intake);
-    let egresses = &config.delivery.egresses;
-    let is_needed = egresses.is_empty() || egresses.iter().any(|egress| egress.ehlo.is_none());
-    (is_needed && !name.contains('.')).then(|| {
-        format!(
-            "this machine calls itself \"{name}\", and `hostname --fqdn` tells no name with a dot: next hops are greeted with an \
-             address in brackets, which some refuse; write intake.own_name, or the ehlo of each [[egress]]"
-        )
-    })
-}
-
 /// How long attempts are kept: as configured, and longer than any window looks back.
 pub(super) fn attempts_keep_ms(config: &Config, longest_window_ms: u64) -> u64 {
     let configured = u64::try_from(config.store.attempts_keep.as_millis()).unwrap_or(u64::MAX);

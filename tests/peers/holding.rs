@@ -135,7 +135,12 @@ fn check_prints_what_holds_and_no_secret() {
         logins.display()
     );
     let site = Site::new(&format!("[limits]\naccount = \"123/h\"\n{route}"));
-    let text = said(&site.command(&["check"]));
+    let output = site.command(&["check"]);
+    let text = said(&output);
+    let warned = String::from_utf8_lossy(&output.stderr).into_owned();
+    for words in ["warning: dsn.operator is not set", "it is held", "operator = \"postmaster@example.com\" in [dsn]"] {
+        assert!(warned.contains(words), "{words}: {warned}");
+    }
     for (line, why) in [
         ("account = \"123/h\"", "written in the file"),
         ("egress = \"300/h\"", "a default"),
