@@ -1,12 +1,15 @@
-//! A flood of a hundred thousand messages in the real store: it delays another's single message by its fair share alone.
+//! Floods: one of a hundred thousand messages in the real store delays another's single message by its fair share alone, and
+//! the news of a flood is not stuck behind it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use outguard::account::Account;
 use outguard::clock::Clock;
+use outguard::mail::ReversePath;
 use outguard::store::DeliveryState;
 
-use crate::bed::{Bed, Plan, TestClock, folder, recipients};
+use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
 use crate::filled;
 use crate::rig::process::wait_for;
 use crate::rig::sink::{Answer, Said, Sink};
@@ -64,4 +67,30 @@ fn a_hundred_thousand_of_one_delay_the_single_one_of_another_by_its_fair_share()
     bed.poke();
     let again = bed.accept("late@x.example", &recipients("again", 1, "a.example"));
     wait_for("the letter of the next hour", || bed.states(again) == [DeliveryState::Delivered]);
+}
+
+/// Alone at an egress, an account may take all of its hour but a fiftieth; that is for reports, which are counted by
+/// themselves.
+#[test]
+fn the_news_of_a_flood_is_not_stuck_behind_it() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let adjust = |written: &mut Written| written.limits.own_account = Some("mailer-daemon".into());
+    let plan = Plan { egress: "100/h", adjust, ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let flood: Vec<_> =
+        (0..100).map(|n| bed.accept("flood@x.example", &recipients(&format!("f{n}"), 1, "a.example"))).collect();
+    sink.wait_accepted(98);
+    let last = || flood.iter().filter(|id| bed.states(**id) == [DeliveryState::Waiting]).copied().collect::<Vec<_>>();
+    wait_for("the last two to wait", || last().len() == 2 && bed.why(last()[0])[0].contains("the limit egress 100/h"));
+    for n in 0..3 {
+        bed.accept_as("any@x.example", &recipients(&format!("told{n}"), 1, "a.example"), None, |report| {
+            report.account = Account::named("mailer-daemon");
+            report.envelope.reverse_path = ReversePath::Null;
+        });
+    }
+    sink.wait_accepted(100);
+    let reports = || sink.accepted().iter().filter(|arrival| arrival.mail_from.is_empty()).count();
+    wait_for("their ends", || bed.unended() == 3);
+    assert_eq!((reports(), last().len()), (2, 2), "two slots, and none of them for the flood");
 }

@@ -13,6 +13,7 @@ mod broken;
 mod ends;
 mod filled;
 mod flood;
+mod free;
 mod lost;
 mod moves;
 mod parked;
