@@ -428,16 +428,21 @@ impl Bed {
     }
 
     /// Moves the clock on, a second at a time, until nothing waits. A slow machine may have used the seconds up before it
-    /// made its first connect: it has patience then, and a further second of the clock in four of its own.
+    /// made its first connect: it has patience then, and one second of the clock more for every four in which nothing ends.
     ///
     /// # Panics
     /// Mail waits longer than `seconds` of the clock, and half a minute: what is stuck, and why it says it waits.
     pub(crate) fn until_empty(&self, seconds: u64) {
-        let (mut left, mut further, mut last) = (seconds, 0, Instant::now());
-        while self.unended() > 0 {
+        let (mut left, mut unended) = (seconds, self.unended());
+        let (mut last, mut further) = (Instant::now(), 0);
+        while unended > 0 {
             assert!(last.elapsed() < PATIENCE, "mail is stuck: {:#?}", self.waits());
             std::thread::sleep(Duration::from_millis(15));
-            if self.is_any_under_way() {
+            let before = std::mem::replace(&mut unended, self.unended());
+            if unended != before {
+                (last, further) = (Instant::now(), 0);
+            }
+            if unended == 0 || self.is_any_under_way() {
                 continue; // it takes the machine's time, and none of the clock's
             }
             if left > 0 {

@@ -243,25 +243,34 @@ fn a_stop_in_the_middle_of_many_bounces_goes_on_at_the_next_start() {
         Zone::from([("nomail.example".to_owned(), vec![Record::Mx(0, ".".to_owned())])]),
     );
     assert_eq!(dns.address(), dns_address(file!()));
+    // A machine that is through with all of them before it is stopped has more of them.
+    let is_shown = [300, 3_000].into_iter().any(stops_in_the_middle);
+    assert!(is_shown, "all bounced before the stop: the test is too slow or the queue too short");
+}
+
+/// Stops in the middle of so many bounces, and starts again. `false` where all bounced before the stop.
+fn stops_in_the_middle(count: usize) -> bool {
     let sink = Sink::start();
     let (folder, clock) = (folder(), TestClock::new());
     let place = folder.path().join("q");
     let plan = Plan { adjust: |written| by_mx(written, dns_address(file!())), ..Plan::to(&[&sink]) };
     let mut bed = Bed::start(&plan, &place, &clock);
     bed.close(GateKind::All, "");
-    let to: Vec<Vec<String>> = (0..300).map(|n| recipients(&format!("r{n}"), 1, "nomail.example")).collect();
+    let to: Vec<Vec<String>> = (0..count).map(|n| recipients(&format!("r{n}"), 1, "nomail.example")).collect();
     let ids: Vec<_> = to.iter().map(|to| bed.accept("s@x.example", to)).collect();
     let bounced = |bed: &Bed| ids.iter().filter(|id| bed.states(**id) == [DeliveryState::Bounced]).count();
     bed.open(GateKind::All, "");
     wait_for("the first bounce", || bed.events().iter().any(|event| matches!(event, Event::Bounced { .. })));
     bed.run(bed.engine.drain(Duration::from_mins(1)));
     let (at_the_stop, moment) = (bounced(&bed), clock.now());
-    assert!(at_the_stop < 300, "all bounced before the stop: the test is too slow or the queue too short");
+    if at_the_stop == count {
+        return false;
+    }
     drop(bed);
     bed = Bed::start(&plan, &place, &clock);
     bed.until_empty(120);
     println!("{at_the_stop} before the stop at {moment:?}");
-    assert_eq!(bounced(&bed), 300);
+    assert_eq!(bounced(&bed), count);
     // Every sender is told once of each, whichever side of the stop it fell on.
     let mut told: BTreeMap<String, u32> = BTreeMap::new();
     for line in sink.accepted().iter().flat_map(|report| report.text().lines().map(str::to_owned).collect::<Vec<_>>()) {
@@ -271,6 +280,7 @@ fn a_stop_in_the_middle_of_many_bounces_goes_on_at_the_next_start() {
     }
     let all: BTreeMap<String, u32> = to.iter().map(|to| (to[0].clone(), 1)).collect();
     assert_eq!(told, all);
+    true
 }
 
 #[test]
