@@ -196,7 +196,7 @@ fn a_body_that_cannot_be_removed_is_swept_at_the_next_start() {
     assert!(scene.bodies() > 0);
     scene.disk.turn_off();
     let relay = scene.site.start();
-    assert_eq!(scene.bodies(), 0);
+    wait_for("it to be swept", || scene.bodies() == 0);
     relay.stop();
     scene.all_arrived(0);
 }
