@@ -128,6 +128,23 @@ async fn a_body_cut_short_on_disk_never_gets_its_dot() {
     task.await.unwrap();
 }
 
+/// Some of it left, however little: its slots are not given back.
+#[tokio::test]
+async fn content_that_breaks_off_in_the_middle_keeps_its_slots() {
+    let script = format!(
+        "{GREETING}S: 250 mx.example\nC: MAIL FROM:<a@example.org>\nS: 250 ok\nC: RCPT TO:<b@x.example>\nS: 250 ok\nC: DATA\nS: 354 go\nX"
+    );
+    let (address, task) = server(&[script.leak()], None).await;
+    let world = world(|_| ());
+    // More than the kernels keep of what nobody reads.
+    let (lease, large) = message(b"", b"0123456789\r\n".repeat(1 << 21).leak(), &["b@x.example"]);
+    let end = hop(address, &world).await.mail(lease, large).run().await;
+    assert_eq!((end.content, fates(&end)), (ContentBegan::Unanswered, vec![Fate::Deferred]));
+    assert_eq!(end.slots(), SlotsEnd::Unknown);
+    assert!(end.connection.is_none());
+    task.await.unwrap();
+}
+
 #[tokio::test]
 async fn after_refused_recipients_the_next_message_starts_with_rset() {
     let script = format!(
