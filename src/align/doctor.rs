@@ -110,6 +110,8 @@ pub struct Exchanges {
     pub is_null: bool,
     /// Those of them that have no address.
     pub lost: Vec<Box<str>>,
+    /// Whether it names none, and has an address of its own, which takes its mail then (RFC 5321 5.1).
+    pub is_implied: bool,
 }
 
 /// What DNS says of a sending domain.

@@ -59,14 +59,16 @@ fn of_exchanges(name: &str, exchanges: &Result<Exchanges, NoAnswer>, findings: &
     let check = Subject { name, findings }.check("mx", "");
     let publish =
         format!("{name}. IN MX 10 HOST. with HOST for the server that takes its mail, abuse@ and postmaster@ among it");
-    let Exchanges { hosts, is_null, lost } = match exchanges {
+    let Exchanges { hosts, is_null, lost, is_implied } = match exchanges {
         Ok(exchanges) => exchanges,
         Err(NoAnswer::Failed(why)) => return check.unknown(format!("no answer: {}", Visible(why))),
         Err(NoAnswer::NoSuchName) => return check.fault("it does not exist in the DNS", WHY_NO_NAME, publish),
-        Err(NoAnswer::NoRecords) => return check.warning("it has no mail exchange", WHY_MX, publish),
+        Err(NoAnswer::NoRecords) => return check.fault("it has no mail exchange and no address", WHY_MX, publish),
     };
     let shown = |hosts: &[Box<str>]| hosts.iter().map(|host| Visible(host).to_string()).collect::<Vec<_>>().join(", ");
-    if *is_null && hosts.is_empty() {
+    if *is_implied {
+        check.right("it has no MX record, so its mail is taken by its own address (RFC 5321 5.1)");
+    } else if *is_null && hosts.is_empty() {
         let mend = format!("remove {name}. IN MX 0 . and publish {publish}");
         check.fault("it says that it takes no mail (RFC 7505)", WHY_MX, mend);
     } else if *is_null {

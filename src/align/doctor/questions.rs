@@ -107,6 +107,11 @@ pub(super) async fn exchanges(dns: &dyn Lookup, domain: &str, dnssec: &Dnssec, l
     };
     let records = match reply.answer {
         Ok(records) => records,
+        Err(NoAnswer::NoRecords) => {
+            let late = |_| Err(NoAnswer::Failed("whether it has an address is not answered in time".into()));
+            let implied = tokio::time::timeout(limit, implied(dns, domain)).await.unwrap_or_else(late);
+            return (implied, assurance);
+        }
         Err(fault) => return (Err(fault), assurance),
     };
     let mut hosts: Vec<Box<str>> = Vec::new();
@@ -119,7 +124,20 @@ pub(super) async fn exchanges(dns: &dyn Lookup, domain: &str, dnssec: &Dnssec, l
     // Of one that is silent nothing is said; the records themselves are known.
     let gone = tokio::time::timeout(limit, together(asking.collect())).await.unwrap_or_default();
     let lost = hosts.iter().zip(gone).filter(|(_, gone)| *gone).map(|(host, _)| host.clone()).collect();
-    (Ok(Exchanges { hosts, is_null, lost }), assurance)
+    (Ok(Exchanges { hosts, is_null, lost, is_implied: false }), assurance)
+}
+
+/// Of a domain without MX records: its own address takes its mail, where it has one (RFC 5321 5.1).
+async fn implied(dns: &dyn Lookup, domain: &str) -> Result<Exchanges, NoAnswer> {
+    let mut silent = None;
+    for kind in [Kind::Ipv4, Kind::Ipv6] {
+        match dns.ask(domain, kind).await.answer {
+            Ok(_) => return Ok(Exchanges { hosts: vec![domain.into()], is_implied: true, ..Exchanges::default() }),
+            Err(fault) if fault.is_certain() => {}
+            Err(fault) => silent = Some(fault),
+        }
+    }
+    Err(silent.unwrap_or(NoAnswer::NoRecords))
 }
 
 /// Whether it is certain that a name has no address of either family.

@@ -7,6 +7,7 @@ use super::*;
 use crate::align::dns::{Data, Fixed, Kind, Lookup};
 
 mod bounds;
+mod exchanges;
 mod texts;
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
