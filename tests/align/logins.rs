@@ -80,3 +80,40 @@ fn the_from_domain_is_the_logins_or_it_is_said_before_sending() {
         relay.stop();
     }
 }
+
+/// A route that names such a server otherwise, by its address or an alias, is not asked for the login's domain; and nothing
+/// leaves by it, for the certificate that a login needs has another name.
+#[test]
+fn by_another_name_nothing_is_sent_to_it() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let pair = Certificate::make(folder.path(), &["ssl0.ovh.net"]);
+    let logins = folder.path().join("logins");
+    fs::write(&logins, "* box@other.example pass-b\n").unwrap();
+    let sink = Sink::start_at(SocketAddr::from((own_address(), 2525)), Some(pair.clone()), |said| match said {
+        Said::Ehlo(_) => Answer::say("250-ssl0.ovh.net\r\n250-STARTTLS\r\n250 AUTH PLAIN"),
+        _ => Answer::Usual,
+    });
+    let zone = Zone::from([
+        ("ssl0.ovh.net".to_owned(), vec![Record::Address(sink.address().ip())]),
+        ("relay.example.com".to_owned(), vec![Record::Cname("ssl0.ovh.net".to_owned())]),
+    ]);
+    let dns = Dns::start(SocketAddr::from((own_address(), 5353)), zone);
+    for host in ["relay.example.com", &sink.address().ip().to_string()] {
+        let site = Site::new(&format!(
+            "[dns]\nservers = [\"{}\"]\n[align]\n[delivery]\nca_file = {:?}\n[[route]]\nsmarthost = \"{host}:2525\"\n\
+             logins = {{ file = {logins:?} }}\n",
+            dns.address(),
+            pair.certificate_pem
+        ));
+        let relay = site.start();
+        let heard = Client::greeted(site.address()).deliver(
+            "eve@third.example",
+            &["b@example.org"],
+            &message("eve@third.example"),
+        );
+        assert_eq!(heard.unwrap().code, 250);
+        relay.wait_log(&["next-hop.trouble", "certificate not valid for name", "ssl0.ovh.net"]);
+        assert!(sink.accepted().is_empty(), "{host}");
+        assert!(!sink.commands().iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")), "{host}");
+    }
+}
