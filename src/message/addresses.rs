@@ -5,7 +5,10 @@
 
 mod written;
 
-use self::written::{Plain, Token, angle_end, bare_addresses, encoded_word, opens_nothing, plain};
+use self::written::{
+    AngleEnd, Plain, Token, angle_end, bare_addresses, encoded_word, join, names_an_address, opens_nothing, plain,
+    words_behind,
+};
 use super::mailbox::{Mailbox, Reading};
 use super::{charset, words};
 use crate::mail::Domain;
@@ -31,26 +34,18 @@ pub(super) fn read(raw: &[u8], mailboxes_max: usize, into: &mut Vec<Mailbox>, br
         angle: None,
         last_quote: within.len(),
         last_comment: within.len(),
+        last_angle: within.iter().rposition(|b| *b == b'>').map_or(0, |at| at + 1),
+        next_angle: 0,
+        next_space: 0,
+        words_end: 0,
     };
     let raw = within;
     let mut at = 0;
-    // Once a bracket does not close, none does.
-    let mut last_angle = raw.iter().rposition(|b| *b == b'>').map_or(0, |at| at + 1);
     while at < raw.len() && reader.into.len() < mailboxes_max {
         match raw[at] {
             b'"' => at = reader.quoted(at),
             b'(' => at = reader.comment(at),
-            b'<' => {
-                let end = if at < last_angle { angle_end(raw, at) } else { None };
-                if end.is_none() && at < last_angle && opens_nothing(&raw[at + 1..]) {
-                    at += 1;
-                    continue;
-                }
-                if end.is_none() {
-                    last_angle = 0;
-                }
-                at = reader.angle(at, end);
-            }
+            b'<' => at = reader.bracket(at),
             b',' | b';' => {
                 reader.mailbox();
                 at += 1;
@@ -82,6 +77,14 @@ struct Reader<'a> {
     /// From here on no quoted string ends, and no comment: what begins there hides nothing.
     last_quote: usize,
     last_comment: usize,
+    /// From here on no bracket closes.
+    last_angle: usize,
+    /// None that opens before here closes.
+    next_angle: usize,
+    /// Where the first white space or bracket stands behind an encoded word that was read.
+    next_space: usize,
+    /// Where the last run of encoded words ends.
+    words_end: usize,
 }
 
 impl Reader<'_> {
@@ -128,11 +131,14 @@ impl Reader<'_> {
         let is_space = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'<');
         let mut end = from;
         if raw[from..].starts_with(b"=?") {
-            let space = raw[from..].iter().position(is_space).map_or(raw.len(), |len| from + len);
+            if self.next_space <= from {
+                self.next_space = raw[from..].iter().position(is_space).map_or(raw.len(), |len| from + len);
+            }
+            let space = self.next_space;
             while raw[end..space].starts_with(b"=?") {
                 end += encoded_word(&raw[end..space]).unwrap_or(space - end);
             }
-            self.doubt_encoded(&raw[from..end]);
+            self.doubt_encoded(from, end);
         }
         end = raw[end..].iter().position(stops).map_or(raw.len(), |len| end + len);
         if raw[from..end].contains(&b'@') && raw.get(end) == Some(&b':') && raw[from..end].ends_with(b"[IPv6") {
@@ -144,11 +150,18 @@ impl Reader<'_> {
         end
     }
 
-    /// Who looks for commas and quotes before encoded words (RFC 2047 5) may find an address in them.
-    fn doubt_encoded(&mut self, words: &[u8]) {
+    /// Who looks for commas and quotes before encoded words (RFC 2047 5) may find an address in them, or behind them.
+    fn doubt_encoded(&mut self, from: usize, to: usize) {
+        let words = &self.raw[from..to];
         let parts = |b: &u8| matches!(b, b',' | b';' | b':');
-        let odd_quotes = memchr::memchr_iter(b'"', words).count() % 2 == 1;
-        if odd_quotes || words.contains(&b'@') && words.iter().any(parts) {
+        let mut is_doubted = words.contains(&b'@') && words.iter().any(parts);
+        if from >= self.words_end {
+            self.words_end = to + words_behind(&self.raw[to..]);
+            let (run, behind) = (&self.raw[from..self.words_end], &self.raw[self.words_end..]);
+            // What is in quotes for one is outside of them for the other.
+            is_doubted |= memchr::memchr_iter(b'"', run).count() % 2 == 1 && memchr::memchr(b'"', behind).is_some();
+        }
+        if is_doubted {
             self.reading = Reading::InPart;
         }
     }
@@ -177,6 +190,27 @@ impl Reader<'_> {
         self.comment.truncate(before);
         self.last_comment = self.last_comment.min(from);
         from + 1
+    }
+
+    /// What an opening bracket means: an address, or nothing.
+    fn bracket(&mut self, at: usize) -> usize {
+        let raw = self.raw;
+        let is_open = at >= self.next_angle && at < self.last_angle;
+        let end = match is_open.then(|| angle_end(raw, at)) {
+            Some(AngleEnd::At(end)) => Some(end),
+            Some(AngleEnd::Not { seen_to }) => {
+                self.next_angle = seen_to;
+                None
+            }
+            None => None,
+        };
+        if end.is_none() && at < self.last_angle && opens_nothing(&raw[at + 1..]) {
+            return at + 1;
+        }
+        if end.is_none() {
+            self.last_angle = 0;
+        }
+        self.angle(at, end)
     }
 
     /// An address in angle brackets; one that does not end goes to the next comma.
@@ -217,8 +251,7 @@ impl Reader<'_> {
         {
             let mut named = 0;
             for (from, to) in runs {
-                let written: Vec<u8> = tokens[from..to].iter().flat_map(|token| token.written.clone()).collect();
-                let address = self.address(&written);
+                let address = self.address(&join(&tokens[from..to]));
                 self.found(address, &tokens[named..from], &comment);
                 named = to;
             }
@@ -246,10 +279,11 @@ impl Reader<'_> {
             name.extend_from_slice(&token.shown);
         }
         let name = if name.is_empty() { comment } else { &name };
+        let is_long = name.len() > PART_BYTES_MAX;
         let name = words::decode(name, PART_BYTES_MAX, self.broken);
         // Some show a name as the address where there is none.
-        let domain = name.rsplit_once('@').map(|(_, domain)| domain.trim_matches(['>', '"', ' ']));
-        if address.is_empty() && domain.is_some_and(|domain| Domain::parse(domain).is_ok()) {
+        let is_nowhere = address.rsplit_once('@').is_none_or(|(_, domain)| domain.is_empty());
+        if is_nowhere && (is_long || names_an_address(&name)) {
             self.reading = Reading::InPart;
         }
         self.into.push(Mailbox { name, address });
@@ -257,12 +291,13 @@ impl Reader<'_> {
 
     /// An address as text, without comments, white space and control characters.
     fn address(&mut self, written: &[u8]) -> String {
-        let Plain { bytes, ats, ends } = plain(written);
+        let Plain { bytes, ats, ends, parted } = plain(written);
         let text = charset::guess(&bytes[..bytes.len().min(PART_BYTES_MAX)]);
         let address: String = text.trim().chars().filter(|c| !c.is_control()).collect();
         let domain = address.rsplit_once('@').map(|(_, domain)| domain).filter(|domain| !domain.is_empty());
         // Another reader may see another address in it, or one at all.
-        let is_clear = ends && ats <= 1 && bytes.len() <= PART_BYTES_MAX;
+        let is_odd = |b: &u8| b.is_ascii_control() && !matches!(b, b'\t' | b'\r' | b'\n');
+        let is_clear = ends && ats <= 1 && !parted && bytes.len() <= PART_BYTES_MAX && !bytes.iter().any(is_odd);
         if !is_clear || domain.is_some_and(|domain| Domain::parse(domain).is_err()) {
             self.reading = Reading::InPart;
         }

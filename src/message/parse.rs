@@ -6,6 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use super::html::{self, Html};
 use super::links::Links;
+use super::mailbox::Reading;
 use super::mime::{Disposition, Encoding, Entity, Flow};
 use super::prescan::{self, Kind, Part};
 use super::shape::{Bound, Bounds};
@@ -64,6 +65,10 @@ fn unreadable(bytes: &[u8], bounds: &Bounds) -> Message {
     for field in header::fields(top).take(bounds.fields_max) {
         let name = String::from_utf8_lossy(&field.name[..field.name.len().min(bounds.field_bytes_max)]).into_owned();
         message.header.push(HeaderField { name, value: field.text(bounds.field_bytes_max) });
+    }
+    // One that stands there may hold any address.
+    if message.field("From").is_some() {
+        message.from_reading = Reading::InPart;
     }
     message.subject = message.field("Subject").unwrap_or_default().to_owned();
     let start = &bytes[..bytes.len().min(bounds.text_bytes_max)];

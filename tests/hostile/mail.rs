@@ -40,6 +40,8 @@ kinds! {
     a_header_fields_name: |bytes| header("X", bytes);
     recipients: |bytes| header("To: <a@b.example>, \"c\" d@e.example (f)\n", bytes);
     brackets_of_addresses: |bytes| header("From: <<<<<<((((((\"\"\"\"\"<a@\n", bytes);
+    brackets_escaped: |bytes| header(&format!("Cc: {}<>\n", "\\<".repeat(bytes / 2)), bytes);
+    encoded_words_without_space: |bytes| header(&format!("To: {}\n", "=????=:".repeat(bytes / 7)), bytes);
     encoded_words: |bytes| header("Subject: =?utf-8?q?a?= =?x?b?YQ==?=\n", bytes);
     encoded_words_without_end: |bytes| header("X: =?utf-8?q?a =?utf-8?b?a\n", bytes);
     parameters: |bytes| typed_header("; a*0*=utf-8''%41; a*1*=%ff", bytes);

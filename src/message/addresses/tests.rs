@@ -109,6 +109,27 @@ fn what_may_hold_an_address_that_was_not_found_is_known() {
         ("<ceo@bank.example\\@evil.example>", Reading::InPart),
         ("=?utf-8?B?PGNlb0BiYW5rLmV4YW1wbGU+?=, <a@evil.example>", Reading::InPart),
         ("\"ceo@bank.example\" <>, a@evil.example", Reading::InPart),
+        // A name with an address in it, where the address beside it names no domain.
+        ("ceo@bank.example <root>", Reading::InPart),
+        ("ceo@bank.example <x>, a@evil.example", Reading::InPart),
+        ("\"ceo@bank.example\" <@>, a@evil.example", Reading::InPart),
+        ("=?utf-8?B?PGNlb0BiYW5rLmV4YW1wbGU+LCBDRU8=?=, <a@evil.example>", Reading::InPart),
+        ("\"ceo@bank.example (CEO)\" , a@evil.example", Reading::InPart),
+        (&format!("\"{}ceo@bank.example\" , a@evil.example", "x ".repeat(600)), Reading::InPart),
+        ("Dinner @Home, Berlin <a@example.org>", Reading::Whole), // no domain that could have a policy
+        ("\"ceo@bank.example\" <root@localhost>", Reading::Whole),
+        // What others end a domain at.
+        ("<ceo@bank.example\u{b}.evil.example>", Reading::InPart),
+        ("<ceo@bank.example\u{1}.evil.example>", Reading::InPart),
+        ("<ceo@bank.example .evil.example>", Reading::InPart),
+        ("<ceo@bank.example (x) .evil.example>", Reading::InPart),
+        ("ceo@bank.example .evil.example", Reading::InPart),
+        ("ceo@bank.example (x) .evil.example", Reading::InPart),
+        ("<a @ example.org >", Reading::Whole),
+        // Quotes that an encoder took for letters.
+        ("=?utf-8?Q?12\"_Vinyl?= <shop@acme.example>", Reading::Whole),
+        ("=?utf-8?Q?\"M=C3=BCller_GmbH_&_Co._?= =?utf-8?Q?KG\"?= <info@acme.example>", Reading::Whole),
+        ("=?utf-8?q?\"?= <a@evil.example> \" <ceo@bank.example>", Reading::InPart),
     ];
     for (raw, expected) in cases {
         let got = read(raw.as_bytes(), 100, &mut Vec::new(), &mut 0);
@@ -139,6 +160,12 @@ fn a_million_of_anything_costs_its_bytes() {
         "\"\\",
         "\\(",
         "a@ .",
+        "\\<",
+        "<\\<",
+        "=????=:",
+        "=????=>",
+        "=?a?q?\"?=:",
+        "a@b .",
     ];
     for unit in units {
         let raw = unit.repeat(1_000_000 / unit.len());

@@ -15,7 +15,7 @@ const OTHERS: &[(&str, &str)] = &[
 async fn from_fields_of_every_shape() {
     use Alignment::{Misaligned, Pass, PermError};
     // The field without its name, the verdict, and whether it is held.
-    let cases: [(&str, Alignment, bool, &str); 33] = [
+    let cases: [(&str, Alignment, bool, &str); 36] = [
         ("ann@example.com", Pass, false, "a bare address"),
         ("\"CEO\" <ann@EXAMPLE.com>", Pass, false, "letters have no case"),
         ("a@example.com, b@example.com", Pass, false, "several addresses of one domain"),
@@ -56,6 +56,9 @@ async fn from_fields_of_every_shape() {
         ("eve@strict.example: ann@example.com;", Misaligned, true, "as the name of a group"),
         ("<ann@example.com@strict.example>", PermError, true, "two domains in one address"),
         ("ann@example.com, <eve@strict..example>", PermError, true, "what another reader may mend"),
+        ("eve@strict.example <root>", PermError, true, "a name shown as the address of none"),
+        ("eve@strict.example <x>, ann@example.com", PermError, true, "the same before another"),
+        ("<eve@strict.example .example.com>", PermError, true, "white space where others end a domain"),
         ("ann@sub.example.com", Pass, false, "a subdomain, relaxed"),
         ("j\u{f6}rg@example.com", Pass, false, "a local part in UTF-8 (RFC 6532)"),
         ("a@b\u{fc}cher.example", Misaligned, true, "a domain in UTF-8 is asked for by its A-label"),
