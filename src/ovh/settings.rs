@@ -67,7 +67,9 @@ impl Endpoint {
 
     /// The region whose address was written out.
     fn known(base: &str) -> Option<Self> {
-        [Self::Eu, Self::Ca, Self::Us].into_iter().find(|region| region.base() == base.trim_end_matches('/'))
+        [Self::Eu, Self::Ca, Self::Us]
+            .into_iter()
+            .find(|region| origin(region.base()).eq_ignore_ascii_case(&origin(base)))
     }
 
     /// Where a service account gets its token.
@@ -80,8 +82,7 @@ impl Endpoint {
                 if let Some(known) = Self::known(base) {
                     return known.token();
                 }
-                let host = base.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-                format!("{host}/auth/oauth2/token")
+                format!("{}/auth/oauth2/token", origin(base))
             }
         }
     }
@@ -97,6 +98,11 @@ impl Endpoint {
     }
 }
 
+/// Scheme and host of an address, and its port.
+fn origin(base: &str) -> String {
+    base.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,7 +110,8 @@ mod tests {
     #[test]
     fn a_region_written_out_is_that_region() {
         for region in [Endpoint::Eu, Endpoint::Ca, Endpoint::Us] {
-            for base in [region.base().to_owned(), format!("{}/", region.base())] {
+            let base = region.base();
+            for base in [base.to_owned(), format!("{base}/"), base.replace("1.0", "v1"), base.to_ascii_uppercase()] {
                 assert_eq!(Endpoint::At(base).token(), region.token());
             }
         }
