@@ -64,13 +64,16 @@ fn shows_https(look: &Look<'_>) -> Sight {
 
 /// `javascript:` and pages inside the link itself (`data:text/html`). Pictures of that form are only loaded.
 fn runs_script(look: &Look<'_>) -> Sight {
-    let runs = |link: &&Link| {
+    let runs = |link: &Link| {
         let followed = matches!(link.kind, LinkKind::Anchor | LinkKind::Form);
         followed && matches!(link.scheme.as_str(), "javascript" | "vbscript" | "data")
     };
-    // "javascript:void(0)" is what a copied button is left with.
-    let idle = |link: &Link| link.target.to_ascii_lowercase().contains("void(0)");
-    let link = look.message.links.iter().take(LINKS_MAX).find(runs).filter(|link| !idle(link))?;
+    // What a copied button is left with.
+    let idle = |link: &Link| {
+        let target = link.target.trim_end_matches([';', ' ']);
+        target.len() == IDLE.len() && target.eq_ignore_ascii_case(IDLE)
+    };
+    let link = look.message.links.iter().take(LINKS_MAX).find(|link| runs(link) && !idle(link))?;
     example(&link.target)
 }
 
@@ -169,6 +172,8 @@ fn leads_nowhere(look: &Look<'_>) -> Sight {
 
 /// Links that are looked at one by one.
 const LINKS_MAX: usize = 100;
+/// A script that does nothing.
+const IDLE: &str = "javascript:void(0)";
 /// How programs for mass mail write a place to be filled in.
 const UNFILLED: [(&str, &str); 6] = [("{{", "}}"), ("${", "}"), ("*|", "|*"), ("[[", "]]"), ("%%", "%%"), ("<%", "%>")];
 
@@ -220,6 +225,13 @@ mod tests {
                 hit("link-runs-script", "a script", to("javascript:alert(1)")),
                 hit("link-runs-script", "a page in the link", to("data:text/html;base64,PGh0bWw+")),
                 miss("link-runs-script", "a button of a copied page", to("javascript:void(0)")),
+                miss("link-runs-script", "the same", to("JavaScript:void(0);")),
+                hit("link-runs-script", "a script that ends so", to("javascript:alert(1);void(0)")),
+                hit(
+                    "link-runs-script",
+                    "behind an idle one",
+                    to("javascript:void(0)").link(LinkKind::Anchor, "javascript:alert(1)", ""),
+                ),
                 miss("link-runs-script", "a picture", mail().link(LinkKind::Loaded, "data:image/png;base64,iVBO", "")),
                 hit("link-with-name-before-host", "shows another host first", to("https://bank.example@evil.example/")),
                 miss("link-with-name-before-host", "an at in the path", to("https://social.example/@alice")),
