@@ -105,14 +105,7 @@ pub enum QueueCommand {
     /// Try waiting mail now instead of at its time. Limits hold as ever.
     Flush(FlushArguments),
     /// Take messages out of the queue. They are not delivered, and nobody is told.
-    Remove {
-        /// Queue ids.
-        #[arg(required = true)]
-        ids: Vec<String>,
-        /// They were spam: the model learns it.
-        #[arg(long)]
-        spam: bool,
-    },
+    Remove(RemoveArguments),
     /// Let messages go that the guard held. It learns that they were wanted.
     Release {
         /// Queue ids.
@@ -232,6 +225,20 @@ pub struct FlushArguments {
     pub to: Option<String>,
 }
 
+/// What is taken out of the queue.
+#[derive(Debug, Args)]
+pub struct RemoveArguments {
+    /// Queue ids.
+    #[arg(value_name = "QUEUE ID", required_unless_present = "account")]
+    pub ids: Vec<String>,
+    /// All that waits or is held of this account. Hold it first, so that no more of it leaves or comes to wait.
+    #[arg(long, conflicts_with = "ids")]
+    pub account: Option<String>,
+    /// They were spam: the model learns it.
+    #[arg(long)]
+    pub spam: bool,
+}
+
 /// What stands in the way of leaving, as a word of the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum State {
@@ -315,7 +322,7 @@ pub struct PasswordArguments {
 /// `outguard doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArguments {
-    /// Only these sending domains [default: those that the configuration names].
+    /// Only these sending domains [default: those that the configuration names, and the 20 that sent most].
     pub domains: Vec<String>,
     /// Say what is right too.
     #[arg(long)]

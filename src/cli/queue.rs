@@ -26,11 +26,12 @@ pub(super) async fn run(place: &Place, command: &QueueCommand, look: Look, out: 
         QueueCommand::List(which) => list(place, which, look, out).await,
         QueueCommand::Show { id } => show_one(place, id, look, out).await,
         QueueCommand::Flush(which) => flush(place, which, look, out).await,
-        QueueCommand::Remove { ids, spam } => {
-            let how = RemoveRequest { spam: *spam };
-            for id in ids {
-                let done = Place::needs_daemon(place.client.remove(id, &how).await, START_IT)?;
-                tell(look, out, &done, &format!("{id}: {} removed", deliveries(done.deliveries)))?;
+        QueueCommand::Remove(which) => {
+            if let Some(account) = &which.account {
+                remove_all(place, account, which.spam, look, out).await?;
+            }
+            for id in &which.ids {
+                remove(place, id, which.spam, look, out).await?;
             }
             Ok(())
         }
@@ -43,6 +44,36 @@ pub(super) async fn run(place: &Place, command: &QueueCommand, look: Look, out: 
             Ok(())
         }
     }
+}
+
+async fn remove(place: &Place, id: &str, spam: bool, look: Look, out: &mut dyn Write) -> Result<(), Failed> {
+    let done = Place::needs_daemon(place.client.remove(id, &RemoveRequest { spam }).await, START_IT)?;
+    tell(look, out, &done, &format!("{id}: {} removed", deliveries(done.deliveries)))
+}
+
+/// All of an account, a page at a time. What ends meanwhile, or is under way, is passed over.
+async fn remove_all(place: &Place, account: &str, spam: bool, look: Look, out: &mut dyn Write) -> Result<(), Failed> {
+    let is_open = |state: &DeliveryState| matches!(state, DeliveryState::Waiting | DeliveryState::Held);
+    let (mut after, mut seen) = (None, 0);
+    loop {
+        let account = Some(account.to_owned());
+        let asked = QueueQuery { account, recipient: None, state: None, after, limit: Some(PAGE_MESSAGES) };
+        let page = Place::needs_daemon(place.client.queue(&asked).await, START_IT)?;
+        for message in &page.messages {
+            if message.deliveries.iter().any(|delivery| is_open(&delivery.state)) {
+                remove(place, &message.id, spam, look, out).await?;
+                seen += 1;
+            }
+        }
+        match page.next {
+            Some(next) if !page.messages.is_empty() => after = Some(next),
+            _ => break,
+        }
+    }
+    if seen == 0 && look == Look::People {
+        writeln!(out, "no messages")?;
+    }
+    Ok(())
 }
 
 async fn flush(place: &Place, which: &FlushArguments, look: Look, out: &mut dyn Write) -> Result<(), Failed> {

@@ -139,8 +139,11 @@ fn read_doctor(root: &mut TableReader<'_>) -> DoctorSettings {
     let default = DoctorSettings::default();
     let mut table = root.table("doctor", "What the doctor looks at, and how often.");
     let domains = table.or(
-        key("domains", "Sending domains besides those of [[dkim]], [dsn], routes, logins and limits.")
-            .example("[\"example.com\"]"),
+        key(
+            "domains",
+            "Sending domains besides those of [[dkim]], [dsn], routes, logins and limits, and the 20 that sent most.",
+        )
+        .example("[\"example.com\"]"),
         Vec::<DomainSetting>::new(),
     );
     let lists = table.or(

@@ -289,6 +289,28 @@ fn spam_that_is_removed_teaches() {
 }
 
 #[test]
+fn all_of_an_account_is_removed() {
+    let sink = Sink::start();
+    let site = Site::new(&smarthost(sink.address()));
+    let relay = site.start();
+    text(&site, &["hold", "all", "--reason", "port 25 blocked"]);
+    for n in 0..3 {
+        assert_eq!(deliver(&relay, "ann@example.org", &note(n)).code, 250);
+    }
+    assert_eq!(deliver(&relay, "bob@example.net", &note(4)).code, 250);
+    let told = text(&site, &["queue", "remove", "--account", "ann@example.org", "--spam"]);
+    assert_eq!(told.lines().filter(|line| line.ends_with(": 1 delivery removed")).count(), 3, "{told}");
+    assert_eq!(rows(&site, &["queue", "list"]).len(), 1, "of the other account");
+    assert_eq!(rows(&site, &["teach", "list"]).len(), 3, "the model learned each");
+    assert_eq!(text(&site, &["queue", "remove", "--account", "ann@example.org"]), "no messages\n");
+    text(&site, &["resume", "all"]);
+    sink.wait_accepted(1);
+    wait_for("the queue to be empty", || rows(&site, &["queue", "list"]).is_empty());
+    assert_eq!(sink.accepted().len(), 1);
+    relay.stop();
+}
+
+#[test]
 fn the_next_hop_is_told_where_configured() {
     let sink = Sink::start();
     let site = Site::new(&format!("[score]\nheader_fields = true\n{}", smarthost(sink.address())));
