@@ -124,3 +124,29 @@ fn a_line_that_one_egress_keeps_slots_from_waits_no_longer_than_anothers_pause()
     assert_eq!((by(0), by(1)), (3, 18));
     wait_for("their ends", || busy.iter().all(|id| bed.states(*id) == [DeliveryState::Delivered]));
 }
+
+/// What a person closed takes nobody's mail over: what cannot leave by the other is put off as ever, says so, and ends in time.
+#[test]
+fn an_egress_behind_a_gate_takes_nothing_over() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let egresses: Vec<IpAddr> = vec!["192.0.2.7".parse().unwrap(), own_address().into()];
+    let closed = egresses[1].to_string();
+    let adjust = |written: &mut Written| {
+        written.delivery.routes[0].concurrency = 1;
+        let retry = &mut written.dispatch.retry;
+        (retry.first_wait_ms, retry.wait_ms_max) = (15 * 60_000, 15 * 60_000);
+    };
+    let plan = Plan { egresses, adjust, ..Plan::to(&[&sink]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.close(GateKind::Egress, &closed);
+    let id = bed.accept("s@x.example", &recipients("r", 1, "a.example"));
+    wait_for("why it waits", || bed.why(id).first().is_some_and(|why| why.contains("192.0.2.7")));
+    let is_over = || bed.states(id) == [DeliveryState::Bounced];
+    wait_for("its end", || {
+        clock.advance(60_000);
+        bed.poke();
+        is_over()
+    });
+    assert!(sink.accepted().is_empty());
+}

@@ -1,5 +1,7 @@
 //! A next hop that cannot be used: its mail is put off as a whole, with growing intervals, and nothing bounces for it.
 
+use std::sync::Arc;
+
 use super::Engine;
 use super::reports::Why;
 use crate::clock::WallMs;
@@ -52,7 +54,8 @@ impl Engine {
             };
             let until = Moment::from(now).plus_ms(wait_ms);
             core.missed_by(hop, egress, (until, until.plus_ms(FAILURES_KEPT_MS)), error.to_string());
-            if open == 0 && core.paused_until(hop) > now.into() {
+            let goes = |other: &Arc<Egress>| other.name != egress.name && core.may_leave_by(hop, other, now.into());
+            if open == 0 && !plan.egresses.iter().any(goes) {
                 return false;
             }
             (failed_attempts == 1, wait_ms)

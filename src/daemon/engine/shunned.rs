@@ -48,6 +48,12 @@ impl Core {
         self.slots.egress_waits_until(egress, plan).max(shunned)
     }
 
+    /// Whether nothing but slots, pace and connections keeps mail for the hop from leaving by that egress.
+    pub(super) fn may_leave_by(&self, hop: HopId, egress: &Egress, now: Moment) -> bool {
+        let is_shunned = self.hop(hop).is_some_and(|state| state.shuns_until(egress) > now);
+        !is_shunned && self.gates.stops_egress_alone(&egress.name).is_none() && self.paused_until(hop) <= now
+    }
+
     /// The hop refused an egress, and is left alone by it for a while.
     pub(super) fn shun_egress(&mut self, hop: HopId, egress: &Arc<str>, until: Moment, why: String) {
         let Some(state) = self.hops.get_mut(&hop) else { return };
