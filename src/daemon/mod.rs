@@ -106,11 +106,12 @@ pub enum RunError {
     },
 }
 
-/// Runs the daemon in the foreground until a signal ends it. `ready` is told the addresses once mail is taken.
+/// Runs the daemon in the foreground until a signal ends it. `ready` is told once mail is taken, and where: addresses, and
+/// the paths of Unix sockets.
 ///
 /// # Errors
 /// It could not start.
-pub fn run(config_file: &Path, ready: impl FnOnce(&[SocketAddr])) -> Result<(), RunError> {
+pub fn run(config_file: &Path, ready: impl FnOnce(&[String])) -> Result<(), RunError> {
     let system = |what| move |source| RunError::System { what, source };
     let hangup = HangupKept::begin().map_err(system("SIGHUP"))?;
     let config = Config::load(config_file)?;
@@ -135,8 +136,9 @@ pub fn run(config_file: &Path, ready: impl FnOnce(&[SocketAddr])) -> Result<(), 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(system("threads"))?;
     runtime.block_on(async {
         let signals = (hangup.listen().map_err(system("SIGHUP"))?, Ending::new().map_err(system("SIGTERM"))?);
+        let places: Vec<String> = sockets.iter().map(Bound::place).collect();
         let daemon = Daemon::start(config.config, sockets, clock, Some(config_file.to_owned()), log).await?;
-        ready(&daemon.addresses);
+        ready(&places);
         Box::pin(daemon.until_signalled(signals)).await;
         Ok(())
     })

@@ -127,6 +127,11 @@ impl Bound {
         }
     }
 
+    /// Where it listens, for people: the address with the port that port 0 became, or the path of its socket.
+    pub fn place(&self) -> String {
+        self.local_addr().map_or_else(|| place(&self.settings.at), |address| address.to_string())
+    }
+
     /// Makes it known to the runtime.
     pub(super) fn ready(self) -> io::Result<Ready> {
         let spare = self.again()?;

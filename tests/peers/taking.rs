@@ -318,6 +318,12 @@ fn sockets_and_who_may_ask() {
     for (others, looks, acts) in cases {
         configure(others);
         let relay = site.start();
+        let tcp = relay.site().address();
+        wait_for("the line that names both listeners", || {
+            let log = relay.site().log();
+            let ready: Vec<&str> = log.lines().filter(|line| line.starts_with("outguard: ready")).collect();
+            ready.last().is_some_and(|line| line.ends_with(&format!("mail at {tcp}, {}", smtp.display())))
+        });
         for path in [&smtp, &control] {
             let mode = std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
             assert_eq!(mode, 0o666, "{}", path.display());
