@@ -315,6 +315,9 @@ pub enum Event {
     Reloaded {
         /// What is different, one short phrase a section.
         changes: Vec<String>,
+        /// Who asked for it over the control socket; nobody is named at SIGHUP.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// The daemon stopped in order.
     #[serde(rename = "daemon.stopped")]

@@ -108,15 +108,11 @@ impl Operator for Daemon {
     fn reload(&self, by: String) -> OperatorFuture<'_, Vec<String>> {
         Box::pin(async move {
             let turn = self.reloading.write().await;
-            match Box::pin(Daemon::reload(self, turn)).await {
-                Reloaded::Done(changes) => {
-                    tracing::info!(by, changes = changes.join("; "), "reloaded");
-                    Ok(changes)
+            match Box::pin(Daemon::reload(self, turn, Some(by))).await {
+                Reloaded::Done(changes) => Ok(changes),
+                Reloaded::Refused { faults, mend } => {
+                    Err(OperatorError::Refused { faults, advice: mend.advice().to_owned() })
                 }
-                Reloaded::Refused(faults) => Err(OperatorError::Refused {
-                    faults,
-                    advice: "the old configuration stays in effect; correct the file and reload again".to_owned(),
-                }),
             }
         })
     }

@@ -34,7 +34,36 @@ pub(super) enum Reloaded {
     /// It is in effect; what is different, one short phrase a section.
     Done(Vec<String>),
     /// Nothing was changed.
-    Refused(Vec<String>),
+    Refused {
+        /// What stands against it, one sentence each.
+        faults: Vec<String>,
+        /// What the operator has to mend.
+        mend: Mend,
+    },
+}
+
+/// What has to be mended before a refused file is in effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mend {
+    /// The file itself: `outguard check` finds the same.
+    File,
+    /// Nothing: the file is good, and a running daemon cannot take it over.
+    Restart,
+    /// What the file names, on this machine: a port that is taken, a key that cannot be read.
+    Surroundings,
+}
+
+impl Mend {
+    /// What to do.
+    pub(super) fn advice(self) -> &'static str {
+        match self {
+            Self::File => "the old configuration stays in effect; `outguard check` shows all faults",
+            Self::Restart => {
+                "the old configuration stays in effect; restart the daemon (`systemctl restart outguard`) to use the new one"
+            }
+            Self::Surroundings => "the old configuration stays in effect; mend what is named and reload again",
+        }
+    }
 }
 
 /// Rules, routes and retries of a configuration.
@@ -154,28 +183,27 @@ pub(super) fn warn_of_unreadable(file: &Path) {
 impl Daemon {
     /// Reads the file again, at SIGHUP.
     pub(super) async fn reload_and_tell(&self, turn: RwLockWriteGuard<'_, OneAtATime>) {
-        match Box::pin(self.reload(turn)).await {
+        match Box::pin(self.reload(turn, None)).await {
             Reloaded::Done(changes) if changes.is_empty() => tracing::info!("reloaded; nothing is different"),
-            Reloaded::Done(changes) => tracing::info!(changes = changes.join("; "), "reloaded"),
-            Reloaded::Refused(faults) => {
+            Reloaded::Done(_) => {} // the event says it
+            Reloaded::Refused { faults, mend } => {
                 for fault in &faults {
                     tracing::error!("{fault}");
                 }
-                tracing::error!(
-                    "not reloaded: the old configuration stays in effect; `outguard check` shows all faults"
-                );
+                tracing::error!("not reloaded: {}", mend.advice());
             }
         }
     }
 
-    /// Takes a changed file over, whole or not at all. No session is dropped.
-    pub(super) async fn reload(&self, _turn: RwLockWriteGuard<'_, OneAtATime>) -> Reloaded {
+    /// Takes a changed file over, whole or not at all. No session is dropped. `by` is who asked, where somebody is known.
+    pub(super) async fn reload(&self, _turn: RwLockWriteGuard<'_, OneAtATime>, by: Option<String>) -> Reloaded {
+        let refused = |mend, faults| Reloaded::Refused { faults, mend };
         let Some(file) = &self.config_file else {
-            return Reloaded::Refused(vec!["there is no configuration file to read".to_owned()]);
+            return refused(Mend::Surroundings, vec!["there is no configuration file to read".to_owned()]);
         };
         let loaded = match Config::load(file) {
             Ok(loaded) => loaded,
-            Err(faults) => return Reloaded::Refused(lines(&faults)),
+            Err(faults) => return refused(Mend::File, lines(&faults)),
         };
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
@@ -183,26 +211,26 @@ impl Daemon {
         let (old, new) = (self.config(), loaded.config);
         let restart: Vec<String> = old.needs_restart(&new).iter().map(ToString::to_string).collect();
         if !restart.is_empty() {
-            return Reloaded::Refused(restart);
+            return refused(Mend::Restart, restart);
         }
         // Files may be unusable and ports taken: then nothing has changed yet.
         let keys = match (&self.door, &new.review) {
             (Some(_), Some(settings)) => match Keys::read(settings) {
                 Ok(keys) => Some(keys),
-                Err(error) => return Reloaded::Refused(vec![format!("[review] password_file: {error}")]),
+                Err(error) => return refused(Mend::Surroundings, vec![format!("[review] password_file: {error}")]),
             },
             (Some(_) | None, _) => None,
         };
         let intake = match self.intake.prepare(new.intake.clone(), new.account.clone()) {
             Ok(intake) => intake,
-            Err(error) => return Reloaded::Refused(vec![error.to_string()]),
+            Err(error) => return refused(Mend::Surroundings, vec![error.to_string()]),
         };
         let prepared = engine_settings(&new).and_then(|settings| {
             let edges = edges(&new, &self.intake.addresses(&intake), self.abandoned.clone())?;
             let live = judge(&new, &edges, Arc::clone(&settings.router), &self.clock, Some(&self.judging.live()))?;
             Ok((settings, edges, live))
         });
-        let refused = match prepared {
+        let stands_against = match prepared {
             Ok((settings, edges, live)) => {
                 let kept_in = (self.store.as_ref() as &dyn Store, self.clock.as_ref());
                 let others = self.engine.reload(settings, edges);
@@ -212,9 +240,9 @@ impl Daemon {
             }
             Err(error) => Some(error.to_string()),
         };
-        if let Some(refused) = refused {
+        if let Some(fault) = stands_against {
             self.intake.give_up(intake);
-            return Reloaded::Refused(vec![refused]);
+            return refused(Mend::Surroundings, vec![fault]);
         }
         self.intake.take_over(intake);
         if let (Some(door), Some(keys)) = (&self.door, keys) {
@@ -222,7 +250,7 @@ impl Daemon {
         }
         let changes = changes(&old, &new);
         *self.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = new;
-        self.note(Event::Reloaded { changes: changes.clone() }).await;
+        self.note(Event::Reloaded { changes: changes.clone(), by }).await;
         Reloaded::Done(changes)
     }
 }

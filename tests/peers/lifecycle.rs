@@ -313,3 +313,30 @@ fn a_full_disk_stops_intake_and_loses_nothing() {
     // Before its folder is removed.
     drop(mount);
 }
+
+#[test]
+fn what_a_reload_says() {
+    let sink = Sink::start();
+    let relay = Site::new(&smarthost(sink.address())).start();
+    let site = relay.site();
+    site.configure(&format!("[limits]\naccount = \"150/h\"\n{}", smarthost(sink.address())));
+    relay.signal(Signal::HUP);
+    relay.wait_log(&["daemon.reloaded", "limits"]);
+
+    let text = std::fs::read_to_string(site.config()).expect("ours");
+    let store = site.store().display().to_string();
+    std::fs::write(site.config(), text.replace(&store, &format!("{store}-2"))).expect("ours");
+    std::fs::create_dir(format!("{store}-2")).expect("ours");
+    set_mode(std::path::Path::new(&format!("{store}-2")), 0o700);
+    assert!(site.command(&["check", "--quiet"]).status.success(), "the file is good");
+    relay.signal(Signal::HUP);
+    relay.wait_log(&["not reloaded", "systemctl restart"]);
+    assert!(!site.log().contains("outguard check"), "which would find nothing: {}", site.log());
+
+    std::fs::write(site.config(), format!("{text}\nnonsense")).expect("ours");
+    relay.signal(Signal::HUP);
+    relay.wait_log(&["not reloaded", "`outguard check`"]);
+    let log = site.log();
+    let told = log.lines().filter(|line| line.contains("reloaded") && !line.contains("not reloaded"));
+    assert_eq!(told.count(), 1, "one event, one line: {log}");
+}
