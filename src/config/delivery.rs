@@ -54,7 +54,15 @@ impl Setting for HostPort {
         let text = text_of::<Self>(item)?;
         let fault = |why: &str| Fault::says(format!("{why}; write {}", Self::EXPECTED));
         let (host, port) = text.rsplit_once(':').ok_or_else(|| fault("has no port"))?;
-        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(|| fault("has no port"))?;
+        if port.is_empty() {
+            return Err(fault("has no port"));
+        }
+        let is_port = |port: &u16| *port != 0;
+        let port = port
+            .parse()
+            .ok()
+            .filter(is_port)
+            .ok_or_else(|| Fault::says(format!("{port:?} is not a port; write 1 to 65535")))?;
         let host = match host.strip_prefix('[') {
             Some(inside) => inside.strip_suffix(']').filter(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),
             None => Some(host).filter(|host| !host.contains(':') && is_host_name(host)),
