@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::rig::client::Client;
 use crate::rig::dns::{Dns, Record, Zone};
 use crate::rig::loopback::own_address;
-use crate::rig::process::wait_for;
-use crate::rig::relay::{Relay, Site, smarthost};
+use crate::rig::process::{run_with, wait_for};
+use crate::rig::relay::{Relay, Site, binary, smarthost};
 use crate::rig::sink::{Answer, Arrival, Said, Sink};
 use crate::rig::tls::Certificate;
 use crate::skip;
@@ -329,8 +329,14 @@ fn logins_at_smarthosts() {
     let logins = folder.path().join("logins");
     std::fs::write(&password, "one secret\n").expect("ours");
     std::fs::write(&logins, "a@example.com box-a pass-a\n@shop.example box-b pass-b\n* box-c pass-c\n").expect("ours");
+    let variable = [("RELAY_LOGIN", "pass-by-env")];
     let cases = [
         // of the route, sender, base64 of \0user\0password
+        (
+            "user = \"box\"\npassword = { env = \"RELAY_LOGIN\" }\n".to_owned(),
+            "x@example.com",
+            "AGJveABwYXNzLWJ5LWVudg==",
+        ),
         (format!("user = \"box\"\npassword = {{ file = {password:?} }}\n"), "x@example.com", "AGJveABvbmUgc2VjcmV0"),
         (format!("logins = {{ file = {logins:?} }}\n"), "a@example.com", "AGJveC1hAHBhc3MtYQ=="),
         (format!("logins = {{ file = {logins:?} }}\n"), "x@shop.example", "AGJveC1iAHBhc3MtYg=="),
@@ -345,14 +351,21 @@ fn logins_at_smarthosts() {
             _ => Answer::Usual,
         });
         let route = format!("[[route]]\nsmarthost = \"{}\"\n{of_route}", sink.address());
-        let relay = Site::new(&format!("[delivery]\nca_file = {:?}\n{route}", pair.certificate_pem)).start();
+        let relay =
+            Site::new(&format!("[delivery]\nca_file = {:?}\n{route}", pair.certificate_pem)).start_with(&variable);
         let content = format!("From: {from}\r\nSubject: x\r\n\r\nx\r\n");
         let heard = Client::greeted(relay.site().address()).deliver(from, &["b@example.net"], content.as_bytes());
         assert_eq!(heard.expect("an answer").code, 250);
         assert!(sink.wait_accepted(1)[0].tls, "a login makes TLS required");
         let said = sink.commands();
         assert!(said.contains(&format!("AUTH PLAIN {word}")), "{from}: {said:?}");
-        assert!(!relay.site().log().contains("pass-") && !relay.site().log().contains("one secret"));
+        let config = relay.site().config().display().to_string();
+        let check = run_with(&binary(), &["check", "--config", &config], b"", &variable);
+        assert!(check.status.success(), "{check:?}");
+        let check = [check.stdout, check.stderr].map(|said| String::from_utf8(said).expect("text")).concat();
+        for told in [relay.site().log(), check] {
+            assert!(!told.contains("pass-") && !told.contains("one secret"), "{told}");
+        }
     }
 }
 
