@@ -34,7 +34,8 @@ pub(super) async fn run(place: &Place, command: &AllowCommand, look: Look, out: 
         AllowCommand::Remove { id } => {
             let done = Place::needs_daemon(place.client.disallow(*id).await, START_IT)?;
             if !done.changed {
-                return Err(Failed::NotFound { what: format!("an allow rule {id}") });
+                let what = format!("an allow rule {id}");
+                return Err(Failed::NotFound { what, advice: "`outguard allow list` lists the rules" });
             }
             tell(look, out, &done, &format!("rule {id} is gone"))
         }

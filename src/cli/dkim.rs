@@ -116,7 +116,8 @@ fn records(arguments: &Arguments, domain: Option<&str>, out: &mut dyn Write) -> 
     let mut keys = signer.keys().iter().filter(|key| wanted.as_deref().is_none_or(|wanted| *key.domain == *wanted));
     let first = keys.next().ok_or_else(|| {
         let of = wanted.as_deref().unwrap_or("any domain");
-        Failed::NotFound { what: format!("a [[dkim]] key of {of}") }
+        let what = format!("a [[dkim]] key of {of}");
+        Failed::NotFound { what, advice: "`outguard dkim keygen` makes one" }
     })?;
     for key in std::iter::once(first).chain(keys) {
         let (at, record) = (key.record_name(), key.record());

@@ -38,7 +38,13 @@ async fn looked(arguments: &Arguments, asked: &DoctorArguments, out: &mut dyn Wr
     if asked.last {
         let place = Place::find(arguments)?;
         let last = Place::needs_daemon(place.client.doctor().await, LOOK_YOURSELF)?;
-        let Some(at) = last.at_ms else { return Err(Failed::NotFound { what: "a look of the doctor".to_owned() }) };
+        let Some(at) = last.at_ms else {
+            let what = "a look of the doctor".to_owned();
+            return Err(Failed::NotFound {
+                what,
+                advice: "the daemon has not looked yet; `outguard doctor` looks now",
+            });
+        };
         if arguments.look() == Look::People {
             writeln!(out, "looked at {}; again at {}", local(at), local_or_dash(last.next_ms))?;
         }

@@ -19,6 +19,9 @@ pub const EXIT_CODES: &str = "Exit codes:
   77  this user may not do that
   78  the configuration is wrong";
 
+/// Where a message may have gone that nothing is known of.
+pub(super) const HISTORY: &str = "history is kept as long as `journal.keep` says";
+
 /// Why a command failed.
 #[derive(Debug)]
 pub enum Failed {
@@ -28,6 +31,8 @@ pub enum Failed {
     NotFound {
         /// What was looked for.
         what: String,
+        /// Where else to look.
+        advice: &'static str,
     },
     /// The store could not be opened without a daemon.
     Open {
@@ -92,7 +97,7 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client(error) | Self::NeedsDaemon { daemon: error, .. } => error.fmt(f),
-            Self::NotFound { what } => write!(f, "nothing is known of {}", Visible(what)),
+            Self::NotFound { what, .. } => write!(f, "nothing is known of {}", Visible(what)),
             Self::Open { daemon, store } => write!(f, "{daemon}, and its store cannot be read instead: {store}"),
             Self::Store(error) => error.fmt(f),
             Self::Config(faults) => f.write_str(faults),
@@ -110,8 +115,7 @@ impl Failed {
     fn advice(&self) -> &str {
         match self {
             Self::Client(error) | Self::Open { daemon: error, .. } => error.advice(),
-            Self::NeedsDaemon { advice, .. } => advice,
-            Self::NotFound { .. } => "history is kept as long as journal_keep says",
+            Self::NeedsDaemon { advice, .. } | Self::NotFound { advice, .. } => advice,
             Self::Store(error) => error.advice(),
             Self::Config(_) => "nothing was started or changed",
             Self::Unhealthy { .. } => "each says what mends it",

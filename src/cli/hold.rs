@@ -35,7 +35,8 @@ pub(super) async fn resume(
     let gate = request(asked, String::new());
     let done = Place::needs_daemon(place.client.resume(&gate).await, START_TO_RESUME)?;
     if !done.changed {
-        return Err(Failed::NotFound { what: format!("a hold of {}", name(&gate)) });
+        let what = format!("a hold of {}", name(&gate));
+        return Err(Failed::NotFound { what, advice: "`outguard status` lists what is held" });
     }
     tell(look, out, &done, &format!("{} goes on", name(&gate)))
 }

@@ -60,9 +60,13 @@ fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed> {
     match &arguments.command {
         Command::Run => run::run(arguments),
         Command::Check(asked) => check::run(arguments, *asked, out),
+        Command::Demo(_) if arguments.json => Err(not_for_scripts("demo", "is a picture for people")),
         Command::Demo(demo) => demo::run(demo, out),
         Command::Train(asked) => train::run(asked, out),
         Command::Score(asked) => score::run(arguments, asked, out),
+        Command::Password(_) if arguments.json => {
+            Err(not_for_scripts("password", "prints the one line that the password file wants"))
+        }
         Command::Password(user) => password::run(user, out),
         Command::Dkim(command) => dkim::run(arguments, command, out),
         Command::Doctor(asked) => doctor::run(arguments, asked, out),
@@ -105,6 +109,10 @@ async fn asked(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failed>
         | Command::Train(_)
         | Command::Score(_) => Ok(()),
     }
+}
+
+fn not_for_scripts(command: &str, why: &str) -> Failed {
+    Failed::Usage { what: format!("`outguard {command}` {why}; it has no --json: leave it out") }
 }
 
 /// One object, one line.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::arguments::{FlushArguments, ListArguments, Look, QueueCommand};
-use super::exit::Failed;
+use super::exit::{Failed, HISTORY};
 use super::moment::{deliveries, local, local_or_dash, size};
 use super::source::{Answer, Place, detail};
 use super::table::Table;
@@ -203,7 +203,7 @@ async fn show_one(place: &Place, id: &str, look: Look, out: &mut dyn Write) -> R
     let found = match place.or_store(place.client.message(id).await)? {
         Answer::Daemon(found) => found,
         Answer::Store(store) => {
-            let not_found = || Failed::NotFound { what: id.to_owned() };
+            let not_found = || Failed::NotFound { what: id.to_owned(), advice: HISTORY };
             let row = store.message(id.parse().map_err(|_| not_found())?).await?.ok_or_else(not_found)?;
             detail(place, &store, row).await?
         }

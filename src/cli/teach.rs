@@ -40,7 +40,8 @@ pub(super) async fn run(place: &Place, command: &TeachCommand, look: Look, out: 
             let asked = LessonRequest::Undo { about: message.clone() };
             let done = Place::needs_daemon(place.client.teach(&asked).await, START_IT)?;
             if !done.changed {
-                return Err(Failed::NotFound { what: format!("a lesson about {message}") });
+                let what = format!("a lesson about {message}");
+                return Err(Failed::NotFound { what, advice: "`outguard teach list` lists the lessons" });
             }
             tell(look, out, &done, "the lesson is taken back, as if it had never been taught")
         }

@@ -114,14 +114,69 @@ async fn what_scripts_read() {
     }
 }
 
+/// What a command that asks nobody prints, and how it ends.
+fn alone(words: &[&str]) -> (Vec<serde_json::Value>, Result<(), Failed>) {
+    let arguments = Arguments::try_parse_from([&["outguard", "--json"], words].concat()).unwrap();
+    let mut out = Vec::new();
+    let done = super::run(&arguments, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    (text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), done)
+}
+
+#[test]
+fn what_scripts_read_of_a_configuration() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("outguard.toml");
+    let config = file.display().to_string();
+    std::fs::write(&file, "[limits]\naccount = \"many\"\nacount = \"200/h\"\n").unwrap();
+    let (lines, done) = alone(&["check", "--config", &config]);
+    assert!(matches!(done, Err(Failed::Config(_))), "{done:?}");
+    let of = |key: &str| lines.iter().find(|line| line["key"] == key).unwrap_or_else(|| panic!("no {key}: {lines:?}"));
+    let fault = of("limits.account");
+    for (key, value) in [("file", config.as_str()), ("severity", "error"), ("value", "\"many\"")] {
+        assert_eq!(fault[key], value, "{fault}");
+    }
+    assert_eq!((&fault["line"], &fault["column"]), (&2.into(), &11.into()), "{fault}");
+    assert!(fault["expected"].as_str().is_some_and(|expected| expected.contains("200/h")), "{fault}");
+    assert!(!fault["message"].as_str().unwrap().is_empty(), "{fault}");
+    assert_eq!(of("limits.acount")["line"], 3);
+    assert!(lines.iter().all(|line| line.get("effective").is_none()), "{lines:?}");
+
+    std::fs::write(&file, "[limits]\naccount = \"20/h\"\n").unwrap();
+    let (lines, done) = alone(&["check", "--config", &config]);
+    done.unwrap();
+    let (last, warnings) = lines.split_last().unwrap();
+    assert!(last["effective"].as_str().unwrap().contains("account = \"20/h\""), "{last}");
+    assert!(warnings.iter().all(|line| line["severity"] == "warning"), "{warnings:?}");
+    let (quiet, done) = alone(&["check", "--quiet", "--config", &config]);
+    done.unwrap();
+    assert_eq!(quiet, warnings);
+}
+
+#[test]
+fn what_scripts_cannot_read_is_refused() {
+    for words in [&["demo", "--fast"][..], &["password", "a@example.org"]] {
+        let (lines, done) = alone(words);
+        assert!(lines.is_empty());
+        let Err(Failed::Usage { what }) = done else { panic!("{words:?}: {done:?}") };
+        assert!(what.contains("--json") && what.contains(words[0]), "{what}");
+    }
+}
+
 #[tokio::test]
 async fn deeds_and_their_ends() {
     let rig = rig();
     let (text, done) = say(&rig, "queue remove 0000000001 0000000009").await;
     assert!(text.contains("0000000001: 2 deliveries removed"), "{text}");
     assert!(matches!(done, Err(Failed::Client(_))), "the second is not there");
-    assert!(matches!(say(&rig, "resume all").await.1, Err(Failed::NotFound { .. })), "nothing was held");
-    assert!(matches!(say(&rig, "trace nobody").await.1, Err(Failed::NotFound { .. })));
+    for (words, advice) in [("resume all", "`outguard status`"), ("trace nobody", "`journal.keep`")] {
+        let failed = say(&rig, words).await.1.unwrap_err();
+        assert!(matches!(failed, Failed::NotFound { .. }), "{words}: {failed:?}");
+        let mut told = Vec::new();
+        failed.tell(&mut told);
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.contains(advice), "{words}: {told}");
+    }
     say(&rig, "queue release 0000000001").await.1.unwrap();
     let told = rig.operator.told.lock().unwrap().clone();
     assert_eq!(told, ["remove 0000000001", "remove 0000000009", "resume all ", "release 0000000001"]);

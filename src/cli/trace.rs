@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::arguments::{Look, TraceArguments};
-use super::exit::Failed;
+use super::exit::{Failed, HISTORY};
 use super::source::{Answer, Place, detail};
 use super::{json_line, show};
 use crate::api::view::TraceView;
@@ -44,7 +44,7 @@ pub(super) async fn run(place: &Place, asked: &TraceArguments, look: Look, out: 
         }
     }
     if shown == 0 {
-        return Err(Failed::NotFound { what: asked.term.clone() });
+        return Err(Failed::NotFound { what: asked.term.clone(), advice: HISTORY });
     }
     if after.is_some() {
         // Beside the answer, so that scripts read what they read before.

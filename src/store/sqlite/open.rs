@@ -143,8 +143,8 @@ impl OpenError {
             Self::Database { system: Some(system), .. } if system.kind() == io::ErrorKind::StorageFull => FULL,
             Self::Folder { .. } => "make the folder and let the service user own it: mkdir -m 0700, chown",
             Self::Unsafe { .. } => "mail is private: chown it to the service user and chmod 0700 it",
-            Self::Network { .. } => "set store.path to a folder on a local disk",
-            Self::InUse { .. } => "one store, one daemon: stop the other one, or give this one its own store.path",
+            Self::Network { .. } => "set `store` to a folder on a local disk",
+            Self::InUse { .. } => "one store, one daemon: stop the other one, or give this one its own `store`",
             Self::Watched { .. } => {
                 "end what looks at it without a daemon (an outguard command, sqlite3), and start again"
             }
