@@ -154,7 +154,9 @@ impl Reader<'_> {
     fn doubt_encoded(&mut self, from: usize, to: usize) {
         let words = &self.raw[from..to];
         let parts = |b: &u8| matches!(b, b',' | b';' | b':');
-        let mut is_doubted = words.contains(&b'@') && words.iter().any(parts);
+        let has_parts = words.iter().any(parts);
+        // For them it ends what stands before it.
+        let mut is_doubted = has_parts && (words.contains(&b'@') || self.tokens.iter().any(Token::has_at));
         if from >= self.words_end {
             self.words_end = to + words_behind(&self.raw[to..]);
             let (run, behind) = (&self.raw[from..self.words_end], &self.raw[self.words_end..]);

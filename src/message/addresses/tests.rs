@@ -130,6 +130,8 @@ fn what_may_hold_an_address_that_was_not_found_is_known() {
         ("=?utf-8?Q?12\"_Vinyl?= <shop@acme.example>", Reading::Whole),
         ("=?utf-8?Q?\"M=C3=BCller_GmbH_&_Co._?= =?utf-8?Q?KG\"?= <info@acme.example>", Reading::Whole),
         ("=?utf-8?q?\"?= <a@evil.example> \" <ceo@bank.example>", Reading::InPart),
+        ("ceo@bank.example =?utf-8?q?,_x?= <a@evil.example>", Reading::InPart),
+        ("Ann =?utf-8?q?,_x?= <a@example.org>", Reading::Whole),
     ];
     for (raw, expected) in cases {
         let got = read(raw.as_bytes(), 100, &mut Vec::new(), &mut 0);
