@@ -25,6 +25,8 @@ struct Script {
     reopen: AtomicU64,
     /// How many openings after a failure there were.
     reopened: AtomicU64,
+    /// How many first commits after a failure are answered as failed.
+    probe: AtomicU64,
     /// How many copies of the log fail.
     copy: AtomicU64,
     /// How many syncs of the spool's folder fail.
@@ -42,6 +44,10 @@ impl Faults for Script {
         self.begun.fetch_add(1, Ordering::Relaxed);
         drop(self.turnstile.lock().unwrap());
         self.commits.lock().unwrap().pop_front().unwrap_or(CommitFault::None)
+    }
+
+    fn probe(&self) -> bool {
+        self.probe.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_err()
     }
 
     fn copy(&self) -> bool {
@@ -263,6 +269,21 @@ async fn who_asks_hears_whether_it_holds() {
         are_told(&told, &expected).await;
         store.close();
     }
+}
+
+/// What a second failure left in the file has the number of the batch that was lost, and is not that batch.
+#[tokio::test]
+async fn a_lost_batch_is_lost_though_the_probe_after_it_is_stored() {
+    let (folder, store, script) = open();
+    let mut m = message(&*store, at(0), &["b@example.net"]);
+    m.body = store.spool(m.id).await.unwrap().finish().await.unwrap();
+    let id = m.id;
+    store.accept(m).await.unwrap().into_inner();
+    script.probe.store(1, Ordering::Relaxed);
+    script.next(&[CommitFault::Lost]);
+    store.remove(id, "ann".into(), at(1)).await.unwrap_err();
+    assert_eq!(states(&*store, id).await, [DeliveryState::Waiting]);
+    assert_eq!(std::fs::read_dir(folder.path().join("store/spool")).unwrap().count(), 1, "its body is there");
 }
 
 #[tokio::test]

@@ -33,6 +33,11 @@ pub trait Faults: Send + Sync {
         true
     }
 
+    /// Whether the first commit after a failure is answered; it is on disk.
+    fn probe(&self) -> bool {
+        true
+    }
+
     /// How many bytes are free, where `real` are.
     fn free_bytes(&self, real: u64) -> u64 {
         real

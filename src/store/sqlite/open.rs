@@ -153,7 +153,7 @@ impl OpenError {
                 "keep a copy of the folder before anything else; see the kernel log for disk errors"
             }
             Self::Damaged { .. } => {
-                "keep a copy of the folder; `sqlite3 queue.db .recover` may save its mail; see docs/known-issues.md"
+                "keep a copy of the folder; \"The store is damaged\" in docs/known-issues.md tells how its mail is saved"
             }
         }
     }

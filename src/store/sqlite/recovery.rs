@@ -52,8 +52,18 @@ pub(super) struct Trouble {
     promised: VecDeque<(Promise, Box<dyn Request>)>,
     /// What was asked for in the batch that failed, and is answered once it is known whether it holds.
     asked: Vec<(Box<dyn Request>, StoreError)>,
-    /// The batch whose end is unknown, by its number, and what follows it if it is on disk.
-    in_doubt: Option<(i64, After)>,
+    /// The batch whose end is unknown.
+    in_doubt: Option<InDoubt>,
+}
+
+/// A batch whose commit failed and may be on disk all the same.
+struct InDoubt {
+    /// Where it is.
+    promise: Promise,
+    /// Which of its requests were refused for themselves, and why.
+    faults: Vec<Option<StoreError>>,
+    /// What follows it if it is on disk.
+    after: After,
 }
 
 /// What is known of an outcome whose commit failed.
@@ -107,8 +117,8 @@ impl Trouble {
     }
 
     /// A commit that failed may be on disk all the same.
-    pub(super) fn in_doubt(&mut self, batch: i64, after: After) {
-        self.in_doubt = Some((batch, after));
+    pub(super) fn in_doubt(&mut self, batch: i64, faults: Vec<Option<StoreError>>, after: After) {
+        self.in_doubt = Some(InDoubt { promise: Promise::WithBatch(batch), faults, after });
     }
 
     /// Who asked waits no longer to hear whether it holds.
@@ -138,11 +148,15 @@ impl Writer {
         *lock(&self.shared.copying) = Copying::Stopped;
         self.shared.readers.reset();
         self.make_room_for(error);
-        for request in batch {
+        let mut faults =
+            self.trouble.in_doubt.as_mut().map(|doubt| std::mem::take(&mut doubt.faults)).unwrap_or_default();
+        faults.resize_with(batch.len(), || None);
+        for (request, fault) in batch.into_iter().zip(faults) {
             match request.kind() {
                 Kind::Outcome => self.trouble.promised.push_back((Promise::WithBatch(number), request)),
                 // Nothing of it is taken back: "it failed" would not be true of what is on disk.
-                Kind::Other => self.trouble.asked.push((request, error.clone())),
+                Kind::Other if fault.is_none() => self.trouble.asked.push((request, error.clone())),
+                Kind::Other => request.answer(fault.map_or(Ok(()), Err)),
                 Kind::Accept | Kind::Lease => {
                     self.trouble.undo.extend(request.undo());
                     request.answer(Err(error.clone()));
@@ -208,19 +222,24 @@ impl Writer {
         self.memory.load(&db.db).map_err(|e| db.wrong(&e))?;
         let stored = self.memory.batch;
         // Settled before anything is written: the number grows with the next transaction.
-        for (promise, _) in &mut self.trouble.promised {
+        let promised = self.trouble.promised.iter_mut().map(|(promise, _)| promise);
+        for promise in promised.chain(self.trouble.in_doubt.as_mut().map(|doubt| &mut doubt.promise)) {
             if let Promise::WithBatch(batch) = *promise {
                 *promise = if batch <= stored { Promise::Stored } else { Promise::Open };
             }
         }
         self.shared.folder.sync().map_err(|e| of_system(&e))?;
         let unlink = take_back(&db, &self.trouble.undo, stored + 1).map_err(|e| db.wrong(&e))?;
+        if !self.faults.probe() {
+            return Err(StoreError::Unknown { detail: "injected: the probe's answer was lost".into() });
+        }
         self.memory.load(&db.db).map_err(|e| db.wrong(&e))?;
         self.trouble.undo.clear();
         for id in unlink {
             self.shared.spool.remove(id);
         }
-        let mut follows = self.trouble.in_doubt.take().filter(|(batch, _)| *batch <= stored).map(|(_, after)| after);
+        let stored_all_the_same = self.trouble.in_doubt.take().filter(|doubt| doubt.promise == Promise::Stored);
+        let mut follows = stored_all_the_same.map(|doubt| doubt.after);
         if let Some(after) = &mut follows {
             keep_stored(&db.db, &mut after.events);
         }
@@ -232,6 +251,7 @@ impl Writer {
             request.answer(if follows.is_some() { Ok(()) } else { Err(error) });
         }
         if let Some(after) = follows {
+            self.shared.reserved(self.memory.ids_reserved);
             self.follow(after);
         }
         for (promise, request) in std::mem::take(&mut self.trouble.promised) {

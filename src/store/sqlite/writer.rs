@@ -166,22 +166,18 @@ impl Writer {
         let clock = &*self.clock;
         let mut tx = Tx { db, clock, memory: &mut self.memory, after: &mut after, leases, care: Care::Whole };
         let faults = run_batch(batch, &mut tx).map_err(|e| writer.wrong(&e))?;
-        let fault = self.faults.commit();
-        if fault == CommitFault::Lost {
-            return Err(StoreError::Unknown { detail: "injected: the commit was lost".into() });
-        }
-        let committed =
-            db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(|e| writer.wrong(&e));
-        let committed = match fault {
-            CommitFault::StoredAllTheSame => {
-                Err(StoreError::Unknown { detail: "injected: the commit's answer was lost".into() })
-            }
-            _ => committed,
+        let commit =
+            || db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map_err(|e| writer.wrong(&e));
+        let injected = |what: &str| Err(StoreError::Unknown { detail: format!("injected: {what} was lost") });
+        let committed = match self.faults.commit() {
+            CommitFault::None => commit(),
+            CommitFault::Lost => injected("the commit"),
+            CommitFault::StoredAllTheSame => commit().and_then(|_| injected("the commit's answer")),
         };
         match committed {
             Ok(_) => Ok((faults, after)),
             Err(error) => {
-                self.trouble.in_doubt(self.memory.batch, after);
+                self.trouble.in_doubt(self.memory.batch, faults, after);
                 Err(error)
             }
         }
