@@ -59,8 +59,8 @@ fn signed(message: &[u8], wanted: Wanted<'_>) -> Option<Vec<u8>> {
     let mut child =
         Command::new(PYTHON).args(["-c", SIGN]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    writeln!(stdin, "{asked}").unwrap();
-    stdin.write_all(message).unwrap();
+    // Without the library it ends before it has read.
+    let _ = writeln!(stdin, "{asked}").and_then(|()| stdin.write_all(message));
     drop(stdin);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "OpenDKIM did not sign ({algorithm}, {form})");

@@ -1,8 +1,10 @@
 //! What fits leaves: whenever the engine has come to rest, no mail that is free to leave waits where its account and an egress
 //! have room, by a count of its own. Refusals, pauses, gates, reloads and the clock come between.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use outguard::clock::Clock as _;
@@ -44,16 +46,19 @@ struct Slots {
 const LIMITS: [(Slots, &str, &str); 2] =
     [(Slots { account: 9, egress: 16 }, "9/h", "16/h"), (Slots { account: 14, egress: 11 }, "14/h", "11/h")];
 
-/// A next hop that refuses as the names of recipients say, each once; and when it last did so that it is left alone for it.
+/// A next hop that refuses as the names of recipients say, each once.
 struct NextHop {
     sink: Sink,
-    left_alone_since: Arc<Mutex<Option<u64>>>,
+    /// A refusal since it was last looked at.
+    refused: Arc<AtomicBool>,
+    /// No later than that time the engine heard of the last one.
+    left_alone_since: Cell<Option<u64>>,
 }
 
 impl NextHop {
-    fn start(clock: &Arc<TestClock>) -> Self {
-        let (known, left_alone_since): (Mutex<HashSet<String>>, Arc<Mutex<Option<u64>>>) = Default::default();
-        let (clock, since) = (Arc::clone(clock), Arc::clone(&left_alone_since));
+    fn start() -> Self {
+        let (known, refused): (Mutex<HashSet<String>>, Arc<AtomicBool>) = Default::default();
+        let is_refused = Arc::clone(&refused);
         let sink = Sink::scripted(move |said| match said {
             Said::Rcpt(to) if !to.starts_with("good") && known.lock().unwrap().insert(to.to_owned()) => {
                 let refusal = match to.split('-').next() {
@@ -61,7 +66,7 @@ impl NextHop {
                     Some("many") => "452 4.5.3 too many",
                     _ => return Answer::say("450 4.2.1 later"),
                 };
-                *since.lock().unwrap() = Some(clock.passed_ms()); // the latter if it was the first of its transaction
+                is_refused.store(true, Ordering::SeqCst);
                 Answer::say(refusal)
             }
             Said::Content(_, to)
@@ -71,11 +76,18 @@ impl NextHop {
             }
             _ => Answer::Usual,
         });
-        Self { sink, left_alone_since }
+        Self { sink, refused, left_alone_since: Cell::new(None) }
+    }
+
+    /// Nothing is under way.
+    fn at_rest(&self, now_ms: u64) {
+        if self.refused.swap(false, Ordering::SeqCst) {
+            self.left_alone_since.set(Some(now_ms));
+        }
     }
 
     fn is_left_alone(&self, now_ms: u64) -> bool {
-        self.left_alone_since.lock().unwrap().is_some_and(|since| now_ms < since + LEFT_ALONE_MS)
+        self.left_alone_since.get().is_some_and(|since| now_ms < since + LEFT_ALONE_MS)
     }
 }
 
@@ -119,7 +131,7 @@ fn whatever_came_between_none_waits_that_fits() {
     for seed in 1..=4 {
         let mut dice = Dice(seed);
         let clock = TestClock::new();
-        let hops = [NextHop::start(&clock), NextHop::start(&clock)];
+        let hops = [NextHop::start(), NextHop::start()];
         let egresses: Vec<IpAddr> = vec![own_address().into(), own_address().into()];
         let plan = |which: usize| Plan {
             account: LIMITS[which].1,
@@ -179,6 +191,9 @@ fn whatever_came_between_none_waits_that_fits() {
                 }
                 let (now, now_ms) = (clock.now().wall, clock.passed_ms());
                 book.read(&hops, now_ms);
+                for hop in &hops {
+                    hop.at_rest(now_ms);
+                }
                 waiting.retain(|id, account| {
                     let deliveries = bed.run(bed.store.message(*id)).unwrap().unwrap().1;
                     let mut waits = deliveries.iter().filter(|one| one.state == DeliveryState::Waiting).peekable();

@@ -133,16 +133,16 @@ fn rspamd_is_asked() {
 #[test]
 fn clamav_is_asked() {
     let Some(clamd) = find("clamd") else { skip!("clamd is not installed") };
-    let sigtool = need!("sigtool");
+    let sha256sum = need!("sha256sum");
     let folder = tempfile::tempdir().expect("a folder");
     let database = folder.path().join("database");
     fs::create_dir(&database).expect("ours");
     // A database of one signature: Debian's own comes from the network, and is of no use here.
     let sample = folder.path().join("sample");
     fs::write(&sample, EICAR.concat()).expect("ours");
-    let signature = run(&sigtool, &["--sha256", &sample.display().to_string()], b"");
-    let signature = String::from_utf8(signature.stdout).expect("text").replace("sample", "Test.Sample");
-    fs::write(database.join("test.hsb"), signature.trim().to_owned() + "\n").expect("ours");
+    let hash = String::from_utf8(run(&sha256sum, &[&sample.display().to_string()], b"").stdout).expect("text");
+    let hash = hash.split(' ').next().expect("before the name");
+    fs::write(database.join("test.hsb"), format!("{hash}:{}:Test.Sample\n", EICAR.concat().len())).expect("ours");
     let socket = folder.path().join("clamd.ctl");
     let configuration = folder.path().join("clamd.conf");
     let database = database.display();
@@ -164,11 +164,13 @@ fn clamav_is_asked() {
     let relay = site.start();
     assert_eq!(deliver(&relay, NOTE), 250);
     sink.wait_accepted(1);
-    let eicar = EICAR.concat();
-    let attached =
-        NOTE.replace("\r\n\r\nHello", "\r\nMIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\n\r\nHello");
-    let head = attached.split("\r\n\r\n").next().expect("a head");
-    assert_eq!(deliver(&relay, &format!("{head}\r\n\r\n{eicar}")), 250);
+    // Encoded, so that what is found in it is the sample to the letter.
+    let encoded = run(&find("base64").expect("everywhere"), &[&sample.display().to_string()], b"").stdout;
+    let encoded = String::from_utf8(encoded).expect("text").replace('\n', "\r\n");
+    let fields = "MIME-Version: 1.0\r\nContent-Type: application/octet-stream; name=a.bin\r\n\
+                  Content-Transfer-Encoding: base64";
+    let head = NOTE.split("\r\n\r\n").next().expect("a head");
+    assert_eq!(deliver(&relay, &format!("{head}\r\n{fields}\r\n\r\n{encoded}")), 250);
     let (points, sentence) = reason(&relay, "clamav");
     assert!(points >= 150 && sentence.contains("Test.Sample"), "{points} {sentence}");
     // More than it takes: its words, not the broken pipe, and the configured outcome.
