@@ -25,6 +25,9 @@ pub(super) struct FairLog {
     /// By place: slots taken, leased ones included. Zero where the place is free.
     shares: Vec<Share>,
     free: Vec<Owner>,
+    /// Leased slots of accounts that got no place. Until these end they get none, or slots would be released that were
+    /// never counted.
+    nobodys: HashMap<Arc<str>, u32, foldhash::fast::RandomState>,
 }
 
 #[derive(Debug)]
@@ -108,13 +111,28 @@ impl FairLog {
 
     pub(super) fn lease(&mut self, account: &Arc<str>, n: u32) {
         let owner = self.make_owner(account);
-        if let Some(share) = self.shares.get_mut(owner.place()) {
-            share.taken += n;
+        match self.shares.get_mut(owner.place()) {
+            Some(share) => share.taken += n,
+            None => *self.nobodys.entry(Arc::clone(account)).or_default() += n,
         }
     }
 
-    /// Whose slots those of an account are. An account with leased slots has its place until they end.
-    pub(super) fn owner(&self, account: &str) -> Owner {
+    /// `leased` slots of an account end, of which `used` stay taken. Whose those are.
+    pub(super) fn settle(&mut self, account: &str, leased: u32, used: u32) -> Owner {
+        if let Some(nobodys) = self.nobodys.get_mut(account) {
+            *nobodys = nobodys.saturating_sub(leased);
+            if *nobodys == 0 {
+                self.nobodys.remove(account);
+            }
+            return Owner::NOBODY;
+        }
+        // An account with leased slots has its place until they end.
+        let owner = self.owner(account);
+        self.release(owner, leased - used);
+        owner
+    }
+
+    fn owner(&self, account: &str) -> Owner {
         self.owners.get(account).copied().unwrap_or(Owner::NOBODY)
     }
 
@@ -130,7 +148,7 @@ impl FairLog {
 
     /// Gives memory back where nobody has slots.
     pub(super) fn shrink(&mut self) {
-        if self.owners.is_empty() && self.shares.capacity() > 0 {
+        if self.owners.is_empty() && self.nobodys.is_empty() && self.shares.capacity() + self.nobodys.capacity() > 0 {
             *self = self.anew();
         }
     }
@@ -162,11 +180,14 @@ impl FairLog {
         active - u32::from(mine > 0)
     }
 
-    /// The place of an account, made if it has none. Beyond what 24 bits can tell apart, far over the most slots of a rule,
-    /// slots are nobody's: then less is kept for others.
+    /// The place of an account, made if it has none. With more active accounts than 17 bits can tell apart, the slots of
+    /// further ones are nobody's: then less is kept for others, and the window itself holds as ever.
     fn make_owner(&mut self, account: &Arc<str>) -> Owner {
         if let Some(&owner) = self.owners.get(&**account) {
             return owner;
+        }
+        if self.nobodys.contains_key(account) {
+            return Owner::NOBODY;
         }
         let share = Share { account: Arc::clone(account), taken: 0 };
         let owner = if let Some(owner) = self.free.pop() {
@@ -232,7 +253,7 @@ mod tests {
 
         fn one(&mut self, account: &str) {
             self.log.lease(&account.into(), 1);
-            self.owners.push(self.log.owner(account));
+            self.owners.push(self.log.settle(account, 1, 1));
         }
 
         fn go(&self, asks: &str, slots: u32) -> Option<usize> {
@@ -339,6 +360,37 @@ mod tests {
                 "N {slots} taken {taken} mine {mine} others {others}"
             );
         }
+    }
+
+    #[test]
+    fn beyond_the_places_slots_are_nobodys_and_come_back_to_nobody() {
+        let mut log = FairLog::new(None);
+        let places = Owner::NOBODY.place();
+        let names: Vec<Arc<str>> = (0..places + 2).map(|n| n.to_string().into()).collect();
+        for name in &names[..places] {
+            log.lease(name, 1);
+        }
+        let late = &names[places];
+        log.lease(late, 3);
+        assert_eq!((log.places(), log.owner(late)), (places, Owner::NOBODY));
+        assert_eq!(log.others(0), u32::try_from(places).unwrap(), "who has no place is not among the active");
+        // A place comes free while it has leased slots: what ends of them is still nobody's.
+        let first = log.settle(&names[0], 1, 1);
+        log.release(first, 1);
+        log.lease(late, 1);
+        assert_eq!(log.settle(late, 3, 2), Owner::NOBODY);
+        assert_eq!(log.settle(late, 1, 1), Owner::NOBODY);
+        log.release(Owner::NOBODY, 1);
+        assert_eq!(log.nobodys.len(), 0);
+        // Whoever has nothing of that kind takes the place, and only its own slots are counted there.
+        log.lease(late, 2);
+        assert_eq!(log.owner(late), first);
+        for _ in 0..3 {
+            log.release(Owner::NOBODY, 1);
+        }
+        assert_eq!(log.taken_by(late), 2);
+        assert_eq!(log.settle(late, 2, 0), first);
+        assert_eq!((log.owner(late), log.free.len()), (Owner::NOBODY, 1));
     }
 
     #[test]

@@ -105,11 +105,8 @@ impl Window {
     /// Ends `leased` slots, of which `used` stay taken until W after `outcome`.
     pub(super) fn settle(&mut self, account: &str, leased: u32, used: u32, outcome: Moment, rule: &LimitRule) {
         self.ring.give_back(leased - used);
-        let owner = self.fair.as_ref().map_or(Owner::NOBODY, |fair| fair.owner(account));
+        let owner = self.fair.as_mut().map_or(Owner::NOBODY, |fair| fair.settle(account, leased, used));
         self.ring.settle(used, outcome, owner, rule.slots);
-        if let Some(fair) = &mut self.fair {
-            fair.release(owner, leased - used);
-        }
     }
 
     /// Puts slots of the record where they belong.
@@ -160,7 +157,8 @@ impl Window {
     }
 }
 
-/// All keys that are not idle.
+/// All keys that are not idle. What each costs beside its slots is bounded by
+/// `a_million_keys_are_known_in_bounded_bytes`.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     /// By rule set: names to places.
@@ -228,6 +226,17 @@ impl Keys {
     /// How many keys are kept.
     pub(super) fn len(&self) -> usize {
         self.slab.len() - self.free.len()
+    }
+
+    /// Bytes of all keys beside their names: what is fixed, and the buffers of slots.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> (usize, usize) {
+        let entry = size_of::<(Arc<str>, u32)>() + 1;
+        // A table is at most seven eighths full, and a power of two.
+        let names = self.names.iter().map(|names| (names.capacity() * 8).div_ceil(7) * entry).sum::<usize>();
+        let places = self.slab.capacity() * size_of::<Option<Key>>() + self.free.capacity() * size_of::<u32>();
+        let windows = self.iter().flat_map(|key| key.windows.all());
+        (names + places, windows.map(|window| window.ring.buffer_bytes()).sum())
     }
 
     /// Looks at the next `places` and forgets the idle keys among them. Returns how many were forgotten.
