@@ -81,7 +81,7 @@ impl HopState {
         self.ready.iter().map(BTreeSet::len).sum()
     }
 
-    pub(super) fn ready(&self, class: Class) -> impl Iterator<Item = LineNo> + '_ {
+    pub(super) fn ready(&self, class: Class) -> impl ExactSizeIterator<Item = LineNo> + '_ {
         self.ready[class as usize].iter().map(|(_, line)| *line)
     }
 

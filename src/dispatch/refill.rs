@@ -149,18 +149,30 @@ impl Dispatch {
         std::iter::successors(first, |no| self.state(*no).after).map(|no| self.state(no).line)
     }
 
-    /// Takes a whole hop out, for its mail goes another way now: returns its lines, which are empty here afterwards.
-    /// Turns under way end as they end.
-    pub fn take_hop(&mut self, hop: HopId) -> Vec<Line> {
-        let lines: Vec<Line> = self.index.keys().filter(|line| line.hop == hop).copied().collect();
-        for &line in &lines {
-            self.remove(line, |_| true);
-            if let Some(no) = self.line_no(line) {
-                self.state_mut(no).store = InStore::Nothing;
-                self.forget_line_if_idle(no);
-            }
+    /// Takes all lines of a hop out, for its mail does not wait any more. Turns under way end as they end.
+    pub fn take_hop(&mut self, hop: HopId) {
+        let count = self.hops.get(&hop).map_or(0, |state| state.lines as usize);
+        let lines = self.index.iter().filter(|(line, _)| line.hop == hop).map(|(_, no)| *no);
+        let lines: Vec<LineNo> = lines.take(count).collect();
+        for no in lines {
+            self.empty_line(no);
         }
-        lines
+    }
+
+    /// Takes all lines out, for they are read anew from the store. Turns under way end as they end.
+    pub fn take_all(&mut self) {
+        let lines: Vec<LineNo> = self.index.values().copied().collect();
+        for no in lines {
+            self.empty_line(no);
+        }
+    }
+
+    fn empty_line(&mut self, no: LineNo) {
+        self.unready(no);
+        let state = self.state_mut(no);
+        state.store = InStore::Nothing;
+        self.heads -= self.state_mut(no).heads.remove(|_| true);
+        self.forget_line_if_idle(no);
     }
 
     /// Notes that the store has more of a line than stands here.

@@ -131,6 +131,12 @@ impl Dispatch {
         self.end(turn.spend(), recipients + left, recipients);
     }
 
+    /// Ends a turn whose message does not wait any more: the store was read before it left. It cost nothing.
+    pub fn annul(&mut self, turn: Turn) {
+        let refund = turn.recipients();
+        self.end(turn.spend(), 0, refund);
+    }
+
     /// Ends a turn that was dropped with the task that held it: what is left of the message is found in the store.
     pub fn lost(&mut self, id: TurnId) {
         if let Some(again) = self.under_way.get_mut(&(id.line, id.message)) {

@@ -31,8 +31,8 @@ pub enum Fit {
     Stop,
 }
 
-/// Leave to send some recipients of one message over a connection to its hop. It is spent by [`Dispatch::finish`](super::Dispatch::finish) or
-/// [`Dispatch::put_back`](super::Dispatch::put_back); one that was dropped is told by its id ([`Dispatch::lost`](super::Dispatch::lost)).
+/// Leave to send some recipients of one message over a connection to its hop. It is spent by [`Dispatch::finish`](super::Dispatch::finish),
+/// [`Dispatch::put_back`](super::Dispatch::put_back) or [`Dispatch::annul`](super::Dispatch::annul); one that was dropped is told by its id ([`Dispatch::lost`](super::Dispatch::lost)).
 #[must_use = "the message stays under way until the turn is spent"]
 #[derive(Debug)]
 pub struct Turn {

@@ -80,6 +80,28 @@ pub struct Gate {
     pub until: Option<WallMs>,
 }
 
+impl Why {
+    /// Whether a person or a breaker decides, not time.
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Held(_) | Self::Unreleased { .. })
+    }
+
+    /// A few words for a table, where no time can be told.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::WaitingForSlot { rule, .. } => format!("a slot: {rule}"),
+            Self::Paced { .. } => "its pace".to_owned(),
+            Self::Retry { .. } => "its next try".to_owned(),
+            Self::Held(Gate { before, by, .. }) => format!("held: {}, by {}", Shown(before), Shown(by)),
+            Self::Unreleased { .. } => "held for a person".to_owned(),
+            Self::Turn { .. } => "its turn".to_owned(),
+            Self::NextHopBusy { next_hop, .. } => format!("a connection: {}", Shown(next_hop)),
+            Self::NoWay { .. } => "a way to go".to_owned(),
+            Self::UnderWay => "being sent".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -175,6 +197,9 @@ pub enum Standing {
     },
 }
 
+/// Lines that are looked at to say what goes before a message: whoever lists a queue asks for each of it.
+const AHEAD_LINES_MAX: usize = 1_000;
+
 impl Dispatch {
     /// How a message stands. One that is due and only in the store counts as standing behind all heads of its line.
     pub fn standing(&self, line: Line, id: QueueId) -> Standing {
@@ -209,7 +234,7 @@ impl Dispatch {
     }
 
     /// Recipients that leave before a message: those before it in its line, and of each other line of its class at the
-    /// hop as many as a fair order would let pass meanwhile.
+    /// hop as many as a fair order would let pass meanwhile. Of very many lines the first tell for all.
     fn ahead(&self, line: Line, id: QueueId) -> u64 {
         let waiting = |heads: &super::heads::Heads, until: Option<QueueId>| {
             heads.iter().take_while(|item| Some(item.id) != until).map(|item| u64::from(item.recipients)).sum::<u64>()
@@ -217,11 +242,11 @@ impl Dispatch {
         let Some(no) = self.line_no(line) else { return 0 };
         let own = waiting(&self.state(no).heads, Some(id));
         let fair = own + u64::from(self.turn_recipients);
-        let others = self.hops.get(&line.hop).into_iter().flat_map(|hop| hop.ready(line.class));
-        own + others
-            .filter(|other| *other != no)
-            .map(|other| waiting(&self.state(other).heads, None).min(fair))
-            .sum::<u64>()
+        let Some(hop) = self.hops.get(&line.hop) else { return own };
+        let (lines, looked_at) = (hop.ready(line.class).len(), hop.ready(line.class).len().min(AHEAD_LINES_MAX));
+        let others = hop.ready(line.class).take(looked_at).filter(|other| *other != no);
+        let before = others.map(|other| waiting(&self.state(other).heads, None).min(fair)).sum::<u64>();
+        if looked_at == lines { own + before } else { own + before * lines as u64 / looked_at as u64 }
     }
 
     /// Recipients that stand before a message in its own line.

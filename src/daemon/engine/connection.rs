@@ -271,7 +271,8 @@ impl Engine {
         let left = u32::try_from(chosen.len().saturating_sub(room)).unwrap_or(u32::MAX);
         chosen.truncate(room);
         let Some(loaded) = loaded.filter(|_| !chosen.is_empty()) else {
-            hand.finish(0);
+            // It left, or was held, while its line was read from the store.
+            hand.annul();
             return None;
         };
         let request = LeaseRequest {

@@ -11,7 +11,7 @@ use super::servers::Server;
 use super::slots::{Asking, Parked, Slots};
 use crate::account::Account;
 use crate::clock::{BootMs, Now, WallMs};
-use crate::delivery::{Egress, Plan, Router};
+use crate::delivery::{Egress, NoPlan, Plan, Router};
 use crate::dispatch::{
     AccountId, Class, Dispatch, DispatchSettings, Fit, GateState, HopId, Item, Line, Names, Turn, TurnId, Weight,
 };
@@ -110,6 +110,9 @@ impl Core {
         let account_id = AccountId(self.accounts.number(account.clone()));
         let hop = HopId(self.destinations.number(destination.clone()));
         let is_new = !self.hops.contains_key(&hop);
+        // Mail is never filed where routes of now do not lead: it was missed by the filing that should have moved it.
+        let leads_nowhere = |hop: &Hop| matches!(hop.plan, Err(NoPlan::RouteGone { .. } | NoPlan::LoginGone { .. }));
+        self.stranded |= self.hops.get(&hop).is_some_and(leads_nowhere);
         if is_new {
             let plan = self.router.plan(destination).map(Arc::new);
             if let Ok(plan) = &plan {
@@ -264,6 +267,12 @@ impl Core {
         self.dispatch.put_back(turn);
     }
 
+    /// A turn was for a message that does not wait any more: it cost nothing.
+    pub(super) fn annul(&mut self, turn: Turn) {
+        self.under_way.remove(&turn.id());
+        self.dispatch.annul(turn);
+    }
+
     /// A turn was lost with the task that held it.
     pub(super) fn lost_turn(&mut self, id: TurnId) {
         self.under_way.remove(&id);
@@ -363,6 +372,11 @@ impl Core {
         self.due_from.take()
     }
 
+    /// The queue is to be filed anew: some of it may stand by routes that are gone.
+    pub(super) fn strand(&mut self) {
+        self.stranded = true;
+    }
+
     /// Whether mail came where nothing leads, since this was asked last.
     pub(super) fn take_stranded(&mut self) -> bool {
         std::mem::take(&mut self.stranded)
@@ -378,10 +392,7 @@ impl Core {
     /// changed. Turns and connections under way end as they end.
     pub(super) fn forget_waiting(&mut self) {
         self.refile();
-        let hops: Vec<HopId> = self.hops.keys().copied().collect();
-        for hop in hops {
-            let _ = self.dispatch.take_hop(hop);
-        }
+        self.dispatch.take_all();
         self.fresh.clear();
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Gates {
     all: Option<Gate>,
     accounts: HashMap<String, Gate>,
     egresses: HashMap<String, Gate>,
+    /// Whose last change failed, and may be on record all the same.
+    doubted: Vec<(GateKind, String)>,
 }
 
 impl Gates {
@@ -42,6 +44,22 @@ impl Gates {
             GateKind::Account => self.accounts.remove(key),
             GateKind::Egress => self.egresses.remove(key),
         }
+    }
+
+    /// What is on record of that gate is not known: its change failed.
+    pub(super) fn doubt(&mut self, kind: GateKind, key: String) {
+        self.sure(kind, &key);
+        self.doubted.push((kind, key));
+    }
+
+    /// What is on record of it is what is believed here.
+    pub(super) fn sure(&mut self, kind: GateKind, key: &str) {
+        self.doubted.retain(|(of, other)| *of != kind || other != key);
+    }
+
+    /// The first whose record is in doubt.
+    pub(super) fn doubted(&self) -> Option<(GateKind, String)> {
+        self.doubted.first().cloned()
     }
 
     /// Whether everything is stopped.

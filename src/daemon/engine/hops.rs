@@ -150,17 +150,20 @@ impl Core {
             }
             let state = self.hops.get_mut(&hop)?;
             let len = plan.egresses.len();
-            if let Some(wanted) = &state.wants_egress
-                && let Some(place) = plan.egresses.iter().position(|egress| egress.name == *wanted)
-            {
-                state.next_egress = place;
-            }
+            let wants = |egress: &Arc<Egress>| state.wants_egress.as_ref().is_some_and(|wanted| *wanted == egress.name);
+            let wanted = plan.egresses.iter().position(wants);
+            state.next_egress = wanted.unwrap_or(state.next_egress);
             let first = state.next_egress;
-            let mut usable = (0..len).map(|step| (first + step) % len).filter(|place| {
+            let is_usable = |place: &usize| {
                 let egress = &plan.egresses[*place];
                 self.egress_waits_until(hop, egress, &plan) <= moment && self.gates.stops_egress(&egress.name).is_none()
-            });
-            let mut full = false;
+            };
+            // A connection of another egress would end at once, for the mail whose turn it is leaves by this one.
+            let mut full = wanted.is_some_and(|place| is_usable(&place) && self.open.is_full(&plan.egresses[place]));
+            if full {
+                continue; // asked again when a connection closes
+            }
+            let mut usable = (0..len).map(|step| (first + step) % len).filter(is_usable);
             let free = usable.find(|place| {
                 let has_room = !self.open.is_full(&plan.egresses[*place]);
                 full |= !has_room;
@@ -256,7 +259,7 @@ impl Core {
         }
         // Parked before its heads go: what comes meanwhile stands in line and finds the park.
         self.dispatch.park_hop(hop, until);
-        let _ = self.dispatch.take_hop(hop);
+        self.dispatch.take_hop(hop);
     }
 
     /// The hop's egresses are let in with no more connections than those open now; more are tried after `until`.

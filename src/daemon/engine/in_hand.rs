@@ -61,6 +61,13 @@ impl InHand {
             self.engine.core().put_back(turn);
         }
     }
+
+    /// It was for what does not wait any more, or not here.
+    pub(super) fn annul(mut self) {
+        if let Some(turn) = self.turn.take() {
+            self.engine.core().annul(turn);
+        }
+    }
 }
 
 impl Drop for InHand {

@@ -37,6 +37,7 @@ impl Engine {
         self.keep_going("housekeeping", |engine| async move { engine.sweep_loop().await });
         self.keep_going("ages", |engine| async move { engine.age_loop().await });
         self.keep_going("stranded mail", |engine| async move { engine.stranded_loop().await });
+        self.keep_going("gates", |engine| async move { engine.gates_loop().await });
         let abandoned = Arc::new(Mutex::new(abandoned));
         self.keep_going("abandoned attempts", move |engine| {
             let abandoned = Arc::clone(&abandoned);

@@ -13,6 +13,7 @@ mod broken_off;
 mod cache;
 mod connection;
 mod core;
+mod doubted;
 mod explain;
 mod failure;
 mod feed;
@@ -100,6 +101,8 @@ struct Signals {
     ages: Notify,
     /// Mail stands where nothing leads any more.
     stranded: Notify,
+    /// What is on record of a gate may not be what is believed of it.
+    gates: Notify,
 }
 
 /// How long an idle connection is kept for the next message.
