@@ -27,6 +27,7 @@ use super::dmarc::View;
 use super::dns::{Assurance, NoAnswer};
 use super::spf::{Spf, SpfResult};
 use crate::clock::WallMs;
+use crate::mail::ListZone;
 
 pub use gather::{Asked, KeyWanted, Patience, Patient, Reach, Sender, Way, gather};
 pub use mailbox::Deliverable;
@@ -85,7 +86,7 @@ pub struct WayFacts {
     /// The addresses of the EHLO name, of the address's family.
     pub ehlo_addresses: Result<Vec<IpAddr>, NoAnswer>,
     /// Lists in the DNS, and what each says.
-    pub lists: Vec<(String, Listed)>,
+    pub lists: Vec<(ListZone, Listed)>,
 }
 
 /// What a list in the DNS says of an address (RFC 5782).

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::mail::ListZone;
 use crate::secret::Secret;
 
 /// `[align]`, `[signing]` and `[[dkim]]`.
@@ -37,7 +38,7 @@ pub struct DoctorSettings {
     /// Sending domains that have no key here.
     pub domains: Vec<String>,
     /// Lists in the DNS (RFC 5782) that egresses are looked up in.
-    pub lists: Vec<String>,
+    pub lists: Vec<ListZone>,
     /// Domains whose servers are greeted to see whether port 25 can be reached; empty: none.
     pub port25: Vec<String>,
     /// Local parts that every sending domain should take mail for; empty: none is asked about.
@@ -53,7 +54,7 @@ impl Default for DoctorSettings {
         let list = |words: &[&str]| words.iter().map(ToString::to_string).collect();
         Self {
             domains: Vec::new(),
-            lists: list(&["zen.spamhaus.org", "bl.spamcop.net"]),
+            lists: ["zen.spamhaus.org", "bl.spamcop.net"].map(|zone| zone.parse().expect("a zone")).into(),
             port25: list(&["gmail.com", "outlook.com", "gmx.net"]),
             mailboxes: list(&["abuse", "postmaster"]),
             time_limit: Duration::from_secs(10),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::item::{Fault, Item, Place, Setting};
 use super::reader::{Reading, TableReader, key};
 use super::values::{Size, parsed, quoted, words};
+use crate::mail::ListZone;
 use crate::score::other::{Endpoint, List, ListKind, OnFailure, OtherSettings, Scorer};
 
 /// The longest time for an answer: a client is answered within 30 s of its final dot.
@@ -125,7 +126,9 @@ fn read_scorer(
 }
 
 fn read_list(mut table: TableReader<'_>) -> Option<List> {
-    let zone: Option<String> = table.required(key("zone", "Its zone.").example("\"dbl.example.net\""));
+    let zone: Option<ListZone> = table.required(
+        key("zone", "Its zone. The key of one that is paid for is shown nowhere.").example("\"dbl.example.net\""),
+    );
     let kind = table.or(
         key("kind", "What is looked up: domain (of links), address (that links name), client (the account's own).")
             .example("\"client\""),

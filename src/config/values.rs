@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::item::{Fault, Item, Setting, nearest};
+use crate::mail::ListZone;
 
 /// Says what was found in place of what is expected.
 pub fn expected<T: Setting>(item: &Item<'_>) -> Fault {
@@ -82,6 +83,20 @@ impl Setting for String {
 
     fn written(&self) -> String {
         quoted(self)
+    }
+}
+
+impl Setting for ListZone {
+    const EXPECTED: &'static str = "a zone such as \"zen.spamhaus.org\"";
+    const SECRET: bool = true;
+
+    fn read(item: &Item<'_>) -> Result<Self, Fault> {
+        parsed(item)
+    }
+
+    /// Without its key: what is shown cannot be used in its place.
+    fn written(&self) -> String {
+        quoted(&self.to_string())
     }
 }
 

@@ -6,10 +6,12 @@
 pub mod address;
 pub mod envelope;
 pub mod header;
+pub mod list_zone;
 pub mod queue_id;
 pub mod visible;
 
 pub use address::{Address, AddressError, Domain, ReversePath};
 pub use envelope::{BodyType, Envelope, Notify, OriginalRecipient, Recipient, Ret};
+pub use list_zone::{ListZone, ListZoneError};
 pub use queue_id::QueueId;
 pub use visible::{Quoted, Visible};

@@ -9,6 +9,7 @@ use crate::rig::dns::{Dns, Record, Zone};
 use crate::rig::loopback::own_address;
 use crate::rig::process;
 use crate::rig::relay::{Site, binary};
+use crate::rig::sink::Sink;
 
 fn spf(text: &str) -> Vec<Record> {
     vec![Record::Text(text.to_owned()), Record::Mx(10, "mx.example.com".into())]
@@ -82,6 +83,73 @@ fn healthy() -> Zone {
         ("mail.example.com".into(), vec![Record::Address([192, 0, 2, 10].into())]),
         ("mx.example.com".into(), vec![Record::Address([192, 0, 2, 11].into())]),
     ])
+}
+
+/// The label of a paid list's zone is the key of who pays: it is asked with, and told nowhere.
+#[test]
+fn the_key_of_a_paid_list_is_asked_with_and_told_nowhere() {
+    const KEY: &str = "k3yofwhopays";
+    let dns = Dns::start(SocketAddr::from((own_address(), 5353)), healthy());
+    let domains = format!("{KEY}.dbl.dq.spamhaus.net");
+    let listed = format!("bad.example.{domains}");
+    let failing = format!("10.2.0.192.{KEY}.zen.dq.spamhaus.net");
+    let silent = format!("10.2.0.192.{KEY}.combined.mail.abusix.zone");
+    dns.set(&listed, vec![Record::Address([127, 0, 1, 2].into())]);
+    dns.set(&format!("worse.example.{domains}"), vec![Record::ServerFailure]);
+    dns.set(&failing, vec![Record::ServerFailure]);
+    dns.set(&silent, vec![Record::Silence]);
+    let sink = Sink::start();
+    let site = Site::new(&format!(
+        "[dns]\nservers = [\"{}\"]\n[intake]\nown_name = \"localhost\"\n[log]\nto = \"text\"\nlevel = \"debug\"\n\
+         [doctor]\nevery = \"1s\"\ntimeout = \"1s\"\nport25 = []\nmailboxes = []\n\
+         lists = [\"{KEY}.zen.dq.spamhaus.net\", \"{KEY}.combined.mail.abusix.zone\"]\n\
+         [[scorers.list]]\nzone = \"{domains}\"\ntimeout = \"20s\"\npoints = 500\n\
+         {EGRESS}[[route]]\nsmarthost = \"{}\"\ntls = \"none\"\n",
+        dns.address(),
+        sink.address()
+    ));
+    let mut told: Vec<String> = Vec::new();
+    let mut ask = |arguments: &[&str]| {
+        let output = site.command(arguments);
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        told.push(text.clone());
+        text
+    };
+    for look in [&["check"][..], &["check", "--json"]] {
+        let text = ask(look);
+        for zone in ["zen.dq.spamhaus.net", "combined.mail.abusix.zone", "dbl.dq.spamhaus.net"] {
+            assert!(text.contains(&format!("(key).{zone}")), "{text}");
+        }
+    }
+    let relay = site.start();
+    for host in ["bad.example", "worse.example"] {
+        let content = format!("Subject: x\r\n\r\nhttp://{host}/\r\n");
+        let heard = Client::greeted(site.address()).deliver("a@example.com", &["b@example.net"], content.as_bytes());
+        assert_eq!(heard.unwrap().code, 250);
+    }
+    process::wait_for("it to be held", || !site.held().is_empty());
+    let shown = ask(&["queue", "show", &site.held()[0]]);
+    assert!(shown.contains("bad.example (link) is listed in (key).dbl.dq.spamhaus.net"), "{shown}");
+    process::wait_for("the other to leave", || sink.accepted().len() == 1);
+    relay.wait_log(&["a list in the DNS", "(key).dbl.dq.spamhaus.net"]);
+    process::wait_for("the doctor", || {
+        let found = ask(&["doctor", "--last"]);
+        found.contains("(key).zen.dq.spamhaus.net") && found.contains("(key).combined.mail.abusix.zone")
+    });
+    // A file that is wrong elsewhere, and one that has what `check` printed.
+    let text = std::fs::read_to_string(site.config()).unwrap();
+    std::fs::write(site.config(), format!("{text}nonsense = \"{KEY}.dbl.dq.spamhaus.net")).unwrap();
+    ask(&["check"]);
+    std::fs::write(site.config(), text.replace(&domains, "(key).dbl.dq.spamhaus.net")).unwrap();
+    assert!(ask(&["check"]).contains("this is no name in the DNS"));
+    relay.stop();
+    told.push(site.log());
+    for text in told {
+        assert!(!text.to_ascii_lowercase().contains(KEY), "{text}");
+    }
+    for name in [&listed, &failing, &silent] {
+        assert!(dns.asked(name) > 0, "{name} was asked for, key and all");
+    }
 }
 
 const EGRESS: &str = "[[egress]]\nname = \"one\"\npublic_address = \"192.0.2.10\"\nehlo = \"mail.example.com\"\n";

@@ -6,7 +6,6 @@ use super::port25::{self, Other, Port25};
 use super::{EgressFacts, Finding, Grade, Subject, WayFacts, lists};
 use crate::align::dns::{NoAnswer, is_name, reverse_name};
 use crate::mail::Visible;
-use crate::secret::shown_zone;
 
 const WHY_ADDRESS: &str = "nothing can be told about an address that is not known";
 const WHY_REVERSE: &str = "most receivers refuse an address without a name that points back to it";
@@ -52,8 +51,7 @@ fn seen(label: &str, egress: &EgressFacts, way: &WayFacts, address: IpAddr, find
     reverse(label, egress, way, address, findings);
     greeting(label, egress, way, address, findings);
     for (zone, listed) in &way.lists {
-        let shown = shown_zone(zone);
-        let about = if way.about.is_empty() { shown } else { format!("{shown}, {}", way.about) };
+        let about = if way.about.is_empty() { zone.to_string() } else { format!("{zone}, {}", way.about) };
         lists::tell(address, zone, listed, Subject { name: label, findings }.check("listed", &about));
     }
 }

@@ -21,6 +21,7 @@ use crate::align::dkim::verify::key_record;
 use crate::align::dmarc::{Method, discover};
 use crate::align::dns::{Lookup, NoAnswer};
 use crate::align::settings::Dnssec;
+use crate::mail::ListZone;
 
 /// An egress that is to be examined.
 #[derive(Debug, Clone)]
@@ -105,7 +106,7 @@ pub struct Asked {
     /// The keys that sign.
     pub keys: Vec<KeyWanted>,
     /// Zones of lists in the DNS.
-    pub lists: Vec<String>,
+    pub lists: Vec<ListZone>,
     /// How it is found out whether port 25 can be reached.
     pub probe: Probe,
     /// Local parts that each sending domain must take mail for.

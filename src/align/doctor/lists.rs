@@ -2,19 +2,18 @@
 
 use std::net::IpAddr;
 
-use super::questions::name_in;
+use super::questions::labels_in_lists;
 use super::{Check, Grade, Listed};
-use crate::mail::Visible;
-use crate::secret::{shown_of_zone, shown_zone};
+use crate::mail::{ListZone, Visible};
 
 const WHY: &str = "receivers that ask this list refuse the address";
 const WHY_REFUSED: &str = "whether receivers find the address on this list is not known until it answers";
 
-pub(super) fn tell(address: IpAddr, zone: &str, listed: &Listed, check: Check<'_>) {
-    let (asked, zone) = (zone, &*shown_zone(zone));
+pub(super) fn tell(address: IpAddr, list: &ListZone, listed: &Listed, check: Check<'_>) {
+    let zone = &*list.to_string();
     match listed {
         Listed::No => check.right(format!("{address} is not on {zone}")),
-        Listed::Unknown(why) => check.unknown(format!("{zone} does not say: {}", Visible(&shown_of_zone(why, asked)))),
+        Listed::Unknown(why) => check.unknown(format!("{zone} does not say: {}", Visible(&list.hide_in(why)))),
         Listed::Refused(code) => {
             let (words, mend) = refusal(zone, *code);
             let found = format!("{zone} answers 127.255.255.{code}, which is no listing: {words}");
@@ -23,11 +22,11 @@ pub(super) fn tell(address: IpAddr, zone: &str, listed: &Listed, check: Check<'_
         Listed::Yes(codes) => {
             let shown: Vec<String> = codes.iter().map(ToString::to_string).collect();
             let found = format!("{address} is on {zone} ({}){}", shown.join(", "), meaning(zone, codes));
-            let name = name_in(address, zone);
+            let labels = labels_in_lists(address);
             let page = page(zone, address);
             let mend = format!(
                 "find what sent the spam and stop it (outguard trace and limits show whose mail it was), then ask for removal \
-                 at the operator of {zone}{page}; its reason: dig +short TXT {name}"
+                 at the operator of {zone}{page}; its reason: dig +short TXT {labels}.{zone}"
             );
             check.fault(found, WHY, mend);
         }

@@ -9,6 +9,7 @@ use crate::align::settings::Dnssec;
 use crate::align::spf::record::is_spf;
 use crate::align::spf::{Identity, Spf, check_host};
 use crate::align::together::{One, together};
+use crate::mail::ListZone;
 
 /// Names of one address that are looked at.
 const NAMES_MAX: usize = 10;
@@ -49,8 +50,8 @@ pub(super) async fn names(dns: &dyn Lookup, address: IpAddr) -> Result<Vec<(Box<
 
 /// Whether an address is on a list (RFC 5782). Answers lie in 127.0.0.0/8; those of 127.255.255.0/24 are no listing: they
 /// say why the list does not answer.
-pub(super) async fn listed(dns: &dyn Lookup, address: IpAddr, zone: &str) -> Listed {
-    let records = match dns.ask(&name_in(address, zone), Kind::Ipv4).await.answer {
+pub(super) async fn listed(dns: &dyn Lookup, address: IpAddr, zone: &ListZone) -> Listed {
+    let records = match dns.ask(&zone.name_of(&labels_in_lists(address)), Kind::Ipv4).await.answer {
         Ok(records) => records,
         Err(NoAnswer::Failed(why)) => return Listed::Unknown(why),
         Err(NoAnswer::NoSuchName | NoAnswer::NoRecords) => return Listed::No,
@@ -68,10 +69,9 @@ pub(super) async fn listed(dns: &dyn Lookup, address: IpAddr, zone: &str) -> Lis
     if codes.is_empty() { Listed::Unknown("its answer is none of a list".into()) } else { Listed::Yes(codes) }
 }
 
-/// The name that an address has in a list.
-pub(super) fn name_in(address: IpAddr, zone: &str) -> String {
-    let reversed = reverse_name(address);
-    format!("{}.{zone}", reversed.trim_end_matches(".in-addr.arpa").trim_end_matches(".ip6.arpa"))
+/// What stands before a list's zone in the name that an address has there.
+pub(super) fn labels_in_lists(address: IpAddr) -> String {
+    reverse_name(address).trim_end_matches(".in-addr.arpa").trim_end_matches(".ip6.arpa").to_owned()
 }
 
 /// The text of a domain's SPF record, where it has exactly one.

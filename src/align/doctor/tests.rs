@@ -55,7 +55,7 @@ fn asked() -> Asked {
             name: "s1._domainkey.example.com".into(),
             record: KEY.into(),
         }],
-        lists: vec!["list.example".into()],
+        lists: vec!["list.example".parse().unwrap()],
         probe: Probe::of(&[], Duration::from_secs(5)),
         mailboxes: Vec::new(),
         dnssec: crate::align::settings::Dnssec::Off,

@@ -18,7 +18,6 @@ use super::{Answer, Failure, Question};
 use crate::mail::Visible;
 use crate::message::{Link, LinkKind};
 use crate::reason::Reason;
-use crate::secret::{shown_of_zone, shown_zone};
 
 /// Names of one message that are looked up in one list.
 const NAMES_MAX: usize = 20;
@@ -117,14 +116,14 @@ async fn answer(list: &List, until: Instant, mut open: Open, mut listed: Vec<Str
     }
     if let Some(worst) = listed.iter().min() {
         let what = if list.kind == ListKind::Client { "client" } else { "link" };
-        let sentence = format!("{} ({what}) is listed in {}", Visible(worst), shown_zone(&list.zone));
+        let sentence = format!("{} ({what}) is listed in {}", Visible(worst), list.zone);
         return Answer::Reasons(vec![Reason { name: "listed".into(), points: list.points, sentence: sentence.into() }]);
     }
     match failed {
         Some(detail) => Answer::Failed(Failure {
             scorer: "a list in the DNS",
             then: list.on_failure,
-            detail: format!("{} ({})", shown_of_zone(&detail, &list.zone), shown_zone(&list.zone)),
+            detail: format!("{} ({})", list.zone.hide_in(&detail), list.zone),
         }),
         None => Answer::Reasons(Vec::new()),
     }
@@ -148,7 +147,6 @@ fn standing(addresses: &[Ipv4Addr]) -> Standing {
 /// What is looked up: as it is shown, and the name in the DNS. Each once, as many as are looked up: those of links that a
 /// reader follows first, in the order of the text, so that no heap of others hides one.
 fn names(list: &List, question: Question<'_>) -> BTreeMap<String, String> {
-    let zone = list.zone.trim_matches('.');
     let links = |followed: bool| question.message.links.iter().filter(move |link| is_followed(link) == followed);
     let hosts = || links(true).chain(links(false)).map(|link| link.host.as_str()).filter(|host| !host.is_empty());
     let addresses = || hosts().filter_map(|host| host.parse::<IpAddr>().ok());
@@ -166,7 +164,7 @@ fn names(list: &List, question: Question<'_>) -> BTreeMap<String, String> {
         if names.len() == NAMES_MAX {
             break;
         }
-        names.entry(shown).or_insert_with(|| format!("{name}.{zone}"));
+        names.entry(shown).or_insert_with(|| list.zone.name_of(&name));
     }
     names
 }
@@ -232,7 +230,7 @@ mod tests {
 
     async fn asked(kind: ListKind, hosts: &[&str], cache: &ListCache, zone: &Zone) -> Answer {
         let list = List {
-            zone: "dbl.test".into(),
+            zone: "dbl.test".parse().unwrap(),
             kind,
             points: 120,
             // Only what never answers is waited for.

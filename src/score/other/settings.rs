@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::mail::ListZone;
+
 /// The other scorers; none by default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OtherSettings {
@@ -97,7 +99,7 @@ impl OnFailure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List {
     /// Its zone, such as `dbl.spamhaus.org`.
-    pub zone: String,
+    pub zone: ListZone,
     /// What is looked up in it.
     pub kind: ListKind,
     /// The points of a listed one; several in one message count once.

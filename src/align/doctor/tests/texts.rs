@@ -57,7 +57,7 @@ fn what_lists_answer() {
         let mut findings = Vec::new();
         lists::tell(
             ADDRESS,
-            zone,
+            &zone.parse().unwrap(),
             &listed,
             Subject { name: "egress one", findings: &mut findings }.check("listed", zone),
         );
@@ -83,13 +83,16 @@ async fn which_answers_are_listings() {
         for address in &answers {
             zone.add("10.2.0.192.list.example", Data::Address((*address).into()));
         }
-        assert_eq!(questions::listed(&zone, ADDRESS, "list.example").await, expected, "{answers:?}");
+        assert_eq!(questions::listed(&zone, ADDRESS, &"list.example".parse().unwrap()).await, expected, "{answers:?}");
     }
     let mut zone = Fixed::default();
     let v6 = "2001:db8::1".parse().unwrap();
     let name = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.list.example";
     zone.add(name, Data::Address([127, 0, 0, 2].into()));
-    assert_eq!(questions::listed(&zone, v6, "list.example").await, Listed::Yes(vec![[127, 0, 0, 2].into()]));
+    assert_eq!(
+        questions::listed(&zone, v6, &"list.example".parse().unwrap()).await,
+        Listed::Yes(vec![[127, 0, 0, 2].into()])
+    );
 }
 
 /// The limits of RFC 7208 4.6.4: ten look-ups and two in vain pass, one more does not, and what to shorten is named.
