@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 
+use super::own_words::{Fragment, OwnWords};
 use crate::smtp::client::{Enhanced, PeerReply, Stage, Tone};
 
 /// The rows that outguard comes with.
@@ -47,6 +48,29 @@ pub enum Meaning {
     LimitFull,
 }
 
+/// A reply, and whose addresses it may repeat.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered<'a> {
+    /// What it answers.
+    pub stage: Stage,
+    /// What was said.
+    pub reply: &'a PeerReply,
+    /// The recipient, as RCPT had it.
+    pub recipient: &'a str,
+    /// The sender, as MAIL had it.
+    pub reverse_path: &'a str,
+}
+
+/// What a row wants the reply to be an answer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Answers {
+    /// MAIL, RCPT or DATA: the next hop knows client and addresses alone.
+    Envelope,
+    /// The final dot: it has seen what the sender wrote.
+    Content,
+}
+
 /// What a reply means, and which row says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judgement<'a> {
@@ -83,8 +107,9 @@ struct Row {
     enhanced: Vec<Pattern>,
     /// Fragments of the text, in lower case.
     #[serde(default)]
-    words: Vec<String>,
+    words: Vec<Fragment>,
     hop: Option<HopKind>,
+    answers: Option<Answers>,
     meaning: Meaning,
     sentence: String,
     /// Where this is known from.
@@ -119,17 +144,15 @@ impl ReplyTable {
             if row.codes.is_empty() && row.enhanced.is_empty() && row.words.is_empty() {
                 return Err(format!("the row \"{}\" asks for nothing; give it codes, enhanced or words", row.name));
             }
-            if row.words.iter().any(|words| words.is_empty() || *words != words.to_lowercase()) {
-                return Err(format!("the row \"{}\" has words that are empty or not in lower case", row.name));
-            }
         }
         Ok(Self { rows: file.reply })
     }
 
     /// What a 4xx or 5xx reply means. What no row knows is "not now" for 4xx, and "never" for 5xx.
-    pub fn judge(&self, hop: HopKind, stage: Stage, reply: &PeerReply) -> Judgement<'_> {
-        let text = format!("{} {}", reply, reply.text).to_lowercase();
-        if let Some(row) = self.rows.iter().find(|row| row.fits(hop, reply, &text)) {
+    pub fn judge(&self, hop: HopKind, answered: Answered<'_>) -> Judgement<'_> {
+        let Answered { stage, reply, recipient, reverse_path } = answered;
+        let words = OwnWords::of(&reply.to_string(), recipient, reverse_path);
+        if let Some(row) = self.rows.iter().find(|row| row.fits(hop, stage, reply, &words)) {
             return Judgement { meaning: row.meaning, row: &row.name, sentence: &row.sentence, origin: &row.origin };
         }
         let (meaning, row, sentence) = if reply.tone() == Tone::Never && stage.is_about_the_message() {
@@ -142,12 +165,14 @@ impl ReplyTable {
 }
 
 impl Row {
-    fn fits(&self, hop: HopKind, reply: &PeerReply, text: &str) -> bool {
+    fn fits(&self, hop: HopKind, stage: Stage, reply: &PeerReply, words: &OwnWords) -> bool {
         let enhanced = |pattern: &Pattern| reply.enhanced.is_some_and(|code| pattern.fits(code));
+        let answers = if stage == Stage::Content { Answers::Content } else { Answers::Envelope };
         self.hop.is_none_or(|own| own == hop)
+            && self.answers.is_none_or(|own| own == answers)
             && (self.codes.is_empty() || self.codes.contains(&reply.code))
             && (self.enhanced.is_empty() || self.enhanced.iter().any(enhanced))
-            && (self.words.is_empty() || self.words.iter().any(|words| text.contains(words)))
+            && (self.words.is_empty() || self.words.iter().any(|fragment| words.have(fragment)))
     }
 }
 

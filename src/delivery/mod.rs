@@ -14,6 +14,7 @@ pub mod error;
 pub mod mx;
 pub mod next_hop;
 pub mod original;
+mod own_words;
 pub mod route;
 mod screen;
 #[cfg(test)]

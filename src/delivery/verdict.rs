@@ -1,22 +1,22 @@
 //! From a dialogue to the end of each recipient. Pure.
 
 use super::attempt::{Fate, RecipientEnd, ReportDuty, Signal, SignalKind};
-use super::classify::{HopKind, Meaning, ReplyTable};
+use super::classify::{Answered, HopKind, Meaning, ReplyTable};
 use super::next_hop::NextHop;
-use super::screen::Screened;
+use super::screen::{Screened, ScreenedRcpt};
 use super::under_way::{Dialogue, Sent};
 use crate::smtp::client::{PeerReply, Stage, Tone, Transaction};
-use crate::store::Index;
 
 /// The end of each recipient that was in the transaction, and what the replies say beyond it.
 pub(super) fn ends(hop: &NextHop, screened: &Screened<'_>, dialogue: &Dialogue) -> (Vec<RecipientEnd>, Vec<Signal>) {
     let next_hop = hop.peer.to_string();
     let duty = if hop.offered.dsn { ReportDuty::NextHops } else { ReportDuty::Ours };
-    let judge = Judge { table: &hop.edges.replies, kind: hop.kind, next_hop: &next_hop, duty };
+    let (table, reverse_path) = (&*hop.edges.replies, &*screened.reverse_path);
+    let judge = Judge { table, kind: hop.kind, next_hop: &next_hop, duty, reverse_path };
     let mut signals = Vec::new();
     let mut ends = Vec::with_capacity(screened.rcpts.len());
     for (at, rcpt) in screened.rcpts.iter().enumerate() {
-        let (end, signal) = judge.end(rcpt.index, at, dialogue);
+        let (end, signal) = judge.end(rcpt, at, dialogue);
         ends.push(end);
         signals.extend(signal.filter(|new: &Signal| signals.iter().all(|known: &Signal| known.kind != new.kind)));
     }
@@ -28,17 +28,19 @@ struct Judge<'a> {
     kind: HopKind,
     next_hop: &'a str,
     duty: ReportDuty,
+    reverse_path: &'a str,
 }
 
 impl Judge<'_> {
-    fn end(&self, index: Index, at: usize, dialogue: &Dialogue) -> (RecipientEnd, Option<Signal>) {
-        let transaction = &dialogue.transaction;
+    fn end(&self, rcpt: &ScreenedRcpt<'_>, at: usize, dialogue: &Dialogue) -> (RecipientEnd, Option<Signal>) {
+        let (index, transaction) = (rcpt.index, &dialogue.transaction);
         if dialogue.was_stale {
             let words = format!("{} closed a connection that was used before", self.next_hop);
             return (RecipientEnd::ours(index, Fate::Again, "4.4.2", words), None);
         }
         if let Some((stage, reply)) = transaction.verdict(at).or_else(|| closing(dialogue)) {
-            let (fate, signal) = self.fate(transaction, stage, reply);
+            let (recipient, reverse_path) = (&*rcpt.facts.address, self.reverse_path);
+            let (fate, signal) = self.fate(transaction, Answered { stage, reply, recipient, reverse_path });
             return (RecipientEnd::replied(index, fate, self.next_hop, stage, reply), signal);
         }
         let why = dialogue.lost.as_deref().unwrap_or("the next hop gave no answer about this recipient");
@@ -49,14 +51,15 @@ impl Judge<'_> {
         (RecipientEnd::ours(index, Fate::Deferred, "4.4.2", words), None)
     }
 
-    fn fate(&self, transaction: &Transaction, stage: Stage, reply: &PeerReply) -> (Fate, Option<Signal>) {
+    fn fate(&self, transaction: &Transaction, answered: Answered<'_>) -> (Fate, Option<Signal>) {
+        let Answered { stage, reply, .. } = answered;
         if reply.tone() == Tone::Done {
             return (Fate::Delivered(self.duty), None);
         }
         if stage == Stage::Rcpt && transaction.accepted() > 0 && is_too_many_recipients(reply) {
             return (Fate::Again, None);
         }
-        let judgement = self.table.judge(self.kind, stage, reply);
+        let judgement = self.table.judge(self.kind, answered);
         let refused = reply.tone() == Tone::Never;
         let (fate, kind) = match judgement.meaning {
             Meaning::Retry => (Fate::Deferred, None),

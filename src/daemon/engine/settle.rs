@@ -9,7 +9,9 @@ use super::failure::LOGIN_PAUSE_MS;
 use super::in_hand::{InHand, OpenAttempt, Undecided, Unstored};
 use super::reports::Unsent;
 use crate::clock::{Now, WallMs};
-use crate::delivery::{AttemptEnd, ContentBegan, Fate, Plan, RecipientEnd, ReportDuty, Signal, SignalKind};
+use crate::delivery::{
+    AttemptEnd, ContentBegan, DeliverySettings, Fate, NoPlan, Plan, RecipientEnd, ReportDuty, Signal, SignalKind,
+};
 use crate::dispatch::{DelayNotice, HopId, Life, NextTry};
 use crate::event::Event;
 use crate::limits::{Filled, Moment, RecordId, Spent};
@@ -46,6 +48,8 @@ pub(super) struct After {
     reports: Vec<Loaded>,
     /// The way it went, which a reload may have changed since.
     plan: Arc<Plan>,
+    /// The routes that reports were filed by.
+    delivery: Arc<DeliverySettings>,
     /// The egress that it left from.
     egress: Arc<str>,
     signals: Vec<Signal>,
@@ -74,6 +78,11 @@ impl After {
     pub(super) fn without_reports(&mut self, lost: &[QueueId]) {
         self.reports.retain(|report| !lost.contains(&report.row.id));
     }
+
+    /// Whether it went the way that is its hop's now.
+    fn is_of(&self, plan: &Result<Arc<Plan>, NoPlan>) -> bool {
+        plan.as_ref().is_ok_and(|plan| Arc::ptr_eq(plan, &self.plan))
+    }
 }
 
 impl Sent {
@@ -98,9 +107,17 @@ impl Engine {
         let (now, slots) = self.spend(lease, content, recipients);
         let nobody = (sent.row.account.clone(), 0);
         let attempt = RecordId(lease.attempt().0);
-        let plan = Arc::clone(plan);
-        let mut after =
-            After { ended: nobody, attempt, again: 0, deferred: None, reports: Vec::new(), plan, egress, signals };
+        let mut after = After {
+            ended: nobody,
+            attempt,
+            again: 0,
+            deferred: None,
+            reports: Vec::new(),
+            plan: Arc::clone(plan),
+            delivery: self.delivery(),
+            egress,
+            signals,
+        };
         let mut outcomes = Vec::with_capacity(recipients.len());
         let (mut failed, mut relayed) = (Vec::new(), Vec::new());
         for recipient in recipients.iter() {
@@ -265,6 +282,7 @@ impl Engine {
     pub(super) async fn after_conclusion(&self, mut after: After, hand: InHand, left: u32) {
         let hop = hand.line().hop;
         let After { ended: (account, ended), reports, .. } = &mut after;
+        let reported = !reports.is_empty();
         {
             // First what nobody makes up for, should the rest break off.
             let mut core = self.core();
@@ -283,7 +301,21 @@ impl Engine {
             heeded.flatten().collect()
         };
         self.remember_used_up(used_up, after.attempt, now).await;
-        hand.finish(left + after.again);
+        let is_rerouted = {
+            let mut core = self.core();
+            let is_rerouted = core.hop(hop).is_none_or(|state| !after.is_of(&state.plan));
+            if reported && after.delivery.routes != self.delivery().routes {
+                core.strand(); // filed by the routes of before, and perhaps after those were looked through
+            }
+            is_rerouted
+        };
+        if is_rerouted {
+            // What is left of it stands in another line by now, which nobody has read since: it was under way then.
+            drop(hand);
+            self.signals.lines.notify_one();
+        } else {
+            hand.finish(left + after.again);
+        }
         self.signals.connections.notify_one();
     }
 }
