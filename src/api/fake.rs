@@ -1,12 +1,16 @@
 //! A store and a daemon for tests: a few messages in memory, deeds written down instead of done.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
 
 use super::guardian::{
     AllowRequest, AllowView, Became, FlaggedMessage, FlaggedView, Guardian, LessonView, MailLabel, ReleaseRequest,
     RemoveRequest,
 };
-use super::operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
+use super::operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running};
+use super::view::MessageView;
+use super::why::Stand;
 use crate::account::{Account, AccountSource};
 use crate::align::doctor::{Examined, Finding, Grade, SendingDomain, Sent};
 use crate::clock::WallMs;
@@ -14,9 +18,9 @@ use crate::event::Event;
 use crate::guard::{Decision, Verdict};
 use crate::mail::{Address, BodyType, QueueId, Recipient, ReversePath};
 use crate::store::{
-    AttemptRow, AttemptsPruned, AuthorRow, Content, DeliveryRow, DeliveryState, Destination, DueDelivery, EventRow,
-    Filter, Gate, GateKind, Index, Line, LineCount, MemoryKind, MemoryRow, MessageRow, Page, Reads, SenderRow,
-    StoreError, StoreFuture, Totals, WaitingMessage,
+    AttemptRow, AttemptsPruned, AuthorRow, Content, DeliveryRow, DeliveryState, Destination, DueAfter, DueDelivery,
+    EventRow, Filter, Gate, GateKind, Index, Line, LineCount, MemoryKind, MemoryRow, MessageRow, Page, Reads,
+    SenderRow, StoreError, StoreFuture, Totals, WaitingMessage,
 };
 
 /// When everything in the fake happened: 2026-11-21 10:00:00 UTC.
@@ -129,7 +133,7 @@ impl Reads for FakeStore {
         never()
     }
 
-    fn due(&self, _: WallMs, _: WallMs, _: usize) -> StoreFuture<'_, Vec<DueDelivery>> {
+    fn due(&self, _: DueAfter, _: WallMs, _: usize) -> StoreFuture<'_, Vec<DueDelivery>> {
         never()
     }
 
@@ -174,6 +178,8 @@ impl Reads for FakeStore {
 #[derive(Default)]
 pub(crate) struct FakeOperator {
     pub(crate) told: Mutex<Vec<String>>,
+    /// The next flush goes on only once this is told.
+    pub(crate) flush_waits_for: Mutex<Option<Arc<Notify>>>,
 }
 
 impl FakeOperator {
@@ -196,13 +202,17 @@ impl Operator for FakeOperator {
         Box::pin(std::future::ready(Ok(running)))
     }
 
-    fn why(&self, _: QueueId) -> OperatorFuture<'_, Vec<WhyLine>> {
-        let line = WhyLine {
-            deliveries: vec![Index(0)],
-            sentence: "the limit account 200/h of account shop@example.org is used up".into(),
-            expected: Some(WallMs(THEN.0 + 600_000)),
+    fn views(&self, found: Vec<(MessageRow, Vec<DeliveryRow>)>) -> OperatorFuture<'_, Vec<MessageView>> {
+        let stand = |_: &MessageRow, delivery: &DeliveryRow| {
+            (delivery.index == Index(0)).then(|| Stand {
+                sentence: "the limit account 200/h of account shop@example.org is used up".into(),
+                brief: "a slot of account 200/h".into(),
+                held: false,
+                expected: Some(WallMs(THEN.0 + 600_000)),
+            })
         };
-        Box::pin(std::future::ready(Ok(vec![line])))
+        let views = found.into_iter().map(|(row, deliveries)| MessageView::of(row, deliveries, THEN, stand));
+        Box::pin(std::future::ready(Ok(views.collect())))
     }
 
     fn limits(&self) -> OperatorFuture<'_, Vec<LimitUse>> {
@@ -229,7 +239,13 @@ impl Operator for FakeOperator {
 
     fn flush(&self, which: Filter, _: String) -> OperatorFuture<'_, u64> {
         let account = which.account.map(|a| a.as_str().to_owned()).unwrap_or_default();
-        self.tell(format!("flush account {account:?}"), 5)
+        let answer = self.tell(format!("flush account {account:?}"), 5);
+        let Some(leave) = self.flush_waits_for.lock().unwrap().take() else { return answer };
+        Box::pin(async move {
+            leave.notified().await;
+            self.told.lock().unwrap().push("flushed to the end".to_owned());
+            answer.await
+        })
     }
 
     fn remove(&self, id: QueueId, how: RemoveRequest, _: String) -> OperatorFuture<'_, Option<u32>> {

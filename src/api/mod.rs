@@ -19,10 +19,12 @@ pub mod socket;
 #[cfg(test)]
 mod tests;
 pub mod view;
+pub mod why;
 
 pub use client::{Client, ClientError};
 pub use guardian::Guardian;
-pub use operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
+pub use operator::{LimitUse, Operator, OperatorError, OperatorFuture, Running};
 pub use routes::Api;
 pub use settings::{ApiSettings, Role};
 pub use socket::{ControlSocket, SocketError};
+pub use why::{Stand, WhyLine};

@@ -9,10 +9,11 @@ use std::pin::Pin;
 use serde::{Deserialize, Serialize};
 
 use super::guardian::{ReleaseRequest, RemoveRequest};
+use super::view::MessageView;
 use crate::align::doctor::{Examined, Sent};
 use crate::clock::WallMs;
 use crate::mail::QueueId;
-use crate::store::{Filter, GateKind, Index, StoreError};
+use crate::store::{DeliveryRow, Filter, GateKind, MessageRow, StoreError};
 
 /// What a call to the daemon gives.
 pub type OperatorFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, OperatorError>> + Send + 'a>>;
@@ -22,9 +23,9 @@ pub trait Operator: Send + Sync + 'static {
     /// What the daemon does now.
     fn running(&self) -> OperatorFuture<'_, Running>;
 
-    /// Why deliveries of a message that wait, are held or are under way have not left, and when they are expected to.
-    /// Each such delivery is in at least one line. Empty if there is no such message.
-    fn why(&self, id: QueueId) -> OperatorFuture<'_, Vec<WhyLine>>;
+    /// Messages of the store with what stands in the way of each delivery that waits, is held or is under way, and when it
+    /// is expected to leave.
+    fn views(&self, found: Vec<(MessageRow, Vec<DeliveryRow>)>) -> OperatorFuture<'_, Vec<MessageView>>;
 
     /// How full each limit is that counts something now.
     fn limits(&self) -> OperatorFuture<'_, Vec<LimitUse>>;
@@ -71,28 +72,6 @@ pub struct Running {
     /// What is not as it should be, one sentence each, worst first: intake stopped, store unavailable, draining. Empty
     /// when all is well.
     pub troubles: Vec<String>,
-}
-
-/// Why some deliveries of a message have not left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WhyLine {
-    /// Which: their places in the envelope.
-    #[serde(with = "places")]
-    pub deliveries: Vec<Index>,
-    /// The reason, one sentence without a full stop.
-    pub sentence: String,
-    /// When they are expected to leave, where that can be said.
-    pub expected: Option<WallMs>,
-}
-
-impl WhyLine {
-    /// Adds the reason of one delivery, to those of the same if there are any.
-    pub fn add(lines: &mut Vec<Self>, delivery: Index, sentence: String, expected: Option<WallMs>) {
-        match lines.iter_mut().find(|line| line.sentence == sentence && line.expected == expected) {
-            Some(line) => line.deliveries.push(delivery),
-            None => lines.push(Self { deliveries: vec![delivery], sentence, expected }),
-        }
-    }
 }
 
 /// How full one limit of one key is.
@@ -156,20 +135,5 @@ impl OperatorError {
             Self::Refused { advice, .. } => advice,
             Self::Stopping => "ask again after the start",
         }
-    }
-}
-
-/// Places in the envelope are plain numbers in JSON.
-mod places {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::store::Index;
-
-    pub(super) fn serialize<S: Serializer>(places: &[Index], to: S) -> Result<S::Ok, S::Error> {
-        places.iter().map(|place| place.0).collect::<Vec<u32>>().serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Index>, D::Error> {
-        Ok(Vec::<u32>::deserialize(from)?.into_iter().map(Index).collect())
     }
 }

@@ -17,9 +17,10 @@ use super::guardian::Guardian;
 use super::operator::Operator;
 use super::refusal::Refused;
 use super::view::{
-    Done, EventView, EventsPage, FlushRequest, GateRequest, HoldsView, LimitsView, MessageDetail, MessageView,
-    QueuePage, StatusView, TraceView,
+    Done, EventView, EventsPage, FlushRequest, GateRequest, HoldsView, LimitsView, MessageDetail, QueuePage,
+    StatusView, TraceView,
 };
+use super::why::WhyLine;
 use crate::account::{Account, LocalPart, normal};
 use crate::align::doctor::{Examined, Sent};
 use crate::mail::QueueId;
@@ -118,10 +119,9 @@ impl Api {
 
     async fn detail(&self, row: MessageRow, deliveries: Vec<DeliveryRow>) -> Result<MessageDetail, Refused> {
         let history = self.store.history(row.id).await?.into_iter().map(EventView::of).collect();
-        let stays =
-            |d: &DeliveryRow| matches!(d.state, DeliveryState::Waiting | DeliveryState::Held | DeliveryState::UnderWay);
-        let why = if deliveries.iter().any(stays) { self.operator.why(row.id).await? } else { Vec::new() };
-        Ok(MessageDetail { message: MessageView::of(row, deliveries), why, history })
+        let id = row.id.to_string();
+        let message = self.operator.views(vec![(row, deliveries)]).await?.pop().ok_or(Refused::NoSuchMessage { id })?;
+        Ok(MessageDetail { why: WhyLine::all(&message), message, history })
     }
 }
 
@@ -129,10 +129,20 @@ async fn readers_alone(_: Reader, request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
+/// A deed that was begun is done to its end, though nobody may wait for it any more (a client that broke off drops this): half
+/// of one leaves mail in the queue of which the dispatcher was not told. What only looks ends with who asked.
 async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(ANSWER_TIME_MAX, next.run(request)).await {
-        Ok(answer) => answer,
-        Err(_) => Refused::Late.into_response(),
+    let late = |_| Refused::Late.into_response();
+    if request.method().is_safe() {
+        return tokio::time::timeout(ANSWER_TIME_MAX, next.run(request)).await.unwrap_or_else(late);
+    }
+    match tokio::time::timeout(ANSWER_TIME_MAX, tokio::spawn(next.run(request))).await.map_err(late) {
+        Ok(Ok(answer)) | Err(answer) => answer,
+        Ok(Err(broken)) => match broken.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The process ends: what was not begun is not done, and is not known to be.
+            Err(_) => Refused::Late.into_response(),
+        },
     }
 }
 
@@ -178,8 +188,7 @@ async fn queue(
     let limit = asked.limit.unwrap_or(100).clamp(1, PAGE_MESSAGES_MAX);
     let after = asked.after.as_deref().map(queue_id).transpose()?;
     let found = api.store.list(filter, Page { after, limit }).await?;
-    let messages: Vec<MessageView> =
-        found.into_iter().map(|(row, deliveries)| MessageView::of(row, deliveries)).collect();
+    let messages = api.operator.views(found).await?;
     // A short page may be the store's choice, so only an empty one is the end.
     let next = messages.last().map(|last| last.id.clone());
     Ok(Json(QueuePage { messages, next }))

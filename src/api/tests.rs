@@ -88,6 +88,32 @@ async fn looking() {
     assert!(rig.client.holds().await.unwrap().gates.is_empty());
 }
 
+/// Half a flush left mail due on record that the dispatcher was not told of: stuck until a restart.
+#[tokio::test]
+async fn a_deed_is_done_to_its_end_though_who_asked_is_gone() {
+    let rig = rig();
+    let leave = Arc::new(tokio::sync::Notify::new());
+    *rig.operator.flush_waits_for.lock().unwrap() = Some(Arc::clone(&leave));
+    let client = Client::new(&rig.settings.socket);
+    let asking = tokio::spawn(async move { client.flush(&FlushRequest::default()).await });
+    let until_told = async |what: &str| {
+        let told = || rig.operator.told.lock().unwrap().iter().any(|told| told.starts_with(what));
+        let patience = std::time::Duration::from_mins(1);
+        let wait = async {
+            while !told() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(patience, wait).await.unwrap_or_else(|_| panic!("{what} never came"));
+    };
+    until_told("flush account").await;
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await; // the daemon hears of it
+    leave.notify_one();
+    until_told("flushed to the end").await;
+}
+
 #[tokio::test]
 async fn deeds_and_refusals() {
     let rig = rig();

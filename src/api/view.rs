@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::operator::{LimitUse, Running, WhyLine};
+use super::operator::{LimitUse, Running};
+use super::why::{Stand, WhyLine};
 use crate::account::{Account, AccountSource};
 use crate::clock::WallMs;
 use crate::event::Event;
@@ -62,8 +63,11 @@ pub struct DeliveryView {
     pub destination: String,
     /// Where it is.
     pub state: DeliveryState,
-    /// When it is tried (again), if it waits.
+    /// When it is expected to be tried (again), if it waits and that can be said: a time to come, and none behind a gate.
     pub due_ms: Option<WallMs>,
+    /// What stands in its way; absent once it is done, and without a daemon where only time does.
+    #[serde(default)]
+    pub why: Option<Stand>,
     /// How often it was tried.
     pub attempts: u32,
     /// The last words about it.
@@ -84,7 +88,7 @@ pub struct QueuePage {
 pub struct MessageDetail {
     /// The message.
     pub message: MessageView,
-    /// Why its deliveries have not left; empty without a daemon.
+    /// Why its deliveries have not left; without a daemon, of those that are held.
     pub why: Vec<WhyLine>,
     /// What happened to it, in order.
     pub history: Vec<EventView>,
@@ -185,8 +189,18 @@ pub struct Failure {
 }
 
 impl MessageView {
-    /// The view of a stored message.
-    pub fn of(row: MessageRow, deliveries: Vec<DeliveryRow>) -> Self {
+    /// The view of a stored message at that time, by what stands in the way of its deliveries.
+    pub fn of(
+        row: MessageRow,
+        deliveries: Vec<DeliveryRow>,
+        now: WallMs,
+        mut stand: impl FnMut(&MessageRow, &DeliveryRow) -> Option<Stand>,
+    ) -> Self {
+        let deliveries = deliveries.into_iter().map(|delivery| {
+            let stand = stand(&row, &delivery);
+            DeliveryView::of(delivery, stand, now)
+        });
+        let deliveries = deliveries.collect();
         Self {
             id: row.id.to_string(),
             received_ms: row.received,
@@ -199,18 +213,21 @@ impl MessageView {
             verdict: row.verdict,
             size_bytes: row.size_bytes,
             report_on: row.report_on.map(|id| id.to_string()),
-            deliveries: deliveries.into_iter().map(DeliveryView::of).collect(),
+            deliveries,
         }
     }
 }
 
 impl DeliveryView {
-    fn of(row: DeliveryRow) -> Self {
+    fn of(row: DeliveryRow, why: Option<Stand>, now: WallMs) -> Self {
+        // Without a word of the daemon: when it is due.
+        let next = why.as_ref().map_or(Some(row.due), |why| why.expected.filter(|_| !why.held));
         Self {
             place: row.index.0,
             to: row.recipient.address.as_str().to_owned(),
             destination: row.destination.to_string(),
-            due_ms: (row.state == DeliveryState::Waiting).then_some(row.due),
+            due_ms: next.filter(|at| row.state == DeliveryState::Waiting && *at > now),
+            why,
             state: row.state,
             attempts: row.attempts,
             last_reply: row.last_reply,

@@ -244,7 +244,7 @@ pub struct RemoveArguments {
 pub enum State {
     /// Leaves by itself when its time, turn and slot come.
     Waiting,
-    /// Waits for a person.
+    /// Waits for a person: to release it, or to open the gate before it.
     Held,
     /// With a next hop now.
     UnderWay,

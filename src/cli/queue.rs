@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use super::arguments::{FlushArguments, ListArguments, Look, QueueCommand};
+use super::arguments::{FlushArguments, ListArguments, Look, QueueCommand, State};
 use super::exit::{Failed, HISTORY};
-use super::moment::{deliveries, local, local_or_dash, size};
-use super::source::{Answer, Place, detail};
+use super::moment::{deliveries, local, size};
+use super::source::{Answer, Place, detail, views};
 use super::table::Table;
 use super::{json_line, show};
 use crate::account::{Account, LocalPart, normal};
@@ -90,29 +90,44 @@ pub(super) fn tell(look: Look, out: &mut dyn Write, done: &Done, sentence: &str)
 }
 
 async fn list(place: &Place, which: &ListArguments, look: Look, out: &mut dyn Write) -> Result<(), Failed> {
+    let (store, gates) = match place.or_store(place.client.holds().await)? {
+        Answer::Daemon(holds) => (None, holds.gates),
+        Answer::Store(opened) => {
+            let gates = opened.gates().await?;
+            (Some(opened), gates)
+        }
+    };
+    // What stands behind a gate is held, and in the store it waits.
+    let state = which.state.filter(|state| *state != State::Held || gates.is_empty());
     let mut left = which.limit.unwrap_or(usize::MAX);
     let mut after = None;
-    let mut store = None;
     let mut shown = 0;
     while left > 0 {
-        let limit = left.min(PAGE_MESSAGES);
-        let page = match &store {
-            None => match place.or_store(place.client.queue(&query(which, after.clone(), limit)).await)? {
-                Answer::Daemon(page) => page,
-                Answer::Store(opened) => {
-                    let page = stored(&opened, which, after.as_deref(), limit).await?;
-                    store = Some(opened);
-                    page
-                }
-            },
-            Some(store) => stored(store, which, after.as_deref(), limit).await?,
+        let limit = if which.state.is_some() { PAGE_MESSAGES } else { left.min(PAGE_MESSAGES) };
+        let asked = QueueQuery {
+            account: which.account.clone(),
+            recipient: which.to.clone(),
+            state: state.map(DeliveryState::from),
+            after,
+            limit: Some(limit),
+        };
+        let mut page = match &store {
+            None => place.client.queue(&asked).await?,
+            Some(store) => stored(place, store, &asked).await?,
         };
         if page.messages.is_empty() {
             break;
         }
-        left -= page.messages.len().min(left);
+        let stands = |message: &MessageView, state: State| {
+            message.deliveries.iter().any(|delivery| show::state(delivery) == show::word(state.into()))
+        };
+        page.messages.retain(|message| which.state.is_none_or(|state| stands(message, state)));
+        page.messages.truncate(left);
+        left -= page.messages.len();
         shown += page.messages.len();
-        print(&page.messages, look, out)?;
+        if !page.messages.is_empty() {
+            print(&page.messages, look, out)?;
+        }
         after = page.next;
     }
     if shown == 0 && look == Look::People {
@@ -121,32 +136,17 @@ async fn list(place: &Place, which: &ListArguments, look: Look, out: &mut dyn Wr
     Ok(())
 }
 
-fn query(which: &ListArguments, after: Option<String>, limit: usize) -> QueueQuery {
-    QueueQuery {
-        account: which.account.clone(),
-        recipient: which.to.clone(),
-        state: which.state.map(DeliveryState::from),
-        after,
-        limit: Some(limit),
-    }
-}
-
-async fn stored(
-    store: &dyn Reads,
-    which: &ListArguments,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<QueuePage, Failed> {
+async fn stored(place: &Place, store: &dyn Reads, asked: &QueueQuery) -> Result<QueuePage, Failed> {
     let name = |name: &str| Account::named(&normal::identity(name, LocalPart::Lower).unwrap_or_default());
     let filter = Filter {
         id: None,
-        account: which.account.as_deref().map(name),
-        recipient: which.to.clone(),
-        state: which.state.map(DeliveryState::from),
+        account: asked.account.as_deref().map(name),
+        recipient: asked.recipient.clone(),
+        state: asked.state,
     };
-    let after: Option<QueueId> = after.and_then(|id| id.parse().ok());
-    let found = store.list(filter, Page { after, limit }).await?;
-    let messages: Vec<MessageView> = found.into_iter().map(|(row, ends)| MessageView::of(row, ends)).collect();
+    let after: Option<QueueId> = asked.after.as_deref().and_then(|id| id.parse().ok());
+    let found = store.list(filter, Page { after, limit: asked.limit.unwrap_or(PAGE_MESSAGES) }).await?;
+    let messages = views(place, store, found).await?;
     let next = messages.last().map(|last| last.id.clone());
     Ok(QueuePage { messages, next })
 }
@@ -163,7 +163,7 @@ fn print(messages: &[MessageView], look: Look, out: &mut dyn Write) -> Result<()
             size(message.size_bytes),
             message.account.to_string(),
             states(message),
-            local_or_dash(message.deliveries.iter().filter_map(|delivery| delivery.due_ms).min()),
+            show::next_try(&message.deliveries),
             recipients(message),
         ]);
     }
@@ -172,17 +172,10 @@ fn print(messages: &[MessageView], look: Look, out: &mut dyn Write) -> Result<()
 
 /// `waiting`, or with counts where recipients stand differently.
 fn states(message: &MessageView) -> String {
-    let states = [
-        DeliveryState::Held,
-        DeliveryState::UnderWay,
-        DeliveryState::Waiting,
-        DeliveryState::Delivered,
-        DeliveryState::Bounced,
-        DeliveryState::Removed,
-    ];
-    let count = |state| message.deliveries.iter().filter(|delivery| delivery.state == state).count();
+    let words = ["held", "under way", "waiting", "delivered", "bounced", "removed"];
+    let count = |word| message.deliveries.iter().filter(|delivery| show::state(delivery) == word).count();
     let counts: Vec<(usize, &str)> =
-        states.iter().map(|&s| (count(s), show::state(s))).filter(|(n, _)| *n > 0).collect();
+        words.map(|word| (count(word), word)).into_iter().filter(|(n, _)| *n > 0).collect();
     match counts.as_slice() {
         [(_, word)] => (*word).to_owned(),
         _ => counts.iter().map(|(n, word)| format!("{n} {word}")).collect::<Vec<_>>().join(", "),

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::moment::{local, local_or_dash, size, utc};
+use super::moment::{local, size, utc};
 use super::table::Table;
 use crate::api::WhyLine;
-use crate::api::view::{EventView, MessageDetail, MessageView};
+use crate::api::view::{DeliveryView, EventView, MessageDetail, MessageView};
 use crate::guard::Decision;
 use crate::mail::Visible;
 use crate::store::DeliveryState;
@@ -76,9 +76,9 @@ fn deliveries(detail: &MessageDetail, out: &mut dyn Write) -> io::Result<()> {
     for delivery in all.iter().take(RECIPIENTS_SHOWN_MAX) {
         table.row(&[
             format!("  {}", delivery.to),
-            state(delivery.state).to_owned(),
+            state(delivery).to_owned(),
             delivery.attempts.to_string(),
-            local_or_dash(delivery.due_ms),
+            next_try(std::slice::from_ref(delivery)),
             delivery.last_reply.clone().unwrap_or_default(),
         ]);
     }
@@ -98,8 +98,16 @@ pub(super) fn decision(decision: Decision) -> &'static str {
     }
 }
 
+/// The word of where a delivery stands for people: what a gate stands before is held.
+pub(super) fn state(delivery: &DeliveryView) -> &'static str {
+    if delivery.state == DeliveryState::Waiting && delivery.why.as_ref().is_some_and(|why| why.held) {
+        return word(DeliveryState::Held);
+    }
+    word(delivery.state)
+}
+
 /// The word of a state for people.
-pub(super) fn state(state: DeliveryState) -> &'static str {
+pub(super) fn word(state: DeliveryState) -> &'static str {
     match state {
         DeliveryState::Waiting => "waiting",
         DeliveryState::Held => "held",
@@ -107,6 +115,19 @@ pub(super) fn state(state: DeliveryState) -> &'static str {
         DeliveryState::Delivered => "delivered",
         DeliveryState::Bounced => "bounced",
         DeliveryState::Removed => "removed",
+    }
+}
+
+/// When the first of these is expected to be tried; where no time can be said, what stands in the way.
+pub(super) fn next_try(deliveries: &[DeliveryView]) -> String {
+    if let Some(at) = deliveries.iter().filter_map(|delivery| delivery.due_ms).min() {
+        return local(at);
+    }
+    let open = |delivery: &&DeliveryView| matches!(delivery.state, DeliveryState::Waiting | DeliveryState::Held);
+    match deliveries.iter().find(open) {
+        None => "-".to_owned(),
+        // Nothing that the store knows: it is tried as soon as a daemon runs.
+        Some(delivery) => delivery.why.as_ref().map_or("due", |why| &why.brief).to_owned(),
     }
 }
 

@@ -8,8 +8,8 @@ use super::arguments::{Arguments, CONFIG_PATH};
 use super::exit::Failed;
 use super::why;
 use crate::api::view::{EventView, MessageDetail, MessageView};
-use crate::api::{ApiSettings, Client, ClientError};
-use crate::clock::SystemClock;
+use crate::api::{ApiSettings, Client, ClientError, WhyLine};
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::delivery::Router;
 use crate::limits::LimitSettings;
@@ -82,13 +82,25 @@ pub(super) enum Answer<T> {
     Store(ReadOnlyStore),
 }
 
-/// A message as the store alone tells it.
+/// Messages as the store alone tells them.
+pub(super) async fn views(
+    place: &Place,
+    store: &dyn Reads,
+    found: Vec<(MessageRow, Vec<DeliveryRow>)>,
+) -> Result<Vec<MessageView>, Failed> {
+    let gates = store.gates().await?;
+    let now = SystemClock::new()?.now().wall;
+    let stand = |row: &MessageRow, delivery: &DeliveryRow| why::stand(&gates, place.router.as_ref(), row, delivery);
+    Ok(found.into_iter().map(|(row, deliveries)| MessageView::of(row, deliveries, now, stand)).collect())
+}
+
+/// A message as the store alone tells it, with its history.
 pub(super) async fn detail(
     place: &Place,
     store: &dyn Reads,
     (row, deliveries): (MessageRow, Vec<DeliveryRow>),
 ) -> Result<MessageDetail, Failed> {
     let history = store.history(row.id).await?.into_iter().map(EventView::of).collect();
-    let why = why::stays(&store.gates().await?, place.router.as_ref(), (&row, &deliveries));
-    Ok(MessageDetail { message: MessageView::of(row, deliveries), why, history })
+    let message = views(place, store, vec![(row, deliveries)]).await?.pop().expect("one for one");
+    Ok(MessageDetail { why: WhyLine::all(&message), message, history })
 }

@@ -185,7 +185,7 @@ async fn deeds_and_their_ends() {
 #[tokio::test]
 async fn without_a_daemon() {
     use crate::clock::SystemClock;
-    use crate::store::settings::StoreSettings;
+    use crate::store::settings::{FreeMin, StoreSettings};
     use crate::store::sqlite::SqliteStore;
 
     let rig = rig();
@@ -197,7 +197,9 @@ async fn without_a_daemon() {
     std::fs::write(&config, text).unwrap();
     std::fs::create_dir(&store).unwrap();
     std::fs::set_permissions(&store, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let settings = StoreSettings { path: store, ballast_bytes: 0, ..StoreSettings::default() };
+    // However little room the machine of the tests has left.
+    let settings =
+        StoreSettings { path: store, free_min: FreeMin::Bytes(0), ballast_bytes: 0, ..StoreSettings::default() };
     let (opened, _) = SqliteStore::open(&settings, Arc::new(SystemClock::new().unwrap())).unwrap();
 
     let ask = async |words: &str| {

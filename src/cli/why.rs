@@ -1,33 +1,26 @@
 //! Why mail stays, as far as the store and the configuration alone tell it: what a person held, and what stands behind a gate.
 //! What waits for time or a slot only a daemon can reckon.
 
-use crate::api::WhyLine;
+use crate::api::Stand;
 use crate::delivery::Router;
 use crate::dispatch::Why;
 use crate::store::{DeliveryRow, DeliveryState, Gate, GateKind, MessageRow};
 
-/// The reasons of a message's deliveries; of those that would go on with a daemon there is none.
-pub(super) fn stays(
+/// What stands in a delivery's way; nothing is known of what would go on with a daemon.
+pub(super) fn stand(
     gates: &[Gate],
     router: Option<&Router>,
-    (row, deliveries): (&MessageRow, &[DeliveryRow]),
-) -> Vec<WhyLine> {
-    let mut lines = Vec::new();
-    for delivery in deliveries {
-        match delivery.state {
-            DeliveryState::Held => {
-                WhyLine::add(&mut lines, delivery.index, row.why_held(delivery).to_string(), None);
-            }
-            DeliveryState::Waiting => {
-                if let Some(gate) = gate_before(gates, router, row, delivery) {
-                    let sentence = Why::Held(gate.into()).to_string();
-                    WhyLine::add(&mut lines, delivery.index, sentence, gate.until);
-                }
-            }
-            DeliveryState::UnderWay | DeliveryState::Delivered | DeliveryState::Bounced | DeliveryState::Removed => {}
+    row: &MessageRow,
+    delivery: &DeliveryRow,
+) -> Option<Stand> {
+    match delivery.state {
+        DeliveryState::Held => Some(Stand::of(&row.why_held(delivery), None)),
+        DeliveryState::Waiting => {
+            let gate = gate_before(gates, router, row, delivery)?;
+            Some(Stand::of(&Why::Held(gate.into()), gate.until))
         }
+        DeliveryState::UnderWay | DeliveryState::Delivered | DeliveryState::Bounced | DeliveryState::Removed => None,
     }
-    lines
 }
 
 /// The gate that a waiting delivery stands behind, the widest first, as the daemon has it.

@@ -5,9 +5,10 @@ use super::judge::Stored;
 use super::reload::Reloaded;
 use crate::align::doctor::{Examined, Sent};
 use crate::api::guardian::{AllowRequest, ReleaseRequest, RemoveRequest};
-use crate::api::{LimitUse, Operator, OperatorError, OperatorFuture, Running, WhyLine};
+use crate::api::view::MessageView;
+use crate::api::{LimitUse, Operator, OperatorError, OperatorFuture, Running};
 use crate::mail::QueueId;
-use crate::store::{Filter, GateKind, Renewed};
+use crate::store::{DeliveryRow, Filter, GateKind, MessageRow, Renewed};
 
 impl Operator for Daemon {
     fn running(&self) -> OperatorFuture<'_, Running> {
@@ -23,8 +24,8 @@ impl Operator for Daemon {
         })
     }
 
-    fn why(&self, id: QueueId) -> OperatorFuture<'_, Vec<WhyLine>> {
-        Box::pin(async move { Ok(self.engine.explain(id).await?) })
+    fn views(&self, found: Vec<(MessageRow, Vec<DeliveryRow>)>) -> OperatorFuture<'_, Vec<MessageView>> {
+        Box::pin(async move { Ok(self.engine.views(found).await) })
     }
 
     fn limits(&self) -> OperatorFuture<'_, Vec<LimitUse>> {

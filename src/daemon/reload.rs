@@ -184,7 +184,6 @@ impl Daemon {
     /// Reads the file again, at SIGHUP.
     pub(super) async fn reload_and_tell(&self, turn: RwLockWriteGuard<'_, OneAtATime>) {
         match Box::pin(self.reload(turn, None)).await {
-            Reloaded::Done(changes) if changes.is_empty() => tracing::info!("reloaded; nothing is different"),
             Reloaded::Done(_) => {} // the event says it
             Reloaded::Refused { faults, mend } => {
                 for fault in &faults {

@@ -23,8 +23,8 @@ pub use error::StoreError;
 pub use memory::{Memory, MemoryKind, MemoryRow, MemoryTooLong};
 pub use proof::Stored;
 pub use query::{
-    AttemptRow, AuthorRow, Content, ContentBody, DeliveryRow, DueDelivery, EventRow, Filter, Gate, GateKind, LineCount,
-    MessageRow, Page, SenderRow, Totals, WaitingMessage,
+    AttemptRow, AuthorRow, Content, ContentBody, DeliveryRow, DueAfter, DueDelivery, EventRow, Filter, Gate, GateKind,
+    LineCount, MessageRow, Page, SenderRow, Totals, WaitingMessage,
 };
 pub use transaction::{
     Acceptance, AttemptId, Body, Concluded, Conclusion, DeliveryEnd, DeliveryOutcome, DeliveryState, Destination,
@@ -150,9 +150,10 @@ pub trait Reads: Send + Sync + 'static {
     /// deliveries to that destination.
     fn line_page(&self, line: Line, now: WallMs, limit: usize) -> StoreFuture<'_, Vec<WaitingMessage>>;
 
-    /// Waiting deliveries with `after < due <= until`, in order of due, grouped by message and destination, at most
-    /// `limit` groups. What a retry makes due is found here.
-    fn due(&self, after: WallMs, until: WallMs, limit: usize) -> StoreFuture<'_, Vec<DueDelivery>>;
+    /// Waiting deliveries behind `after` that are due at `until`, in order of due and message, grouped by message and
+    /// destination: at most `limit` groups, and what is left of the last one's message at its moment. However much is due at one
+    /// moment (a flush, a next hop that was down), a page is bounded. What a retry makes due is found here.
+    fn due(&self, after: DueAfter, until: WallMs, limit: usize) -> StoreFuture<'_, Vec<DueDelivery>>;
 
     /// When the next delivery becomes due after `after`.
     fn next_due(&self, after: WallMs) -> StoreFuture<'_, Option<WallMs>>;

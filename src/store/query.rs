@@ -110,6 +110,29 @@ pub struct DueDelivery {
     pub received_by: WallClock,
 }
 
+/// Behind which delivery a look through what became due goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueAfter {
+    /// Its moment.
+    pub due: WallMs,
+    /// The last message of that moment that was seen.
+    pub message: QueueId,
+}
+
+/// Behind all of that moment.
+impl From<WallMs> for DueAfter {
+    fn from(due: WallMs) -> Self {
+        Self { due, message: QueueId::MAX }
+    }
+}
+
+impl DueDelivery {
+    /// Behind its message.
+    pub fn behind(&self) -> DueAfter {
+        DueAfter { due: self.message.due, message: self.message.id }
+    }
+}
+
 /// How much waits in a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineCount {

@@ -165,7 +165,7 @@ fn nothing_is_made_anew_where_nothing_changed() {
     let first = world.arrived(1).pop().unwrap();
     wait_deferred(&world, 1);
     world.relay().signal(Signal::HUP);
-    world.relay().wait_log(&["reloaded; nothing is different"]);
+    world.relay().wait_log(&["daemon.reloaded changes=none"]);
     world.stop();
     world.start_again();
     takes.store(true, Ordering::SeqCst);

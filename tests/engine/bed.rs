@@ -24,6 +24,7 @@ use outguard::limits::{LimitSettings, PaceSettings, Rate, RuleBook};
 use outguard::mail::{Address, BodyType, Envelope, QueueId, Recipient, ReversePath};
 use outguard::store::settings::{FreeMin, StoreSettings};
 use outguard::store::sqlite::SqliteStore;
+use outguard::store::sqlite::faults::{CommitFault, Faults};
 use outguard::store::{Acceptance, Body, DeliveryState, GateKind, Reads as _, Store};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
@@ -158,6 +159,35 @@ impl Clock for TestClock {
     }
 }
 
+/// A disk that fails as the test asks: the next commits, and the next tries to open the store again.
+#[derive(Default)]
+pub(crate) struct Disk {
+    commits: Mutex<Vec<CommitFault>>,
+    reopens: AtomicU32,
+}
+
+impl Disk {
+    pub(crate) fn fails(&self, commit: CommitFault, reopens: u32) {
+        self.reopens.store(reopens, Ordering::SeqCst);
+        self.commits.lock().unwrap().push(commit);
+    }
+
+    /// Whether what was asked for has come.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.commits.lock().unwrap().is_empty() && self.reopens.load(Ordering::SeqCst) == 0
+    }
+}
+
+impl Faults for Disk {
+    fn commit(&self) -> CommitFault {
+        self.commits.lock().unwrap().pop().unwrap_or(CommitFault::None)
+    }
+
+    fn reopen(&self) -> bool {
+        self.reopens.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_err()
+    }
+}
+
 /// What may be written otherwise than [`Plan`] has it.
 pub(crate) struct Written {
     pub(crate) delivery: DeliverySettings,
@@ -258,6 +288,7 @@ pub(crate) struct Bed {
     pub(crate) clock: Arc<TestClock>,
     /// So many of the next numbers that are rolled are a panic of the task that rolls.
     pub(crate) panics: Arc<AtomicU32>,
+    pub(crate) disk: Arc<Disk>,
     abandoned: UnboundedSender<Abandoned>,
     runtime: Option<Runtime>,
 }
@@ -300,14 +331,16 @@ impl Bed {
             ..StoreSettings::default()
         };
         let any_clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
-        let (store, _) = SqliteStore::open(&place, Arc::clone(&any_clock)).unwrap();
+        let disk = Arc::new(Disk::default());
+        let faults = Arc::clone(&disk) as Arc<dyn Faults>;
+        let (store, _) = SqliteStore::open_with_faults(&place, Arc::clone(&any_clock), faults).unwrap();
         let panics = Arc::new(AtomicU32::new(0));
         let (abandoned, receiver) = tokio::sync::mpsc::unbounded_channel();
         let edges = edges(&settings.delivery, &panics, &abandoned);
         let any_store: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let started = Engine::start(settings, any_store, any_clock, edges, renewing, receiver);
         let engine = runtime.block_on(started).unwrap();
-        Self { engine, store, clock: Arc::clone(clock), panics, abandoned, runtime: Some(runtime) }
+        Self { engine, store, clock: Arc::clone(clock), panics, disk, abandoned, runtime: Some(runtime) }
     }
 
     /// Takes over another configuration.

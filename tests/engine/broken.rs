@@ -8,7 +8,8 @@ use outguard::delivery::TlsMode;
 use outguard::delivery::settings::{MxSettings, RouteKind};
 use outguard::event::Event;
 use outguard::intake::Queue as _;
-use outguard::store::{DeliveryState, GateKind};
+use outguard::store::sqlite::faults::CommitFault;
+use outguard::store::{DeliveryState, Filter, GateKind, Reads as _};
 
 use crate::bed::{Bed, Plan, TestClock, Written, dns_address, folder, recipients};
 use crate::rig::dns::{Dns, Record, Zone};
@@ -163,6 +164,37 @@ fn a_gate_that_cannot_be_put_on_record_is_none() {
         let left: Vec<_> = bed.engine.gates().into_iter().map(|gate| (gate.key, gate.reason)).collect();
         assert_eq!(left, [("held@x.example".into(), "test".into())], "what is on record, whatever was asked: {kind:?}");
     }
+}
+
+/// A hold that failed, as who asked was told, and that is on disk all the same: its mail was held by a gate that nobody saw, while
+/// turns were given for it without end.
+#[test]
+fn a_gate_that_is_on_record_though_it_failed_holds_nothing() {
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let bed = Bed::start(&Plan::to(&[&sink]), &folder.path().join("q"), &clock);
+    bed.close(GateKind::Account, "held@x.example");
+    bed.disk.fails(CommitFault::StoredAllTheSame, 2);
+    let closed = bed.engine.close_gate(GateKind::Account, "s@x.example".into(), "root".into(), "another".into());
+    assert!(bed.run(closed).is_err());
+    wait_for("the store to work", || {
+        clock.advance(1_000);
+        bed.run(bed.engine.flush(Filter::default())).is_ok()
+    });
+    let left = || -> Vec<String> { bed.run(bed.store.gates()).unwrap().into_iter().map(|gate| gate.key).collect() };
+    let id = bed.accept("s@x.example", &recipients("r", 1, "a.example"));
+    wait_for("it to leave", || bed.states(id) == [DeliveryState::Delivered]);
+    wait_for("the record to say what people heard", || left() == ["held@x.example"]);
+    // The same with one that was not opened, as who asked was told.
+    bed.disk.fails(CommitFault::StoredAllTheSame, 2);
+    let opened = bed.engine.open_gate(GateKind::Account, "held@x.example".into(), "root".into());
+    assert!(bed.run(opened).is_err());
+    wait_for("it to be closed on record", || {
+        clock.advance(1_000);
+        bed.run(bed.store.gates()).is_ok_and(|gates| gates.len() == 1) && bed.disk.has_failed()
+    });
+    let held = bed.accept("held@x.example", &recipients("r", 1, "a.example"));
+    assert_eq!(bed.states(held), [DeliveryState::Waiting]);
 }
 
 #[test]

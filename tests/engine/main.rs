@@ -19,6 +19,7 @@ mod moves;
 mod parked;
 mod pools;
 mod refiled;
+mod refusals;
 mod reloads;
 mod renewed;
 mod storm;

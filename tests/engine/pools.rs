@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use outguard::delivery::Router;
 use outguard::delivery::settings::EgressSettings;
 use outguard::event::Event;
-use outguard::store::{DeliveryState, GateKind};
+use outguard::store::{DeliveryState, Destination, GateKind};
 
 use crate::bed::{Bed, Plan, TestClock, Written, folder, recipients};
 use crate::rig::loopback::own_address;
@@ -123,6 +124,56 @@ fn a_line_that_one_egress_keeps_slots_from_waits_no_longer_than_anothers_pause()
     sink.wait_accepted(21);
     assert_eq!((by(0), by(1)), (3, 18));
     wait_for("their ends", || busy.iter().all(|id| bed.states(*id) == [DeliveryState::Delivered]));
+}
+
+/// One egress keeps its last slots from the mail that waits, and the other has all its connections at another next hop: nobody
+/// connects from the first meanwhile, only to find that it has nothing to say.
+#[test]
+fn who_waits_for_one_egress_does_not_connect_from_another() {
+    let (asked, answer) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let slow = {
+        let (asked, answer) = (asked.clone(), answer.clone());
+        Sink::scripted(move |said| match said {
+            Said::Content(..) => {
+                asked.store(true, Ordering::SeqCst);
+                wait_for("leave to answer", || answer.load(Ordering::SeqCst));
+                Answer::Usual
+            }
+            _ => Answer::Usual,
+        })
+    };
+    let sink = Sink::start();
+    let (folder, clock) = (folder(), TestClock::new());
+    let egresses: Vec<IpAddr> = vec![own_address().into(), own_address().into()];
+    let adjust = |written: &mut Written| written.delivery.egresses[1].concurrency = 1;
+    let plan = Plan { egress: "20/h", egresses: egresses.clone(), adjust, ..Plan::to(&[&sink, &slow]) };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let accept = |from: &str, to: &str, via: &[usize]| {
+        let names: Vec<Arc<str>> = via.iter().map(|egress| egresses[*egress].to_string().into()).collect();
+        bed.accept_as(from, &[to.to_owned()], None, |acceptance| {
+            let only = |destination: &mut Destination| *destination = Router::restricted(destination, &names);
+            acceptance.destinations.iter_mut().for_each(only);
+        })
+    };
+    // Two accounts are active at the first egress, and one of them has had its share of it.
+    accept("other@x.example", "other@a.example", &[0]);
+    sink.wait_accepted(1);
+    for n in 0..17 {
+        accept("busy@x.example", &format!("{n}@a.example"), &[0]);
+    }
+    sink.wait_accepted(18);
+    bed.until_empty(10);
+    accept("third@x.example", "slow@b.example", &[1]);
+    wait_for("the other's connection", || asked.load(Ordering::SeqCst));
+    let before = sink.connections();
+    let waits = accept("busy@x.example", "waits@a.example", &[]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(bed.states(waits), [DeliveryState::Waiting]);
+    let in_vain = sink.connections() - before;
+    assert!(in_vain <= 2, "{in_vain} connections that had nothing to say");
+    answer.store(true, Ordering::SeqCst);
+    wait_for("it to leave", || bed.states(waits) == [DeliveryState::Delivered]);
+    assert_eq!(sink.accepted()[18].egress, egresses[1]);
 }
 
 /// What a person closed takes nobody's mail over: what cannot leave by the other is put off as ever, says so, and ends in time.

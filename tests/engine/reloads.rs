@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use outguard::delivery::Router;
 use outguard::delivery::credentials::Credentials;
 use outguard::delivery::settings::RouteKind;
 use outguard::dispatch::Weight;
 use outguard::guard::{Decision, Verdict};
-use outguard::store::{DeliveryState, GateKind, Reads as _};
+use outguard::store::sqlite::faults::CommitFault;
+use outguard::store::{DeliveryState, Destination, GateKind, Reads as _};
 
 use crate::bed::{Bed, Plan, TestClock, Written, folder, in_turn, recipients};
 use crate::rig::loopback::own_address;
@@ -214,6 +216,66 @@ fn what_is_held_or_under_way_goes_by_the_new_routes_too() {
         assert_eq!(bed.states(id), [DeliveryState::Delivered]);
     }
     assert_eq!((stays.accepted().len(), goes.accepted().len()), (2, 0));
+}
+
+/// What can go on at once after an attempt was under way during the reload: nobody read it where it stands by then.
+#[test]
+fn what_is_left_of_a_message_under_way_goes_by_the_new_routes_at_once() {
+    for via in [false, true] {
+        let (asked, answer) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let goes = {
+            let (asked, answer) = (asked.clone(), answer.clone());
+            Sink::scripted(move |said| match said {
+                Said::Rcpt(to) if to.starts_with("left-1") => Answer::say("452 4.5.3 too many recipients"),
+                Said::Content(..) => {
+                    asked.store(true, Ordering::SeqCst);
+                    wait_for("leave to answer", || answer.load(Ordering::SeqCst));
+                    Answer::Usual
+                }
+                _ => Answer::Usual,
+            })
+        };
+        let stays = Sink::start();
+        let (folder, clock) = (folder(), TestClock::new());
+        let plan = Plan { egresses: vec![own_address().into(), own_address().into()], ..Plan::to(&[&stays, &goes]) };
+        let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+        // With it, the egress goes that it was to leave by, too.
+        let id = bed.accept_as("s@x.example", &recipients("left", 2, "b.example"), None, |acceptance| {
+            if via {
+                let name: Arc<str> = plan.egresses[1].to_string().into();
+                let only = |destination: &mut Destination| {
+                    *destination = Router::restricted(destination, &[Arc::clone(&name)]);
+                };
+                acceptance.destinations.iter_mut().for_each(only);
+            }
+        });
+        wait_for("it to be under way", || asked.load(Ordering::SeqCst));
+        bed.reload(&Plan { egresses: plan.egresses[..1].to_vec(), ..joined(&plan) });
+        answer.store(true, Ordering::SeqCst);
+        // No clock is moved.
+        wait_for("the rest of it", || bed.states(id) == [DeliveryState::Delivered; 2]);
+        assert_eq!((stays.accepted().len(), goes.accepted().len()), (1, 1));
+    }
+}
+
+#[test]
+fn what_could_not_be_filed_by_the_new_routes_is_filed_later() {
+    let (stays, goes) = (Sink::start(), Sink::start());
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan::to(&[&stays, &goes]);
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    bed.close(GateKind::All, "");
+    let first = bed.accept("s@x.example", &recipients("first", 1, "b.example"));
+    bed.disk.fails(CommitFault::Lost, 0);
+    bed.reload(&joined(&plan));
+    assert!(bed.disk.has_failed(), "it was to be filed");
+    bed.open(GateKind::All, "");
+    wait_for("it to leave", || {
+        clock.advance(1_000);
+        bed.poke();
+        bed.states(first) == [DeliveryState::Delivered]
+    });
+    assert_eq!((stays.accepted().len(), goes.accepted().len()), (1, 0));
 }
 
 #[test]

@@ -28,6 +28,27 @@ fn json_lines(output: &Output) -> Vec<serde_json::Value> {
     said(output).lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect()
 }
 
+/// The listing calls it held and names the gate, and no time; with a daemon and without.
+fn is_listed_as_held(site: &Site, ids: &[String], before: &str) {
+    let text = said(&site.command(&["queue", "list"]));
+    for id in ids {
+        let line = text.lines().find(|line| line.starts_with(id.as_str())).expect("its line");
+        assert!(line.contains(" held ") && line.contains(&format!("held: {before}, by ")), "{text}");
+        assert!(!line.contains("waiting"), "{text}");
+    }
+    let of_state = |state: &str| json_lines(&site.command(&["queue", "list", "--state", state, "--json"]));
+    let held = of_state("held");
+    assert_eq!(held.iter().filter_map(|line| line["id"].as_str()).collect::<Vec<_>>(), ids);
+    for message in held {
+        let delivery = &message["deliveries"][0];
+        assert_eq!((&delivery["due_ms"], &delivery["why"]["held"]), (&serde_json::Value::Null, &true.into()));
+        let sentence = delivery["why"]["sentence"].as_str().expect("a sentence");
+        assert!(sentence.contains(&format!("held by a gate before {before}, closed by ")), "{message}");
+        assert!(sentence.contains(REASON), "{message}");
+    }
+    assert_eq!(of_state("waiting"), [] as [serde_json::Value; 0]);
+}
+
 /// Held by `what`, a crash, a look without a daemon, a restart, and let go.
 fn held_through_a_crash(what: &[&str], before: &str) {
     let sink = Sink::start();
@@ -47,7 +68,9 @@ fn held_through_a_crash(what: &[&str], before: &str) {
     };
     tells(&command(&["queue", "show", &ids[0]]));
     assert!(said(&command(&["status"])).contains(REASON));
+    is_listed_as_held(&site, &ids, before);
     relay.kill();
+    is_listed_as_held(&site, &ids, before);
 
     // Without a daemon.
     tells(&command(&["queue", "show", &ids[0]]));
@@ -113,8 +136,10 @@ fn an_egress_is_held_through_a_crash() {
         assert!(text.contains(REASON), "{text}");
     };
     tells();
+    is_listed_as_held(&site, std::slice::from_ref(&id), &format!("egress {egress}"));
     relay.kill();
     tells();
+    is_listed_as_held(&site, std::slice::from_ref(&id), &format!("egress {egress}"));
     let relay = site.start();
     tells();
     assert_eq!(sink.arrivals().len(), 0);
@@ -122,6 +147,44 @@ fn an_egress_is_held_through_a_crash() {
     sink.wait_accepted(1);
     relay.stop();
     assert_eq!(sink.arrivals().len(), 1);
+}
+
+/// What waits for a slot is listed with the time that `queue show` expects, and where there is none with what it waits for.
+#[test]
+fn the_listing_tells_no_time_that_is_past() {
+    let wall_ms = || u64::try_from(jiff::Timestamp::now().as_millisecond()).expect("after 1970");
+    let next_try = |site: &Site, id: &str| {
+        let text = said(&site.command(&["queue", "list"]));
+        text.lines().find(|line| line.starts_with(id)).expect("its line").to_owned()
+    };
+    let sink = Sink::start();
+    let site = Site::new(&format!("[limits]\naccount = \"1/h\"\n{}", smarthost(sink.address())));
+    let relay = site.start();
+    submit(&site, "a@example.com", "first");
+    sink.wait_accepted(1);
+    let waits = submit(&site, "a@example.com", "second");
+    let shown = || json_lines(&site.command(&["queue", "show", &waits, "--json"])).remove(0);
+    wait_for("it to wait for a slot", || shown()["why"][0]["sentence"].as_str().is_some_and(|why| why.contains("1/h")));
+    let began_ms = wall_ms();
+    let listed = json_lines(&site.command(&["queue", "list", "--json"])).remove(0);
+    let due_ms = listed["deliveries"][0]["due_ms"].as_u64().expect("a time");
+    assert!(due_ms > began_ms + 3_000_000, "in an hour: {listed}");
+    // It may be told a moment later, for what is under way is taken to end now.
+    let shown = shown();
+    assert!(shown["why"][0]["expected"].as_u64().expect("a time").abs_diff(due_ms) < 60_000, "{shown} {listed}");
+    assert_eq!(listed["deliveries"][0]["why"]["held"], false, "{listed}");
+    let line = next_try(&site, &waits);
+    assert!(line.contains(" waiting ") && !line.contains("slot"), "{line}");
+    // Nothing may leave at all: no time, and the limit is named.
+    site.configure(&format!("[limits]\naccount = \"0/h\"\n{}", smarthost(sink.address())));
+    relay.signal(rustix::process::Signal::HUP);
+    wait_for("the limit in the listing", || next_try(&site, &waits).contains("a slot: account 0/h of account a@exa"));
+    // From the store alone: due, by what it knows.
+    relay.kill();
+    let line = next_try(&site, &waits);
+    assert!(line.contains(" waiting ") && line.contains(" due "), "{line}");
+    let listed = json_lines(&site.command(&["queue", "list", "--json"])).remove(0);
+    assert_eq!(listed["deliveries"][0]["due_ms"], serde_json::Value::Null, "{listed}");
 }
 
 #[test]

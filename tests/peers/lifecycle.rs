@@ -237,7 +237,7 @@ fn root_is_given_up_for_good() {
     relay.wait_log(&["not reloaded"]);
     std::os::unix::fs::chown(&secret, Some(nobody.uid.as_raw()), None).expect("root may");
     relay.signal(Signal::HUP);
-    relay.wait_log(&["reloaded; nothing is different"]);
+    relay.wait_log(&["daemon.reloaded changes=none"]);
     assert!(site.command(&["check", "--quiet"]).stdout.is_empty());
     assert!(!site.log().contains("pass-for-box"));
     relay.stop();
@@ -336,7 +336,26 @@ fn what_a_reload_says() {
     std::fs::write(site.config(), format!("{text}\nnonsense")).expect("ours");
     relay.signal(Signal::HUP);
     relay.wait_log(&["not reloaded", "`outguard check`"]);
-    let log = site.log();
-    let told = log.lines().filter(|line| line.contains("reloaded") && !line.contains("not reloaded"));
-    assert_eq!(told.count(), 1, "one event, one line: {log}");
+    let told = || {
+        let log = site.log();
+        let lines = log.lines().filter(|line| line.contains("reloaded") && !line.contains("not reloaded"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(told().len(), 1, "one event, one line: {}", site.log());
+
+    // What was refused changed nothing: the file of before differs in nothing, and is one line too.
+    std::fs::write(site.config(), &text).expect("ours");
+    relay.signal(Signal::HUP);
+    relay.wait_log(&["INFO  daemon.reloaded changes=none"]);
+    assert_eq!(told().len(), 2, "{}", site.log());
+    // And what is mended afterwards is in effect.
+    std::fs::write(site.config(), text.replace("150/h", "0/h")).expect("ours");
+    relay.signal(Signal::HUP);
+    wait_for("the mended file", || told().len() == 3);
+    assert!(told()[2].contains("changes=limits"), "{:?}", told());
+    let heard = Client::greeted(site.address()).deliver("a@example.com", &["b@example.net"], CONTENT);
+    assert_eq!(heard.expect("an answer").code, 250);
+    let listed = || String::from_utf8_lossy(&site.command(&["queue", "list"]).stdout).into_owned();
+    wait_for("the limit of the mended file", || listed().contains("a slot: account 0/h"));
+    assert_eq!(sink.arrivals().len(), 0);
 }

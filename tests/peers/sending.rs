@@ -85,6 +85,56 @@ fn a_limit_lets_so_many_leave_and_says_so() {
     }
 }
 
+/// Several overrides in one file, each for whom it names and nobody else; the most particular one holds.
+#[test]
+fn overrides_hold_side_by_side_each_for_whom_it_names() {
+    let sink = Sink::start();
+    let site = Site::new("");
+    site.configure(&format!(
+        "[limits]\nfair_reserve = false\naccount = \"3/h\"\n\
+         [[limits.override]]\naccount = \"a@one.example\"\nlimit = \"1/h\"\n\
+         [[limits.override]]\ndomain = \"two.example\"\nlimit = \"2/h\"\n\
+         [[limits.override]]\naccount = \"free@two.example\"\nlimit = []\n\
+         [[limits.override]]\nroute = \"small\"\nlimit = \"1/h\"\n\
+         [[limits.override]]\negress = \"{}\"\nlimit = \"17/h\"\n\
+         {small}name = \"small\"\nrecipient_domains = [\"small.example\"]\n{others}",
+        site.egress(),
+        small = smarthost(sink.address()),
+        others = smarthost(sink.address()),
+    ));
+    let relay = site.start();
+    let cases = [
+        // from, to whose domain, messages, how many leave, words of the limit that the rest waits for
+        ("a@one.example", "large.example", 3, 1, "account 1/h"),
+        ("b@one.example", "large.example", 4, 3, "account 3/h"), // the general one
+        ("c@two.example", "large.example", 4, 2, "account 2/h"),
+        ("d@two.example", "large.example", 3, 2, "account 2/h"), // each account of the domain on its own
+        ("free@two.example", "large.example", 4, 4, ""),         // the account's goes before its domain's
+        ("e@three.example", "small.example", 2, 1, "account 1/h"),
+        ("e@three.example", "large.example", 4, 3, "account 3/h"), // and the route is counted apart
+        ("f@four.example", "large.example", 2, 1, "egress 17/h"),
+        ("g@four.example", "small.example", 2, 0, "egress 17/h"),
+    ];
+    for (from, domain, messages, leave, why) in cases {
+        let to = format!("b@{domain}");
+        for _ in 0..messages {
+            assert_eq!(submit(&relay, from, &[&to]), 250);
+        }
+        let left = || sink.accepted().iter().filter(|a| a.mail_from == from && a.recipients == [to.as_str()]).count();
+        let waiting = || -> Vec<String> {
+            let list = site.command(&["queue", "list", "--account", from, "--to", &to, "--json"]).stdout;
+            let rows = String::from_utf8_lossy(&list).into_owned();
+            let rows = rows.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+            rows.map(|row| row["deliveries"][0]["why"]["sentence"].to_string()).collect()
+        };
+        wait_for(&format!("{leave} from {from} to {to}"), || {
+            let said = waiting();
+            left() == leave && said.len() == messages - leave && said.iter().all(|sentence| sentence.contains(why))
+        });
+    }
+    assert_eq!(recipients(&sink.accepted()), 17, "as many as the egress may");
+}
+
 #[test]
 fn what_was_refused_counts_only_if_asked_for() {
     for (option, leaves) in [("true", false), ("false", true)] {

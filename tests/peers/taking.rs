@@ -1,7 +1,10 @@
 //! Options about taking mail, as they are written in the file: each does what its line in the reference says.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 
+use crate::rig::PATIENCE;
 use crate::rig::client::{Client, stuffed};
 use crate::rig::process::{is_root, run, wait_for};
 use crate::rig::relay::{Relay, Site, binary, smarthost};
@@ -344,6 +347,55 @@ fn sockets_and_who_may_ask() {
     if !is_root() {
         skip!("only root can ask as somebody else");
     }
+}
+
+/// A relay without a port: mail comes by a Unix socket, and leaves as ever.
+#[test]
+fn a_unix_socket_alone_takes_mail_that_is_delivered() {
+    let sink = Sink::start();
+    let site = Site::new(&smarthost(sink.address()));
+    let smtp = site.folder().join("smtp.sock");
+    let text = std::fs::read_to_string(site.config()).expect("ours");
+    let only = text.replace(&site.address().to_string(), &format!("unix:{}", smtp.display()));
+    std::fs::write(site.config(), only).expect("ours");
+    let relay = site.start();
+    assert!(std::net::TcpStream::connect(site.address()).is_err(), "no port is open");
+
+    let stream = UnixStream::connect(&smtp).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let mut replies = BufReader::new(stream.try_clone().expect("a socket")).lines();
+    let mut hear = |code: &str| loop {
+        let line = replies.next().expect("an answer").expect("a line");
+        assert!(line.starts_with(code), "{line}");
+        if line.as_bytes().get(3) == Some(&b' ') {
+            break;
+        }
+    };
+    hear("220");
+    let dialogue = [
+        ("EHLO client.example\r\n", "250"),
+        ("MAIL FROM:<a@example.com>\r\n", "250"),
+        ("RCPT TO:<b@example.net>\r\n", "250"),
+        ("DATA\r\n", "354"),
+        ("Subject: by a socket\r\n\r\nx\r\n.\r\n", "250"),
+        ("QUIT\r\n", "221"),
+    ];
+    for (said, code) in dialogue {
+        (&stream).write_all(said.as_bytes()).expect("it reads");
+        hear(code);
+    }
+    let arrival = sink.wait_accepted(1).remove(0);
+    assert_eq!(
+        (arrival.mail_from.as_str(), arrival.recipients.as_slice()),
+        ("a@example.com", &["b@example.net".into()][..])
+    );
+    assert!(arrival.text().ends_with("Subject: by a socket\r\n\r\nx\r\n"), "{}", arrival.text());
+    relay.wait_log(&["delivery.delivered", "account=a@example.com"]);
+    // The socket of the one before does not stand in the way of the next.
+    relay.kill();
+    let relay = site.start();
+    UnixStream::connect(&smtp).expect("it listens again");
+    relay.stop();
 }
 
 #[test]

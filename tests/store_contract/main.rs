@@ -20,8 +20,8 @@ use outguard::guard::Decision;
 use outguard::mail::QueueId;
 use outguard::store::query::ContentBody;
 use outguard::store::{
-    DeliveryEnd, DeliveryOutcome, DeliveryState, Destination, Filter, Gate, GateKind, Index, KeepAttempts, Memory,
-    MemoryKind, Page, Reads, Refiled, Renewed, RouteFacts, Store, StoreError,
+    DeliveryEnd, DeliveryOutcome, DeliveryState, Destination, DueDelivery, Filter, Gate, GateKind, Index, KeepAttempts,
+    Memory, MemoryKind, Page, Reads, Refiled, Renewed, RouteFacts, Store, StoreError,
 };
 use sample::{account, at, conclusion, deferred, delivered, line, message, open, request, states, to, wall};
 
@@ -231,18 +231,18 @@ async fn a_deferral_is_found_when_due(store: &dyn Store) {
     let (a, b) = (first.id, second.id);
     store.accept(first).await.unwrap().into_inner();
     store.accept(second).await.unwrap().into_inner();
-    assert!(store.due(WallMs(0), wall(9_999), 10).await.unwrap().is_empty(), "new mail needs no timer");
+    assert!(store.due(WallMs(0).into(), wall(9_999), 10).await.unwrap().is_empty(), "new mail needs no timer");
     let lease = store.lease(request(a, &[0], at(10))).await.unwrap().into_inner();
     let next = Some(request(b, &[0], at(20)));
     let done = store.conclude(conclusion(lease, at(20), vec![deferred(0, wall(500))]), next).await.unwrap();
     let next = done.into_inner().next.unwrap().into_inner();
     assert_eq!((next.message(), next.deliveries()), (b, &[Index(0)][..]), "the next lease rides along");
     assert_eq!(store.next_due(wall(20)).await.unwrap(), Some(wall(500)));
-    assert!(store.due(wall(20), wall(499), 10).await.unwrap().is_empty());
+    assert!(store.due(wall(20).into(), wall(499), 10).await.unwrap().is_empty());
     assert!(store.line_page(line("mx:example.net"), wall(499), 10).await.unwrap().is_empty());
-    let due = store.due(wall(499), wall(500), 10).await.unwrap();
+    let due = store.due(wall(499).into(), wall(500), 10).await.unwrap();
     assert_eq!((due.len(), due[0].message.id, due[0].spent_ms, due[0].received), (1, a, 60_000, wall(0)));
-    assert!(store.due(wall(500), wall(900), 10).await.unwrap().is_empty(), "half-open: after, until included");
+    assert!(store.due(wall(500).into(), wall(900), 10).await.unwrap().is_empty(), "half-open: after, until included");
     let (_, deliveries) = store.message(a).await.unwrap().unwrap();
     assert_eq!((deliveries[0].attempts, deliveries[0].last_reply.as_deref()), (1, Some("451 later")));
 
@@ -359,13 +359,17 @@ async fn what_waits_is_made_anew(store: &dyn Store) {
     let (_, deliveries) = store.message(id).await.unwrap().unwrap();
     let stands: Vec<bool> = deliveries.iter().map(|delivery| delivery.destination == destination).collect();
     assert_eq!(stands, [false, true, true], "what is under way stays where it is");
-    let due = store.due(at(4).wall, at(5).wall, 10).await.unwrap();
+    let due = store.due(at(4).wall.into(), at(5).wall, 10).await.unwrap();
     assert_eq!(due.len(), 1, "a timer finds what moved");
     assert_eq!((due[0].message.id, due[0].message.deliveries.len()), (id, 2));
     store.conclude(conclusion(lease, at(6), vec![delivered(0)]), None).await.unwrap().into_inner();
     assert!(store.renew(id, renewed(), at(7)).await.unwrap().into_inner(), "none is any more");
     assert_eq!(&store.content(id).await.unwrap().prefix[..], b"X: anew\r\n", "partly delivered: the rest is anew");
-    assert_eq!(store.due(at(5).wall, at(9).wall, 10).await.unwrap(), [], "what stands there already is not moved");
+    assert_eq!(
+        store.due(at(5).wall.into(), at(9).wall, 10).await.unwrap(),
+        [],
+        "what stands there already is not moved"
+    );
     assert_eq!(store.remove(id, "anna".into(), at(8)).await.unwrap().into_inner(), Some(2));
 }
 
@@ -478,8 +482,17 @@ async fn many_changes_at_once(store: &Arc<dyn Store>) {
     let put_off = |due| store.defer_destination(to("mx:example.net"), at(10), due, "no route".into());
     assert_eq!(put_off(wall(100)).await.unwrap(), 350);
     assert_eq!(put_off(wall(100)).await.unwrap(), 0, "not due any more");
-    let due = store.due(wall(10), wall(100), 10).await.unwrap();
-    assert_eq!(due.len(), 350, "a moment is never split, or its rest would never be found");
+    // However many are due at one moment, none is read twice or left out, and no page is larger than asked.
+    let (mut due, mut after): (Vec<DueDelivery>, _) = (Vec::new(), wall(10).into());
+    loop {
+        let page = store.due(after, wall(100), 7).await.unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 7, "{} groups at once", page.len());
+        after = last.behind();
+        due.extend(page);
+    }
+    assert_eq!(due.len(), 350);
+    assert!(due.is_sorted_by(|a, b| a.message.id < b.message.id));
     assert_eq!(due[0].spent_ms, 90);
     let flush = |which: Filter| store.flush(which, at(20));
     let one = Filter { id: Some(due[0].message.id), ..Filter::default() };

@@ -144,7 +144,10 @@ fn configuration(folder: &Path, sink: &Sink, pace: Pace) -> String {
          smarthost = \"127.0.0.1:{port}\"\n\
          tls = \"none\"\n\
          [align]\n\
-         judge = false\n"
+         judge = false\n\
+         [disk]\n\
+         free_min = \"1 MiB\"\n\
+         ballast = \"0 B\"\n"
     )
 }
 

@@ -11,6 +11,7 @@ use super::sink::Arrival;
 use crate::api::Client;
 use crate::api::client::QueueQuery;
 use crate::clock::{BootMs, Now};
+use crate::store::DeliveryState;
 
 /// Where lines are not drawn over, at most one picture in so many milliseconds.
 const PICTURE_MS_MIN: u64 = 2_000;
@@ -87,8 +88,9 @@ impl View {
 async fn waiting(account: &str, client: &Client) -> Result<(usize, String), Failed> {
     let query = QueueQuery { account: Some(account.to_owned()), limit: Some(200), ..QueueQuery::default() };
     let page = client.queue(&query).await?;
-    let due =
-        |message: &crate::api::view::MessageView| message.deliveries.iter().filter(|d| d.due_ms.is_some()).count();
+    let due = |message: &crate::api::view::MessageView| {
+        message.deliveries.iter().filter(|d| d.state == DeliveryState::Waiting).count()
+    };
     let count = page.messages.iter().map(due).sum();
     let Some(oldest) = page.messages.iter().find(|message| due(message) > 0) else { return Ok((0, String::new())) };
     // Between the two questions it may have left.

@@ -82,7 +82,7 @@ fn key(finding: &Finding) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::clock::{Clock as _, SystemClock, WallMs};
-    use crate::store::settings::StoreSettings;
+    use crate::store::settings::{FreeMin, StoreSettings};
     use crate::store::sqlite::SqliteStore;
 
     fn finding(about: &str, grade: Grade) -> Finding {
@@ -102,7 +102,9 @@ mod tests {
     async fn a_restart_remembers_and_what_is_gone_is_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-        let settings = StoreSettings { path: folder.path().to_owned(), ..StoreSettings::default() };
+        // However little room the machine of the tests has left.
+        let (path, free_min) = (folder.path().to_owned(), FreeMin::Bytes(0));
+        let settings = StoreSettings { path, free_min, ballast_bytes: 0, ..StoreSettings::default() };
         let clock = std::sync::Arc::new(SystemClock::new().unwrap());
         let (store, _) = SqliteStore::open(&settings, clock.clone()).unwrap();
         assert_eq!(recall(store.as_ref()).await.unwrap(), (Standing::default(), Examined::default()));

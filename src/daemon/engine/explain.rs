@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::Engine;
 use super::core::Core;
 use super::slots::{Parked, Waits};
-use crate::api::{LimitUse, WhyLine};
+use crate::api::view::MessageView;
+use crate::api::{LimitUse, Stand, WhyLine};
 use crate::clock::{Now, WallMs};
 use crate::delivery::{Egress, Plan};
 use crate::dispatch::{Standing, Why};
@@ -16,16 +17,35 @@ use crate::store::{DeliveryRow, DeliveryState, MessageRow, StoreError};
 impl Engine {
     /// Why the deliveries of a message have not left; empty if there is no such message.
     pub async fn explain(&self, id: QueueId) -> Result<Vec<WhyLine>, StoreError> {
-        let Some((row, deliveries)) = self.store.message(id).await? else { return Ok(Vec::new()) };
+        let Some(found) = self.store.message(id).await? else { return Ok(Vec::new()) };
+        Ok(self.views(vec![found]).await.iter().flat_map(WhyLine::all).collect())
+    }
+
+    /// Messages with what stands in the way of each delivery. Others have their turn between any two.
+    pub async fn views(&self, found: Vec<(MessageRow, Vec<DeliveryRow>)>) -> Vec<MessageView> {
+        let mut views = Vec::with_capacity(found.len());
+        for (row, deliveries) in found {
+            views.push(self.view(row, deliveries));
+            tokio::task::yield_now().await;
+        }
+        views
+    }
+
+    fn view(&self, row: MessageRow, deliveries: Vec<DeliveryRow>) -> MessageView {
         let now = self.clock.now();
         let core = self.core();
-        let mut lines: Vec<WhyLine> = Vec::new();
-        for delivery in &deliveries {
-            let Some((why, expected)) = core.why(&row, delivery, now) else { continue };
-            let sentence = why.to_string();
-            WhyLine::add(&mut lines, delivery.index, sentence, expected);
-        }
-        Ok(lines)
+        // A hundred recipients at one place stand alike, and to find out where takes a look at all lines there.
+        let mut last: Option<(DeliveryRow, Option<Stand>)> = None;
+        MessageView::of(row, deliveries, now.wall, |row, delivery| {
+            if let Some((other, stand)) = &last
+                && stands_alike(other, delivery)
+            {
+                return stand.clone();
+            }
+            let stand = core.why(row, delivery, now).map(|(why, expected)| Stand::of(&why, expected));
+            last = Some((delivery.clone(), stand.clone()));
+            stand
+        })
     }
 
     /// How full each limit is.
@@ -48,6 +68,12 @@ impl Engine {
         };
         usage.into_iter().map(to_use).collect()
     }
+}
+
+/// Whether one reason is that of two deliveries of a message.
+fn stands_alike(one: &DeliveryRow, other: &DeliveryRow) -> bool {
+    let of = |row: &DeliveryRow| (row.state, row.due, row.attempts);
+    of(one) == of(other) && one.destination == other.destination && one.last_reply == other.last_reply
 }
 
 impl Core {

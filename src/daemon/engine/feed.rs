@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Engine;
 use crate::clock::{Now, WallMs};
 use crate::dispatch::{Line, More, NextTry};
-use crate::store::DueDelivery;
+use crate::store::{DueAfter, DueDelivery};
 
 /// How long is waited after a read of the store that failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -152,10 +152,9 @@ impl Engine {
         self.signals.lines.notify_one();
     }
 
-    /// Adds what became due after `seen`; up to when all is added, or `None` where the store cannot be read. The store
-    /// never splits a moment between two pages.
+    /// Adds what became due after `seen`; up to when all is added, or `None` where the store cannot be read.
     async fn bring_due(&self, seen: WallMs, now: Now) -> Option<WallMs> {
-        let mut seen = seen;
+        let mut seen = DueAfter::from(seen);
         loop {
             let page = match self.store.due(seen, now.wall, DUE_PAGE).await {
                 Ok(page) => page,
@@ -164,7 +163,7 @@ impl Engine {
                     return None;
                 }
             };
-            let Some(last) = page.last().map(|due| due.message.due) else { return Some(now.wall) };
+            let Some(last) = page.last().map(DueDelivery::behind) else { return Some(now.wall) };
             for due in &page {
                 self.due_again(due, now).await;
             }

@@ -36,8 +36,12 @@ impl Engine {
                 None => drop(core.gates.open(kind, &gate.key)),
             }
             core.gate_changed(kind, &gate.key);
+            core.gates.doubt(kind, gate.key);
+            drop(core);
+            self.signals.gates.notify_one();
             return Err(error);
         }
+        self.core().gates.sure(kind, &gate.key);
         Ok(under_way)
     }
 
@@ -59,9 +63,17 @@ impl Engine {
     }
 
     async fn open_gate_alone(&self, kind: GateKind, key: String, by: String) -> Result<bool, StoreError> {
-        let was_closed = self.store.open_gate(kind, key.clone(), by, self.clock.now()).await?.into_inner();
+        let was_closed = match self.store.open_gate(kind, key.clone(), by, self.clock.now()).await {
+            Ok(was_closed) => was_closed.into_inner(),
+            Err(error) => {
+                self.core().gates.doubt(kind, key);
+                self.signals.gates.notify_one();
+                return Err(error);
+            }
+        };
         let mut core = self.core();
         core.gates.open(kind, &key);
+        core.gates.sure(kind, &key);
         core.gate_changed(kind, &key);
         drop(core);
         self.signals.connections.notify_one();

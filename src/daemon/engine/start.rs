@@ -25,6 +25,8 @@ use crate::store::{AttemptRow, AttemptsPruned, RouteFacts, Store, StoreError};
 const UNKNOWN_MS_MAX: u64 = 24 * 3_600_000;
 /// How often mail that stands where nothing leads is filed anew at most, in milliseconds.
 const STRANDED_MS: u64 = 600_000;
+/// The same where the store could not file it.
+const UNFILED_MS: u64 = 10_000;
 /// Bytes of fresh messages kept in memory for their first attempt: what is taken while one turn goes round. More would only be
 /// kept of what waits, and is read from the store by the time its turn comes.
 const FRESH_BYTES_MAX: usize = 16 << 20;
@@ -154,25 +156,22 @@ impl Engine {
     /// Mail that stands where nothing leads is filed anew: routes were changed while the daemon was down, or while it came.
     /// Where the routes of now lead it nowhere, it says so, and they are asked again in ten minutes at the soonest.
     pub(super) async fn stranded_loop(&self) {
-        let mut asked: Option<BootMs> = None;
+        let mut not_before = BootMs(0);
         loop {
             tokio::select! {
                 () = self.signals.stranded.notified() => {}
                 () = self.stopped.cancelled() => return,
             }
             let now = self.clock.now().boot;
-            if asked.is_some_and(|asked| now.0.saturating_sub(asked.0) < STRANDED_MS) {
-                continue;
-            }
-            if self.core().take_stranded() {
-                asked = Some(now);
-                self.reroute_queue().await;
+            if now >= not_before && self.core().take_stranded() {
+                let is_filed = self.reroute_queue().await;
+                not_before = BootMs(now.0.saturating_add(if is_filed { STRANDED_MS } else { UNFILED_MS }));
             }
         }
     }
 
     /// Files all that has not ended under the destinations that the routes of now name for it: what waits, what is held,
-    /// and what is under way, should it wait again. `false`: the store could not.
+    /// and what is under way, should it wait again. `false`: the store could not, and it is done again as stranded mail.
     pub(super) async fn reroute_queue(&self) -> bool {
         let _one_at_a_time = self.refiling.lock().await;
         let router = Arc::clone(&self.core().router);
@@ -184,7 +183,8 @@ impl Engine {
             Ok(moved) if moved > 0 => tracing::info!(deliveries = moved, "mail of the queue goes another way now"),
             Ok(_) => {}
             Err(error) => {
-                tracing::error!(%error, advice = error.advice(), "mail of the queue is still filed by the old routes");
+                tracing::error!(%error, advice = error.advice(), "mail of the queue is still filed by the old routes; tried again");
+                self.core().strand();
             }
         }
         self.core().forget_waiting();

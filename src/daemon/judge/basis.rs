@@ -247,7 +247,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::config::Config;
     use crate::daemon::reload;
-    use crate::store::settings::StoreSettings;
+    use crate::store::settings::{FreeMin, StoreSettings};
     use crate::store::sqlite::SqliteStore;
 
     fn id(number: u64) -> QueueId {
@@ -306,7 +306,9 @@ mod tests {
     async fn what_is_made_while_others_take_settings_over_is_looked_at_again() {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new().unwrap());
-        let settings = StoreSettings { path: folder.path().join("q"), ballast_bytes: 0, ..StoreSettings::default() };
+        // However little room the machine of the tests has left.
+        let (path, free_min) = (folder.path().join("q"), FreeMin::Bytes(0));
+        let settings = StoreSettings { path, free_min, ballast_bytes: 0, ..StoreSettings::default() };
         let (store, _) = SqliteStore::open(&settings, Arc::clone(&clock)).unwrap();
         let kept_in = (store.as_ref() as &dyn Store, clock.as_ref());
         let judging = || {

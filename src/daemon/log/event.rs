@@ -75,6 +75,7 @@ pub(super) fn key_values(fields: &Map<String, Value>) -> String {
         let _ = write!(line, " {key}="); // writing to a String cannot fail
         match &fields[key] {
             Value::String(text) => push_quoted(&mut line, text),
+            Value::Array(items) if items.is_empty() => line.push_str("none"),
             Value::Array(items) => {
                 let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
                 push_quoted(&mut line, &items.join(","));

@@ -16,8 +16,8 @@ use crate::account::Account;
 use crate::clock::{Clock, WallMs};
 use crate::mail::QueueId;
 use crate::store::{
-    AttemptRow, AttemptsPruned, AuthorRow, Content, DeliveryRow, DueDelivery, EventRow, Filter, Gate, Line, LineCount,
-    MemoryKind, MemoryRow, MessageRow, Page, Reads, SenderRow, StoreFuture, Totals, WaitingMessage,
+    AttemptRow, AttemptsPruned, AuthorRow, Content, DeliveryRow, DueAfter, DueDelivery, EventRow, Filter, Gate, Line,
+    LineCount, MemoryKind, MemoryRow, MessageRow, Page, Reads, SenderRow, StoreFuture, Totals, WaitingMessage,
 };
 
 /// A store that is only read: beside a daemon, or without one.
@@ -60,7 +60,7 @@ macro_rules! reads {
                 Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.line_page(&line, now, limit)))
             }
 
-            fn due(&self, after: WallMs, until: WallMs, limit: usize) -> StoreFuture<'_, Vec<DueDelivery>> {
+            fn due(&self, after: DueAfter, until: WallMs, limit: usize) -> StoreFuture<'_, Vec<DueDelivery>> {
                 Box::pin(Arc::clone(&self.$($way).+).read(move |reader| reader.due(after, until, limit)))
             }
 

@@ -16,8 +16,8 @@ use crate::clock::WallMs;
 use crate::mail::QueueId;
 use crate::store::query::ContentBody;
 use crate::store::{
-    AttemptId, AttemptRow, AttemptsPruned, Content, DeliveryState, Destination, DueDelivery, Gate, Index, Line,
-    LineCount, StoreError, Totals, WaitingMessage,
+    AttemptId, AttemptRow, AttemptsPruned, Content, DeliveryState, Destination, DueAfter, DueDelivery, Gate, Index,
+    Line, LineCount, StoreError, Totals, WaitingMessage,
 };
 
 /// A queue id out of a row.
@@ -95,37 +95,37 @@ impl Reader {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// A moment is never split between two calls: all that is due at the last one comes with it.
-    pub(super) fn due(&self, after: WallMs, until: WallMs, limit: usize) -> Read<Vec<DueDelivery>> {
+    /// A message is never split between two calls: all of it that is due at its moment comes together.
+    pub(super) fn due(&self, after: DueAfter, until: WallMs, limit: usize) -> Read<Vec<DueDelivery>> {
         let mut statement = self.sql(
             "SELECT d.due, d.message, d.place, d.account, d.class, d.destination, d.spent_ms, m.received, \
              m.flags \
              FROM delivery d INDEXED BY delivery_again JOIN message m ON m.id = d.message \
-             WHERE d.state = 0 AND d.again = 1 AND d.due > ? AND d.due <= ? ORDER BY d.due, d.message, d.place",
+             WHERE d.state = 0 AND d.again = 1 AND (d.due, d.message) > (?, ?) AND d.due <= ? \
+             ORDER BY d.due, d.message, d.place",
         )?;
-        let mut rows = statement.query(params![wall(after), wall(until)])?;
+        let mut rows = statement.query(params![wall(after.due), number(after.message), wall(until)])?;
         let mut groups: Vec<DueDelivery> = Vec::new();
-        // Groups of one moment are beside each other; where each one is, by message and destination.
-        let mut at_moment: std::collections::HashMap<(i64, i64), usize> = std::collections::HashMap::new();
-        let mut moment = None;
+        // Groups of one message are beside each other; where each one is, by its destination.
+        let mut of_message: std::collections::HashMap<i64, usize> = std::collections::HashMap::new();
+        let mut last = None;
         while let Some(row) = rows.next()? {
-            let due: i64 = row.get(0)?;
-            if moment != Some(due) {
+            let (due, message, destination): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(5)?);
+            if last != Some((due, message)) {
                 if groups.len() >= limit {
                     break;
                 }
-                moment = Some(due);
-                at_moment.clear();
+                last = Some((due, message));
+                of_message.clear();
             }
-            let (message, destination): (i64, i64) = (row.get(1)?, row.get(5)?);
             let index = Index(row.get(2)?);
             let spent_ms = unsigned(row.get(6)?);
-            if let Some(group) = at_moment.get(&(message, destination)).and_then(|n| groups.get_mut(*n)) {
+            if let Some(group) = of_message.get(&destination).and_then(|n| groups.get_mut(*n)) {
                 group.message.deliveries.push(index);
                 group.spent_ms = group.spent_ms.max(spent_ms);
                 continue;
             }
-            at_moment.insert((message, destination), groups.len());
+            of_message.insert(destination, groups.len());
             groups.push(DueDelivery {
                 account: self.account(row.get(3)?)?,
                 class: row.get(4)?,

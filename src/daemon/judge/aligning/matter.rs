@@ -158,7 +158,11 @@ impl<'a> Matter<'a> {
 pub(super) async fn away<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The process ends before a thread was free, and nobody waits for this any more.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 
