@@ -1,8 +1,8 @@
 //! ClamAV's clamd: the message in chunks (`INSTREAM`), the name of what was found.
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
-use super::connection::{open, read_all};
+use super::connection::{ANSWER_BYTES_MAX, open};
 use super::settings::Scorer;
 use super::{AskError, Question};
 use crate::mail::Visible;
@@ -17,13 +17,19 @@ pub(super) async fn ask(scorer: &Scorer, question: Question<'_>) -> Result<Vec<R
     let mut stream = open(&scorer.endpoint).await?;
     let sent = send(&mut stream, &question.bytes[..question.bytes.len().min(scorer.message_bytes_max)]).await;
     // Past its own limit clamd says so and closes while we still send: its words are worth more than the broken pipe.
-    let answer = read_all(&mut stream).await;
+    let answer = answer(&mut stream).await;
     match (sent, answer) {
         (_, Ok(answer)) if !answer.is_empty() => read(&answer, scorer.points),
-        (Err(error), _) => Err(error.into()),
+        (Err(error), _) | (_, Err(error)) => Err(error.into()),
         (Ok(()), Ok(_)) => Err(AskError::Answer("nothing".to_owned())),
-        (Ok(()), Err(error)) => Err(error),
     }
+}
+
+/// Up to the NUL that ends it: where clamd closes on what it has not read, all behind that is "connection reset".
+async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Vec<u8>> {
+    let mut answer = Vec::new();
+    BufReader::new(stream.take(ANSWER_BYTES_MAX as u64)).read_until(b'\0', &mut answer).await?;
+    Ok(answer)
 }
 
 async fn send(stream: &mut (impl tokio::io::AsyncWrite + Unpin), bytes: &[u8]) -> std::io::Result<()> {
@@ -59,7 +65,37 @@ fn read(answer: &[u8], points: i32) -> Result<Vec<Reason>, AskError> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use tokio::net::UnixListener;
+
     use super::*;
+    use crate::message::Message;
+    use crate::score::other::settings::{Endpoint, OnFailure};
+
+    #[tokio::test]
+    async fn its_words_are_heard_though_it_hangs_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clamd.ctl");
+        let listener = UnixListener::bind(&path).unwrap();
+        let clamd = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut begun = [0; 100];
+            stream.read_exact(&mut begun).await.unwrap();
+            stream.write_all(b"INSTREAM size limit exceeded. ERROR\0").await.unwrap();
+        };
+        let scorer = Scorer {
+            endpoint: Endpoint::Unix(path.clone()),
+            timeout: Scorer::TIMEOUT,
+            on_failure: OnFailure::Defer,
+            points: 300,
+            message_bytes_max: 8 << 20,
+        };
+        let (bytes, message) = (Bytes::from(vec![b'x'; 8 << 20]), Message::default());
+        let question =
+            Question { bytes: &bytes, message: &message, envelope: None, account: None, client: None, queue_id: None };
+        let (answer, ()) = tokio::join!(ask(&scorer, question), clamd);
+        assert!(matches!(&answer, Err(AskError::Fault(text)) if text.contains("size limit")), "{answer:?}");
+    }
 
     #[test]
     fn answers() {
