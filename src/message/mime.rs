@@ -14,8 +14,10 @@ const VALUE_BYTES_MAX: usize = 512;
 /// How a part's bytes are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Encoding {
-    /// As they are.
+    /// As they are, bytes under 128 only. What says nothing is so (RFC 2045 6.1).
     #[default]
+    SevenBit,
+    /// As they are, whatever they are.
     Identity,
     /// RFC 2045 6.8.
     Base64,
@@ -114,7 +116,7 @@ impl Entity {
 
     /// Whether it is a message that can be read as it stands, without decoding.
     pub(super) fn is_plain_message(&self) -> bool {
-        self.is_message() && self.encoding == Encoding::Identity
+        self.is_message() && matches!(self.encoding, Encoding::SevenBit | Encoding::Identity)
     }
 
     fn read_type(&mut self, field: &Field<'_>) {
@@ -185,6 +187,8 @@ fn encoding(value: &str) -> Encoding {
         Encoding::QuotedPrintable
     } else if ["x-uuencode", "uuencode", "x-uue", "uue"].iter().any(|name| word.eq_ignore_ascii_case(name)) {
         Encoding::Uuencode
+    } else if word.is_empty() || word.eq_ignore_ascii_case("7bit") {
+        Encoding::SevenBit
     } else {
         Encoding::Identity
     }

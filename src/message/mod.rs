@@ -24,6 +24,7 @@ mod tally;
 mod target;
 mod text;
 mod transfer;
+mod transport;
 mod uu;
 mod words;
 mod written;
@@ -34,7 +35,7 @@ pub use fields::MAILBOXES_MAX;
 pub use html::Html;
 pub use link::{Link, LinkKind};
 pub use mailbox::{Mailbox, Reading};
-pub use shape::{Bound, Bounds, Shape};
+pub use shape::{Bound, Bounds, Shape, Unkept};
 
 /// One message, read. All of it is valid UTF-8, bounded by [`Bounds`], and mail-borne: escape it where it is shown.
 #[derive(Debug, Clone, Default)]

@@ -13,7 +13,7 @@ use super::shape::{Bound, Bounds};
 use super::tally::Tally;
 use super::text::{self, Taken};
 use super::transfer::{self, Encoded};
-use super::{HeaderField, Message, charset, fields, sniff, uu};
+use super::{HeaderField, Message, charset, fields, sniff, transport, uu};
 use crate::mail::header;
 
 /// How many times the kept text's bound is read of HTML: markup is most of it.
@@ -123,7 +123,11 @@ impl Reader<'_> {
         if self.documents == 0
             && let Some(top) = parts.first()
         {
-            fields::read(&bytes[top.header.clone()], self.bounds, &mut self.message);
+            let header = &bytes[top.header.clone()];
+            fields::read(header, self.bounds, &mut self.message);
+            if let Some(unkept) = transport::of_header(header) {
+                self.tally.note(unkept);
+            }
         }
         self.documents += 1;
         let mut has_child = vec![false; parts.len()];
@@ -161,6 +165,11 @@ impl Reader<'_> {
 
     fn leaf(&mut self, raw: &[u8], place: &Place<'_>, body: Body) {
         let entity = &place.part.entity;
+        // Of another's message that is handed on its sender is not to blame.
+        let is_own_text = self.documents == 1 && !place.ancestry.inside_message && text_kind(&entity.media).is_some();
+        if is_own_text && let Some(unkept) = transport::of_body(entity.encoding, raw) {
+            self.tally.note(unkept);
+        }
         if entity.is_message() {
             self.encoded_message(raw, place, body);
         } else if entity.is_multipart() {
@@ -269,7 +278,7 @@ impl Reader<'_> {
     fn decoded<'b>(&mut self, entity: &Entity, raw: &'b [u8], bytes_max: usize) -> Cow<'b, [u8]> {
         let mut out = Vec::new();
         let encoded = match entity.encoding {
-            Encoding::Identity => return Cow::Borrowed(&raw[..raw.len().min(bytes_max)]),
+            Encoding::SevenBit | Encoding::Identity => return Cow::Borrowed(&raw[..raw.len().min(bytes_max)]),
             Encoding::Base64 => transfer::base64(raw, bytes_max, &mut out),
             Encoding::QuotedPrintable => transfer::quoted_printable(raw, bytes_max, &mut out),
             Encoding::Uuencode => uu::decode(raw, bytes_max, &mut out),
@@ -336,7 +345,9 @@ impl Place<'_> {
 struct Ancestry {
     /// It belongs to a body with its pictures.
     related: bool,
-    /// It stands in the message that a report is about.
+    /// It stands in another message, as which it was handed on.
+    inside_message: bool,
+    /// And that is what a report is about.
     reported: bool,
     /// The innermost alternatives that it is one of.
     alternative: Option<usize>,
@@ -344,17 +355,18 @@ struct Ancestry {
 
 impl Ancestry {
     fn of(parts: &[Part], at: usize) -> Self {
-        let mut found = Self { related: false, reported: false, alternative: None };
-        let mut inside_message = false;
+        let mut found = Self { related: false, inside_message: false, reported: false, alternative: None };
         let mut next = parts[at].parent;
         while let Some(parent) = next {
             match parts[parent].entity.media.as_str() {
                 "multipart/related" => found.related = true,
-                "multipart/alternative" if !inside_message => found.alternative = found.alternative.or(Some(parent)),
-                "multipart/report" => found.reported |= inside_message,
+                "multipart/alternative" if !found.inside_message => {
+                    found.alternative = found.alternative.or(Some(parent));
+                }
+                "multipart/report" => found.reported |= found.inside_message,
                 _ => {}
             }
-            inside_message |= parts[parent].kind == Kind::Message;
+            found.inside_message |= parts[parent].kind == Kind::Message;
             next = parts[parent].parent;
         }
         found

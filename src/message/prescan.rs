@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::mime::Entity;
 use super::shape::{Bound, Bounds};
@@ -46,10 +46,12 @@ pub(super) fn scan(bytes: &[u8], depth: u32, bounds: &Bounds, tally: &mut Tally)
         Scan { bytes, bounds, tally, parts: Vec::new(), open: Vec::new(), delimiters: Vec::new(), header: None };
     scan.begin(0, depth, None);
     let mut at = 0;
-    while at < bytes.len() {
-        let next = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |lf| at + lf + 1);
-        scan.line(at, next);
-        at = next;
+    for lf in memchr_iter(b'\n', bytes) {
+        scan.line(at, lf + 1);
+        at = lf + 1;
+    }
+    if at < bytes.len() {
+        scan.line(at, bytes.len());
     }
     scan.end();
     scan.parts

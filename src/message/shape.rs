@@ -57,6 +57,17 @@ pub enum Bound {
     Unreadable,
 }
 
+/// What mail has to keep to cross any server, and a message did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unkept {
+    /// Bytes over 127 in From, Reply-To, To or Subject (RFC 5322 2.2); allowed with SMTPUTF8 alone (RFC 6532).
+    HeaderBytes,
+    /// Bytes over 127 in a part that is 7bit, or says nothing (RFC 2045 2.7).
+    BodyBytes,
+    /// A line past 76 characters in base64 or quoted-printable (RFC 2045 6.7, 6.8).
+    EncodedLine,
+}
+
 /// How a message is built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shape {
@@ -74,6 +85,8 @@ pub struct Shape {
     pub met: Vec<Bound>,
     /// Parts or fields whose encoding is broken (bad base64, unknown charset, bad encoded word).
     pub broken_encodings: u32,
+    /// What of the transport's rules was not kept, each once.
+    pub unkept: Vec<Unkept>,
     /// Whether the top type is multipart/report or message/delivery-status stands in it (RFC 6522, 3464).
     pub report: bool,
     /// Whether a part is signed or encrypted (multipart/signed, multipart/encrypted, S/MIME).

@@ -209,7 +209,7 @@ fn is_named(name: &str, endings: &[&str]) -> bool {
 fn decoded<'a>(entity: &Entity, body: &'a [u8], bytes_max: usize) -> Cow<'a, [u8]> {
     let mut out = Vec::new();
     match entity.encoding {
-        Encoding::Identity => return Cow::Borrowed(&body[..body.len().min(bytes_max)]),
+        Encoding::SevenBit | Encoding::Identity => return Cow::Borrowed(&body[..body.len().min(bytes_max)]),
         Encoding::Base64 => transfer::base64(body, bytes_max, &mut out),
         Encoding::QuotedPrintable => transfer::quoted_printable(body, bytes_max, &mut out),
         Encoding::Uuencode => uu::decode(body, bytes_max, &mut out),
@@ -227,7 +227,7 @@ fn decoded_bytes(entity: &Entity, body: &[u8]) -> u64 {
         }
         Encoding::QuotedPrintable => body.len() - (memchr::memchr_iter(b'=', body).count() * 2).min(body.len()),
         Encoding::Uuencode => body.len() / 4 * 3,
-        Encoding::Identity => body.len(),
+        Encoding::SevenBit | Encoding::Identity => body.len(),
     };
     bytes as u64
 }

@@ -1,6 +1,6 @@
 //! What reading a message has cost so far, and which bounds it met.
 
-use super::shape::{Bound, Shape};
+use super::shape::{Bound, Shape, Unkept};
 
 /// Counts that all parts of a message share.
 #[derive(Debug, Default)]
@@ -20,6 +20,13 @@ impl Tally {
     pub(super) fn meet(&mut self, bound: Bound) {
         if !self.shape.met.contains(&bound) {
             self.shape.met.push(bound);
+        }
+    }
+
+    /// Notes that a rule of the transport was not kept.
+    pub(super) fn note(&mut self, unkept: Unkept) {
+        if !self.shape.unkept.contains(&unkept) {
+            self.shape.unkept.push(unkept);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Text with a bound: one line of a header field, or the lines of a body, those that flow put together.
 
+use memchr::memchr;
+
 use super::mime::Flow;
 
 /// One line: white space and control characters become single spaces, none at the ends.
@@ -18,34 +20,39 @@ impl Line {
     pub(super) fn push(&mut self, text: &str) {
         self.text.reserve(text.len().min(self.bytes_max));
         let mut rest = text;
-        while let Some(c) = rest.chars().next() {
-            // Nearly all is ASCII with single spaces, and taken as it is.
-            let mut after_space = self.ends_open();
-            let plain = rest.bytes().take_while(|b| {
-                let doubled = *b == b' ' && after_space;
-                after_space = *b == b' ';
-                (b' '..=b'~').contains(b) && !doubled
-            });
-            let plain = plain.count();
-            if plain > 0 {
-                let room = self.bytes_max.saturating_sub(self.text.len());
-                self.text.push_str(&rest[..plain.min(room)]);
-                if plain > room {
-                    return;
-                }
-                rest = &rest[plain..];
-                continue;
-            }
-            rest = &rest[c.len_utf8()..];
-            let c = if c.is_control() { ' ' } else { c };
-            if c == ' ' && self.ends_open() {
-                continue;
-            }
-            if self.text.len() + c.len_utf8() > self.bytes_max {
+        while let Some(end) = memchr(b'\n', rest.as_bytes()) {
+            let row = &rest[..end];
+            let row = row.strip_suffix('\r').unwrap_or(row);
+            if self.push_row(row) == Taken::Cut || self.push_char(' ') == Taken::Cut {
                 return;
             }
-            self.text.push(c);
+            rest = &rest[end + 1..];
         }
+        self.push_row(rest);
+    }
+
+    fn push_row(&mut self, row: &str) -> Taken {
+        let row = if self.ends_open() { row.trim_start_matches([' ', '\t']) } else { row };
+        // Nearly all rows are so, and taken as they are.
+        if !is_tidy(row) {
+            let is_cut = row.chars().any(|c| self.push_char(c) == Taken::Cut);
+            return if is_cut { Taken::Cut } else { Taken::Whole };
+        }
+        let room = self.bytes_max.saturating_sub(self.text.len());
+        self.text.push_str(&row[..row.len().min(room)]);
+        if row.len() > room { Taken::Cut } else { Taken::Whole }
+    }
+
+    fn push_char(&mut self, c: char) -> Taken {
+        let c = if c.is_control() { ' ' } else { c };
+        if c == ' ' && self.ends_open() {
+            return Taken::Whole;
+        }
+        if self.text.len() + c.len_utf8() > self.bytes_max {
+            return Taken::Cut;
+        }
+        self.text.push(c);
+        Taken::Whole
     }
 
     /// Whether a space here would be one too many.
@@ -67,6 +74,16 @@ pub(super) enum Taken {
     Whole,
     /// The bound cut it.
     Cut,
+}
+
+/// Whether a text is of printable ASCII, and no two spaces in it follow each other.
+pub(super) fn is_tidy(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let behind = bytes.get(1..).unwrap_or_default();
+    // All of it is looked at, which takes less than to stop early: so it is done for many bytes at a time.
+    let odd = bytes.iter().fold(0, |odd, byte| odd | u8::from(!(b' '..=b'~').contains(byte)));
+    let doubled = bytes.iter().zip(behind).fold(0, |odd, (a, b)| odd | u8::from(*a == b' ' && *b == b' '));
+    odd | doubled == 0
 }
 
 /// Bytes that may begin a control character, but for LF and tab.
@@ -138,8 +155,13 @@ mod tests {
             }
             line.finish()
         };
-        let cases: [(&[&str], usize, &str); 8] = [
+        let cases: [(&[&str], usize, &str); 13] = [
             (&["  a  b\t\r\n c "], 100, "a b c"),
+            (&["a b\r\n\t c d\r\n   e\r\n"], 100, "a b c d e"),
+            (&["a b\r\n c"], 3, "a b"),
+            (&["abé c"], 3, "ab"), // what is cut goes on nowhere
+            (&["abc\r\n", "d"], 4, "abc"),
+            (&["\u{a0}a \u{a0}"], 100, "\u{a0}a"), // no space of ours
             (&["a ", " b"], 100, "a b"),
             (&["a", "b"], 100, "ab"),
             (&["é\u{7f}é  é"], 100, "é é é"),

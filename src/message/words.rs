@@ -1,6 +1,8 @@
 //! Header text: unfolded, encoded words decoded (RFC 2047), 8-bit bytes read, control characters made spaces.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
 
 use super::transfer::{self, Encoded};
 use super::{charset, text::Line};
@@ -8,13 +10,16 @@ use super::{charset, text::Line};
 /// How long the name of a charset in an encoded word may be, in bytes.
 const CHARSET_BYTES_MAX: usize = 60;
 
+/// What an encoded word begins with.
+static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("=?"));
+
 /// Decodes the raw value of a field into one line of at most `bytes_max` bytes. Words that are broken are counted and
 /// read as far as they can be.
 pub(super) fn decode(raw: &[u8], bytes_max: usize, broken: &mut u32) -> String {
     // A byte of the value is at most three of UTF-8, and encoding makes it longer: this much is always enough to read.
-    let raw = &raw[..raw.len().min(bytes_max.saturating_mul(4))];
+    let raw = raw[..raw.len().min(bytes_max.saturating_mul(4))].trim_ascii_end();
     let mut line = Line::new(bytes_max);
-    if memmem::find(raw, b"=?").is_none() {
+    if WORD.find(raw).is_none() {
         line.push(&charset::guess(raw));
         return line.finish();
     }

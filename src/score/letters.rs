@@ -5,6 +5,7 @@
 use super::scorer::Scorer;
 use super::{Rules, ScoreSettings, Submission};
 use crate::clock::WallMs;
+use crate::mail::{Address, BodyType, Envelope, Recipient, ReversePath};
 use crate::message::{Bounds, Message};
 use crate::reason::Reason;
 
@@ -14,6 +15,9 @@ const LETTER: i32 = 100;
 const ANSWER: i32 = 70;
 /// What the rules alone give a letter of fraud at least.
 const FRAUD: i32 = 60;
+
+/// What the rules alone may give a club's excited letter; a hold begins at 150.
+const HIDDEN_READERS: i32 = 140;
 
 /// Who writes, subject, text.
 const ORDINARY: [(&str, &str, &str); 30] = [
@@ -237,4 +241,42 @@ fn strangers_with_money_are_known() {
         }
     }
     assert!(missed.is_empty(), "{}", missed.concat());
+}
+
+/// What an excited secretary does, all at once: hidden readers, a drawing of Santa, exclamations, one link to the club's page
+/// elsewhere, nothing said of leaving. `rules` alone, as if the text said nothing for it.
+#[test]
+fn a_club_with_hidden_readers_is_not_held() {
+    let mail = "From: Skating club <club@example.org>\r\nTo: undisclosed-recipients:;\r\nSubject: Our party\r\n\
+         Date: Sat, 21 Nov 2026 12:00:00 +0000\r\nMessage-ID: <20261121.abc.1@example.org>\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/related; boundary=r\r\n\r\n--r\r\nContent-Type: multipart/alternative; boundary=a\r\n\r\n\
+         --a\r\nContent-Type: text/plain\r\n\r\nCome! Sing! Skate! Dance! Eat! Santa comes too! All about it is on our page.\r\n\
+         --a\r\nContent-Type: text/html\r\n\r\n<p>Come! Sing! Skate! Dance! Eat! Santa comes too! All about it is on \
+         <a href=\"https://www.facebook.com/skating.club\">our page</a>.</p><img src=\"cid:santa\">\r\n--a--\r\n\
+         --r\r\nContent-Type: image/gif; name=santa.gif\r\nContent-ID: <santa>\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+         R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7\r\n--r--\r\n";
+    let message = Message::parse(mail.as_bytes(), &Bounds::default());
+    let members =
+        (0..25).map(|n| Recipient::plain(Address::parse(format!("m{n}@club{n}.example").as_bytes()).unwrap()));
+    let envelope = Envelope {
+        reverse_path: ReversePath::parse(b"club@example.org").unwrap(),
+        recipients: members.collect(),
+        body: BodyType::SevenBit,
+        smtputf8: false,
+        ret: None,
+        envid: None,
+    };
+    let rules = Rules::new(&ScoreSettings::default()).unwrap();
+    let seen = rules.evaluate(&Submission { envelope: Some(&envelope), ..submission(&message) });
+    let names: Vec<&str> = seen.iter().map(|reason| &*reason.name).collect();
+    for name in [
+        "to-names-nobody",
+        "image-drawn-inside",
+        "body-exclamations",
+        "bulk-without-unsubscribe",
+        "links-to-one-stranger",
+    ] {
+        assert!(names.contains(&name), "{name} is not among {names:?}");
+    }
+    assert!(sum(&seen) <= HIDDEN_READERS, "{} {seen:?}", sum(&seen));
 }

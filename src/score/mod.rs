@@ -7,6 +7,7 @@
 
 pub mod allow;
 pub mod behaviour;
+mod blanks;
 pub mod combine;
 mod letters;
 pub mod model;

@@ -1,5 +1,9 @@
 //! Text as a browser lays it out: white space collapsed, blocks as lines, within a bound.
 
+use memchr::memchr2;
+
+use crate::message::text::is_tidy;
+
 /// Text that grows at its end.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
@@ -39,6 +43,35 @@ impl Flow {
     /// Appends text; any run of white space is one gap. In preformatted text line ends stay.
     pub(super) fn push(&mut self, text: &str, preformatted: bool) {
         let mut rest = text;
+        while let Some(end) = memchr2(b'\r', b'\n', rest.as_bytes()) {
+            self.push_row(&rest[..end]);
+            self.part(if preformatted { Gap::Line } else { Gap::Space });
+            rest = &rest[end + 1..];
+        }
+        self.push_row(rest);
+    }
+
+    /// What has no line break in it.
+    fn push_row(&mut self, row: &str) {
+        let inside = row.trim_ascii_start();
+        if inside.len() < row.len() {
+            self.part(Gap::Space);
+        }
+        let inside = inside.trim_ascii_end();
+        // Most rows are taken whole.
+        if !is_tidy(inside) || self.text.len() + inside.len() >= self.bytes_max {
+            return self.push_words(row);
+        }
+        if !inside.is_empty() {
+            self.push_word(inside);
+        }
+        if row.ends_with(|c: char| c.is_ascii_whitespace()) {
+            self.part(Gap::Space);
+        }
+    }
+
+    fn push_words(&mut self, row: &str) {
+        let mut rest = row;
         while let Some(c) = rest.chars().next() {
             // A word of ASCII is taken whole.
             let word = rest.bytes().take_while(|b| (b'!'..=b'~').contains(b)).count();
@@ -49,8 +82,7 @@ impl Flow {
             }
             rest = &rest[c.len_utf8()..];
             match c {
-                '\n' | '\r' if preformatted => self.part(Gap::Line),
-                ' ' | '\t' | '\n' | '\r' | '\u{c}' | '\u{a0}' => self.part(Gap::Space),
+                ' ' | '\t' | '\u{c}' | '\u{a0}' => self.part(Gap::Space),
                 c if c.is_control() => {}
                 c => self.push_word(c.encode_utf8(&mut [0; 4])),
             }

@@ -93,7 +93,8 @@ impl<'a> Given<'a> {
 
 /// The first address that a style loads.
 pub(super) fn url_of(style: &str) -> &str {
-    let Some(at) = style.find("url(") else { return "" };
-    let inside = &style[at + 4..];
+    let opens = |at: &usize| style.as_bytes()[..*at].ends_with(b"url");
+    let Some(at) = memchr::memchr_iter(b'(', style.as_bytes()).find(opens) else { return "" };
+    let inside = &style[at + 1..];
     inside[..inside.find(')').unwrap_or(inside.len())].trim_matches([' ', '\'', '"'])
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
+use memchr::{memchr, memchr_iter};
 
 use super::colour::{self, Rgb};
 
@@ -63,11 +64,12 @@ impl Style {
     pub(super) fn read(css: &str) -> Self {
         let mut style = Self::default();
         for declaration in css.split(';').take(DECLARATIONS_MAX) {
-            let Some((name, value)) = declaration.split_once(':') else { continue };
+            let Some(colon) = memchr(b':', declaration.as_bytes()) else { continue };
+            let (name, value) = (&declaration[..colon], &declaration[colon + 1..]);
             let mut name_buffer = [0; 20];
             let Some(name) = lower(name.trim(), &mut name_buffer) else { continue };
-            let value = value.split("!important").next().unwrap_or_default().trim();
-            style.declare(name, value);
+            let mark = memchr_iter(b'!', value.as_bytes()).find(|at| value[*at..].starts_with("!important"));
+            style.declare(name, value[..mark.unwrap_or(value.len())].trim());
         }
         // A box without height hides only what it does not let out.
         if (style.flat && style.overflow_hidden) || (style.absolute && style.off_screen) {

@@ -30,15 +30,26 @@ pub(super) fn heaviest(weights: &Weights, message: &Message, features: &Features
             gathered.add(token, f64::from(steps) * unit);
         }
     });
-    let mut all: Vec<Evidence> = gathered.all.iter().map(|spoken| spoken.evidence(&gathered.letters)).collect();
-    for mark in &features.marks {
-        if let Some(weight) = weights.mark(mark.hash()).filter(|w| *w > 0.0) {
-            all.push(Evidence { what: shown(*mark), weight: f64::from(weight) });
-        }
-    }
+    let weight_of = |mark: &Mark| weights.mark(mark.hash()).filter(|weight| *weight > 0.0).map(f64::from);
+    let marks: Vec<(Mark, f64)> = features.marks.iter().filter_map(|mark| Some((*mark, weight_of(mark)?))).collect();
+    // Only of those that may be named is the name made.
+    let least = heavy_enough(gathered.all.iter().map(|spoken| spoken.weight).chain(marks.iter().map(|mark| mark.1)));
+    let spoken = gathered.all.iter().filter(|spoken| spoken.weight >= least);
+    let mut all: Vec<Evidence> = spoken.map(|spoken| spoken.evidence(&gathered.letters)).collect();
+    let marks = marks.iter().filter(|(_, weight)| *weight >= least);
+    all.extend(marks.map(|(mark, weight)| Evidence { what: shown(*mark), weight: *weight }));
     all.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.what.cmp(&b.what)));
     all.truncate(EVIDENCE_MAX);
     all
+}
+
+/// What a word or mark must weigh to be among the heaviest.
+fn heavy_enough(weights: impl Iterator<Item = f64>) -> f64 {
+    let mut weights: Vec<f64> = weights.collect();
+    if weights.len() <= EVIDENCE_MAX {
+        return f64::NEG_INFINITY;
+    }
+    *weights.select_nth_unstable_by(EVIDENCE_MAX - 1, |a, b| b.total_cmp(a)).1
 }
 
 /// A mark with its bin: "html-hidden" alone does not say that there was much.

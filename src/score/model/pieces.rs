@@ -1,6 +1,7 @@
 //! Words, runs and kinds of a line: what stands between its spaces, in normal form.
 
 use super::text::{Kind, Tally, Token, starts_folded};
+use crate::score::blanks::{Piece, Pieces};
 
 /// Letters of the longest word; a longer one is a kind of its own (encoded data, keys, identifiers).
 const WORD_CHARS_MAX: usize = 24;
@@ -10,9 +11,12 @@ const DIGITS_MAX: usize = 5;
 /// Reads the words and kinds of one line.
 pub(super) fn read_line(line: &str, tally: &mut Tally, each: &mut impl FnMut(Token<'_>)) {
     let mut word = Letters::default();
-    for piece in line.split_whitespace() {
-        if piece.is_ascii() && is_plain(piece.as_bytes()) {
-            read_ascii(piece.as_bytes(), &mut word, tally, each);
+    for Piece { text: piece, is_ascii } in Pieces::of(line) {
+        if is_ascii && is_plain(piece.as_bytes()) {
+            match letters_alone(piece.as_bytes()) {
+                Some(letters) => word.whole(letters, tally, each),
+                None => read_ascii(piece.as_bytes(), &mut word, tally, each),
+            }
             continue;
         }
         match told_by_kind(piece) {
@@ -24,7 +28,7 @@ pub(super) fn read_line(line: &str, tally: &mut Tally, each: &mut impl FnMut(Tok
                 }
                 each(Token::Kind(kind));
             }
-            None if piece.is_ascii() => read_ascii(piece.as_bytes(), &mut word, tally, each),
+            None if is_ascii => read_ascii(piece.as_bytes(), &mut word, tally, each),
             None => read_piece(piece, tally, each),
         }
     }
@@ -36,6 +40,13 @@ fn is_plain(piece: &[u8]) -> bool {
     let is_word = |word: &&[u8]| word.first().is_some_and(|b| b.is_ascii_alphanumeric() && !matches!(b, b'w' | b'W'));
     let word = piece.strip_suffix(b".").filter(is_word);
     !word.unwrap_or(piece).iter().any(|byte| CLASS[usize::from(*byte)] == Class::Telling)
+}
+
+/// The letters of a piece that is a word and a mark of the sentence behind it, if any: nearly every one.
+fn letters_alone(piece: &[u8]) -> Option<&[u8]> {
+    let letters = piece.iter().take_while(|byte| CLASS[usize::from(**byte)] == Class::Letter).count();
+    let is_word = matches!(piece[letters..], [] | [b',' | b'.' | b';' | b')' | b'"']);
+    (is_word && (1..=WORD_CHARS_MAX).contains(&letters)).then(|| &piece[..letters])
 }
 
 /// What an ASCII character is to a word.
@@ -288,6 +299,22 @@ impl Letters {
             *place = char::from(byte.to_ascii_lowercase());
         }
         self.len += taken;
+    }
+
+    /// A word of ASCII letters, as [`Letters::push_letters`] and [`Letters::end`] have it where none is being read.
+    fn whole(&mut self, letters: &[u8], tally: &mut Tally, each: &mut impl FnMut(Token<'_>)) {
+        let count = u32::try_from(letters.len()).unwrap_or(u32::MAX);
+        let mut upper = 0;
+        for (place, byte) in self.chars.iter_mut().zip(letters) {
+            *place = char::from(byte.to_ascii_lowercase());
+            upper += u32::from(byte.is_ascii_uppercase());
+        }
+        tally.letters += count;
+        tally.latin += count;
+        tally.words += 1;
+        tally.upper += upper;
+        tally.shouted += u32::from(count >= 3 && upper == count);
+        each(Token::Word(&self.chars[..letters.len()]));
     }
 
     fn end(&mut self, tally: &mut Tally, each: &mut impl FnMut(Token<'_>)) {

@@ -25,9 +25,19 @@ impl Sketch {
 
     /// Draws one.
     pub fn of(features: &Features) -> Self {
-        let (pairs, text) = (Self::pairs_of(features), &features.text);
-        let mut kept = least(&text.iter().filter(|hash| *hash & PAIR != 0), pairs, PAIRS_MAX);
-        kept.extend(least(&text.iter().filter(|hash| *hash & PAIR == 0), text.len() - pairs, OTHERS_MAX));
+        let pairs = Self::pairs_of(features);
+        let mut kinds = [Least::of(features.text.len() - pairs, OTHERS_MAX), Least::of(pairs, PAIRS_MAX)];
+        let kind_of = |hash: u32| usize::from(hash & PAIR != 0);
+        for hash in &features.text {
+            kinds[kind_of(*hash)].look_at(*hash);
+        }
+        for (kind, least) in kinds.iter_mut().enumerate().filter(|(_, least)| least.lacks_some()) {
+            *least = Least { bound: u32::MAX, mixed: Vec::new(), most: least.most };
+            features.text.iter().filter(|hash| kind_of(**hash) == kind).for_each(|hash| least.look_at(*hash));
+        }
+        let [others, pairs] = kinds;
+        let mut kept = others.finish();
+        kept.append(&mut pairs.finish());
         kept.sort_unstable();
         Self(kept)
     }
@@ -67,27 +77,46 @@ impl Sketch {
     }
 }
 
-/// Those of `count` that come first in an order of their own, at most so many.
-fn least<'h>(hashes: &(impl Iterator<Item = &'h u32> + Clone), count: usize, most: usize) -> Vec<u32> {
-    // The order of hashes would be that of pieces before pairs; multiplying by an odd number mixes them anew.
-    const ODD: u32 = 0x85eb_ca6b;
-    let most = most.min(count);
-    let below = |bound: u32| -> Vec<u32> {
-        let mut mixed = Vec::with_capacity(most * 4);
-        mixed.extend(hashes.clone().map(|hash| hash.wrapping_mul(ODD)).filter(|mixed| *mixed <= bound));
-        mixed
-    };
-    // Mixed, they lie evenly: in the part where three times as many are expected there are nearly always enough.
-    let share = u64::from(u32::MAX) * (most as u64 * 3) / count.max(1) as u64;
-    let mut mixed = below(u32::try_from(share).unwrap_or(u32::MAX));
-    if mixed.len() < most {
-        mixed = below(u32::MAX);
+/// The order in which some hashes are the first. That of the hashes themselves would be that of pieces before pairs;
+/// multiplying by an odd number mixes them anew.
+const ODD: u32 = 0x85eb_ca6b;
+
+/// Those of some features that come first in an order of their own.
+struct Least {
+    most: usize,
+    /// Mixed, up to which they are kept at first.
+    bound: u32,
+    mixed: Vec<u32>,
+}
+
+impl Least {
+    /// At most so many of `count`.
+    fn of(count: usize, most: usize) -> Self {
+        let most = most.min(count);
+        // Mixed, they lie evenly: in the part where three times as many are expected there are nearly always enough.
+        let share = u64::from(u32::MAX) * (most as u64 * 3) / count.max(1) as u64;
+        Self { most, bound: u32::try_from(share).unwrap_or(u32::MAX), mixed: Vec::with_capacity(most * 4) }
     }
-    if mixed.len() > most {
-        mixed.select_nth_unstable(most);
-        mixed.truncate(most);
+
+    fn look_at(&mut self, hash: u32) {
+        let mixed = hash.wrapping_mul(ODD);
+        if mixed <= self.bound {
+            self.mixed.push(mixed);
+        }
     }
-    mixed.into_iter().map(|mixed| mixed.wrapping_mul(const { inverse(ODD) })).collect()
+
+    fn lacks_some(&self) -> bool {
+        self.mixed.len() < self.most
+    }
+
+    fn finish(mut self) -> Vec<u32> {
+        if self.mixed.len() > self.most {
+            self.mixed.select_nth_unstable(self.most);
+            self.mixed.truncate(self.most);
+        }
+        self.mixed.iter_mut().for_each(|mixed| *mixed = mixed.wrapping_mul(const { inverse(ODD) }));
+        self.mixed
+    }
 }
 
 /// What undoes a multiplication by an odd number (Newton: each step doubles the bits that are right, from three).

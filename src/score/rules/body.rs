@@ -1,5 +1,9 @@
 //! How the body is made: empty, loud, all picture, with scripts or forms. What it says is asked by lists of words.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::message::{Content, LinkKind};
 
 use super::look::{Look, Sight, example, seen};
@@ -40,7 +44,8 @@ const LINKS_OF_BUTTONS: usize = 10;
 const LETTERS_FOR_EACH_LINK: usize = 20;
 
 fn gtube(look: &Look<'_>) -> Sight {
-    let within = |text: &str| memchr::memmem::find(text.as_bytes(), GTUBE.as_bytes()).is_some();
+    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(GTUBE));
+    let within = |text: &str| FINDER.find(text.as_bytes()).is_some();
     seen(within(&look.message.text) || within(&look.message.plain))
 }
 
@@ -69,7 +74,7 @@ fn exclamations(look: &Look<'_>) -> Sight {
 /// A picture with hardly a letter beside it, which a click takes somewhere.
 fn image_only(look: &Look<'_>) -> Sight {
     let html = look.html()?;
-    let leads_somewhere = look.clicks.iter().any(|link| link.kind == LinkKind::Anchor);
+    let leads_somewhere = look.clicks.iter().any(|click| click.link.kind == LinkKind::Anchor);
     seen(html.images > 0 && leads_somewhere && look.text.count.letters < FEW_LETTERS && html.images > html.pixels)
 }
 
@@ -98,9 +103,9 @@ fn image_drawn_inside(look: &Look<'_>) -> Sight {
 
 /// One line and a link to a stranger's site.
 fn link_and_little_else(look: &Look<'_>) -> Sight {
-    let strange = look.clicks.iter().find(|link| !look.is_own(&link.host))?;
+    let strange = look.strange_hosts.first()?;
     let little = look.text.count.letters < 2 * FEW_LETTERS && look.message.attachments.is_empty() && !look.is_reply();
-    if little { example(&strange.host) } else { None }
+    if little { example(strange) } else { None }
 }
 
 fn links_many(look: &Look<'_>) -> Sight {

@@ -16,29 +16,28 @@ const SHOWN_MAX: usize = 20;
 
 /// Bulk that says so, or goes to many, with neither the field nor a word of leaving in its text.
 fn without_unsubscribe(look: &Look<'_>) -> Sight {
-    let personal = || look.is_reply() || look.is_report_path() || look.message.field("Auto-Submitted").is_some();
-    let leaves = || look.message.field("List-Unsubscribe").is_some() || super::favour::speaks_of_leaving(look);
+    let personal = || look.is_reply() || look.is_report_path() || look.has("Auto-Submitted");
+    let leaves = || look.has("List-Unsubscribe") || super::favour::speaks_of_leaving(look);
     seen(look.is_bulk() && !personal() && !leaves())
 }
 
 /// RFC 8058: an https target and List-Unsubscribe-Post, so that one click is enough.
 fn without_one_click(look: &Look<'_>) -> Sight {
-    let field = look.message.field("List-Unsubscribe")?;
-    let one_click =
-        field.to_ascii_lowercase().contains("https://") && look.message.field("List-Unsubscribe-Post").is_some();
+    let field = look.field("List-Unsubscribe")?;
+    let one_click = field.to_ascii_lowercase().contains("https://") && look.has("List-Unsubscribe-Post");
     seen(look.is_bulk() && !one_click)
 }
 
 fn shown_to_all(look: &Look<'_>) -> Sight {
-    seen(look.message.to.len() + look.message.cc.len() >= SHOWN_MAX && look.message.field("List-Id").is_none())
+    seen(look.message.to.len() + look.message.cc.len() >= SHOWN_MAX && !look.has("List-Id"))
 }
 
 /// A program for mass mail, with no way out.
 fn by_mailer(look: &Look<'_>) -> Sight {
-    let mailer = look.message.field("X-Mailer").or_else(|| look.message.field("User-Agent"))?.to_lowercase();
-    look.lists.of("bulk-mailers").within(&mailer)?;
-    let leaves = look.message.field("List-Unsubscribe").is_some() || super::favour::speaks_of_leaving(look);
-    if leaves { None } else { example(&mailer) }
+    let mailer = look.mailers.first()?;
+    look.lists.of("bulk-mailers").within(mailer)?;
+    let leaves = look.has("List-Unsubscribe") || super::favour::speaks_of_leaving(look);
+    if leaves { None } else { example(mailer) }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub(super) const RULES: &[Rule] = &[
 
 /// A thread in which a message of the sender's own domain stands: somebody wrote to them, or they to somebody, before.
 fn answers_own_thread(look: &Look<'_>) -> Sight {
-    let ids = ["In-Reply-To", "References"].iter().filter_map(|name| look.message.field(name));
+    let ids = ["In-Reply-To", "References"].iter().filter_map(|name| look.field(name));
     let own = |id: &str| {
         let domain = id.trim_matches(['<', '>', ',']).rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase());
         domain.is_some_and(|domain| domain.contains('.') && same_site(&domain, &look.from_domain))

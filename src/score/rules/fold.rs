@@ -3,6 +3,10 @@
 //! Words are looked for in this form, so "Dernière chance!" and "DERNIERE-CHANCE" are one. What is counted on the way
 //! (capitals, exclamation marks, white space, letters that hide) costs no second pass.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 /// A text in comparable form, with what was counted on the way.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Folded {
@@ -48,151 +52,158 @@ struct Word {
 impl Folded {
     /// Folds a text.
     pub(super) fn new(text: &str) -> Self {
-        let mut folded = Self { text: String::with_capacity(text.len() + 2), count: Count::default() };
-        folded.text.push(' ');
-        let mut word = Word::default();
+        let mut folding = Folding::default();
+        folding.text.reserve(text.len() + 2);
+        folding.text.push(b' ');
         let mut rest = text;
-        while let Some(byte) = rest.as_bytes().first() {
-            if CLASS[usize::from(*byte)] == Class::Foreign {
-                let Some(c) = rest.chars().next() else { break };
-                folded.other(c, &mut word);
-                rest = &rest[c.len_utf8()..];
-            } else {
-                rest = folded.ascii(rest, &mut word);
+        while !rest.is_empty() {
+            let ascii = if rest.is_ascii() { None } else { rest.bytes().position(|byte| !byte.is_ascii()) };
+            let (ascii, foreign) = rest.split_at(ascii.unwrap_or(rest.len()));
+            folding.ascii(ascii.as_bytes());
+            let mut foreign = foreign.chars();
+            if let Some(c) = foreign.next() {
+                folding.other(c);
             }
+            rest = foreign.as_str();
         }
-        folded.end(&mut word);
-        // What is not ASCII was written in lower case.
-        folded.text.make_ascii_lowercase();
-        folded
+        folding.end();
+        let text = String::from_utf8(folding.text).expect("whole characters were added alone");
+        Self { text, count: folding.count }
+    }
+}
+
+/// A text that is being folded.
+#[derive(Debug, Default)]
+struct Folding {
+    text: Vec<u8>,
+    count: Count,
+    word: Word,
+}
+
+impl Folding {
+    fn ascii(&mut self, ascii: &[u8]) {
+        self.count.chars += ascii.len();
+        self.count.letters += count(ascii, u8::is_ascii_alphabetic);
+        self.count.capitals += count(ascii, u8::is_ascii_uppercase);
+        self.count.spaces += count(ascii, u8::is_ascii_whitespace);
+        self.count.exclamations += count(ascii, |byte| *byte == b'!');
+        let behind = self.text.len().saturating_sub(1);
+        self.text.extend(ascii.iter().map(|byte| folded(*byte)));
+        squeeze(&mut self.text, behind);
+        // Only the words at both ends can have other letters in them.
+        let is_sign = |byte: &u8| folded(*byte) == b' ';
+        let Some(first) = ascii.iter().position(is_sign) else { return self.letters(ascii) };
+        self.letters(&ascii[..first]);
+        self.end_word();
+        let behind = ascii.iter().rposition(is_sign).unwrap_or(first) + 1;
+        self.letters(&ascii[behind..]);
     }
 
-    /// Takes the letters and digits that a text begins with, and the sign behind them; gives the rest.
-    fn ascii<'t>(&mut self, text: &'t str, word: &mut Word) -> &'t str {
-        let (mut letters, mut capitals, mut digits) = (0, 0, 0);
-        let mut sign = None;
-        for byte in text.bytes() {
-            match CLASS[usize::from(byte)] {
-                Class::Letter => letters += 1,
-                Class::Capital => capitals += 1,
-                Class::Digit => digits += 1,
-                Class::Sign => {
-                    sign = Some(byte);
-                    break;
-                }
-                Class::Foreign => break,
-            }
+    /// Letters and digits of the word under way.
+    fn letters(&mut self, ascii: &[u8]) {
+        let letters = count(ascii, u8::is_ascii_alphabetic);
+        if letters > 0 {
+            self.count.zero_width += std::mem::take(&mut self.word.gap);
+            self.word.latin += letters;
         }
-        let plain = letters + capitals + digits;
-        if letters + capitals > 0 {
-            self.count.zero_width += std::mem::take(&mut word.gap);
-            word.latin += letters + capitals;
-        }
-        self.count.letters += letters + capitals;
-        self.count.capitals += capitals;
-        self.count.chars += plain;
-        self.text.push_str(&text[..plain]);
-        let Some(sign) = sign else { return &text[plain..] };
-        self.count.chars += 1;
-        self.count.spaces += usize::from(sign.is_ascii_whitespace());
-        self.count.exclamations += usize::from(sign == b'!');
-        self.end(word);
-        &text[plain + 1..]
     }
 
-    fn letter(&mut self, lower: u8, word: &mut Word) {
+    fn letter(&mut self, lower: u8) {
         self.count.letters += 1;
-        self.count.zero_width += std::mem::take(&mut word.gap);
-        word.latin += 1;
-        self.text.push(char::from(lower));
+        self.count.zero_width += std::mem::take(&mut self.word.gap);
+        self.word.latin += 1;
+        self.text.push(lower);
     }
 
-    fn other(&mut self, c: char, word: &mut Word) {
+    fn other(&mut self, c: char) {
         self.count.chars += 1;
         match c {
             '\u{202d}' | '\u{202e}' => self.count.overrides += 1,
             '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | '\u{feff}' => {
                 // Only between letters: a preview line is padded with them between spaces.
-                word.gap += usize::from(word.latin + word.look_alike > 0);
+                self.word.gap += usize::from(self.word.latin + self.word.look_alike > 0);
             }
             // Soft hyphens and combining marks belong to ordinary words.
             '\u{ad}' | '\u{300}'..='\u{36f}' | '\u{200e}' | '\u{200f}' | '\u{fe00}'..='\u{fe0f}' => {}
             '\u{ff01}' | '\u{a1}' | '\u{2757}' | '\u{203c}' => {
                 self.count.exclamations += 1;
-                self.end(word);
+                self.end();
             }
             _ if c.is_whitespace() => {
                 self.count.spaces += 1;
-                self.end(word);
+                self.end();
             }
             _ => match plain(c) {
                 Some(base) => {
                     self.count.letters += 1;
                     self.count.capitals += usize::from(c.is_uppercase());
-                    self.count.zero_width += std::mem::take(&mut word.gap);
-                    word.latin += 1;
-                    self.text.push_str(base);
+                    self.count.zero_width += std::mem::take(&mut self.word.gap);
+                    self.word.latin += 1;
+                    self.text.extend_from_slice(base.as_bytes());
                 }
-                None if c.is_alphabetic() => self.foreign(c, word),
-                None => self.end(word),
+                None if c.is_alphabetic() => self.foreign(c),
+                None => self.end(),
             },
         }
     }
 
-    fn foreign(&mut self, c: char, word: &mut Word) {
+    fn foreign(&mut self, c: char) {
         if let Some(latin) = styled(c) {
             self.count.styled += 1;
-            self.letter(latin, word);
+            self.letter(latin);
             return;
         }
         self.count.letters += 1;
         self.count.capitals += usize::from(c.is_uppercase());
         if looks_latin(c) {
-            self.count.zero_width += std::mem::take(&mut word.gap);
-            word.look_alike += 1;
+            self.count.zero_width += std::mem::take(&mut self.word.gap);
+            self.word.look_alike += 1;
         } else {
-            word.gap = 0;
-            word.other += 1;
+            self.word.gap = 0;
+            self.word.other += 1;
         }
-        self.text.extend(c.to_lowercase());
+        c.to_lowercase().for_each(|c| self.text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()));
     }
 
-    fn end(&mut self, word: &mut Word) {
+    fn end(&mut self) {
+        self.end_word();
+        if self.text.last() != Some(&b' ') {
+            self.text.push(b' ');
+        }
+    }
+
+    fn end_word(&mut self) {
+        let word = std::mem::take(&mut self.word);
         // "USB-порт" is two words, "SMSки" has letters that look like no Latin ones: both are how people write.
         self.count.mixed_words += usize::from(word.latin >= 2 && word.look_alike >= 1 && word.other == 0);
-        *word = Word::default();
-        if self.text.as_bytes().last() != Some(&b' ') {
-            self.text.push(' ');
-        }
     }
 }
 
-/// What a byte of a text is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Letter,
-    Capital,
-    /// Or a sign that counts as one.
-    Digit,
-    Sign,
-    /// Part of what is not ASCII.
-    Foreign,
+/// How many of some bytes are such.
+fn count(bytes: &[u8], is_such: impl Fn(&u8) -> bool) -> usize {
+    // In pieces whose count fits into a byte: then many bytes are counted at a time.
+    let piece = |piece: &[u8]| piece.iter().map(|byte| u8::from(is_such(byte))).sum::<u8>();
+    bytes.chunks(192).map(|bytes| usize::from(piece(bytes))).sum()
 }
 
-const CLASS: [Class; 256] = {
-    let mut class = [Class::Foreign; 256];
-    let mut byte = 0_u8;
-    while byte < 0x80 {
-        class[byte as usize] = match byte {
-            b'a'..=b'z' => Class::Letter,
-            b'A'..=b'Z' => Class::Capital,
-            b'0'..=b'9' | b'%' => Class::Digit,
-            _ => Class::Sign,
-        };
-        byte += 1;
+/// ASCII folded: letters in lower case, digits, a sign that counts as one, and a space for all else.
+fn folded(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() || byte == b'%' { byte.to_ascii_lowercase() } else { b' ' }
+}
+
+/// Makes spaces in a row one, from there on.
+fn squeeze(text: &mut Vec<u8>, from: usize) {
+    static TWO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("  "));
+    let (mut read, mut end) = (from, from);
+    while let Some(at) = TWO.find(&text[read..]) {
+        let first = read + at;
+        text.copy_within(read..=first, end);
+        end += at + 1;
+        read = first + text[first..].iter().take_while(|byte| **byte == b' ').count();
     }
-    class
-};
+    text.copy_within(read.., end);
+    text.truncate(end + text.len() - read);
+}
 
 /// The plain letters of a Latin letter with marks.
 fn plain(c: char) -> Option<&'static str> {

@@ -3,7 +3,7 @@
 use crate::message::DateField;
 
 use super::look::{Look, Sight, example, seen};
-use super::outlook::{OutlookId, is_hex};
+use super::outlook::is_hex;
 use super::registry::Rule;
 
 /// The rules of this family.
@@ -43,8 +43,8 @@ fn windows_s(half: i64) -> i64 {
 /// Programs that forge the form put random digits where the time belongs.
 fn message_id_of_other_time(look: &Look<'_>) -> Sight {
     let DateField::At { unix_s, .. } = look.message.date else { return None };
-    let id = look.message.field("Message-ID")?;
-    let apart = match (OutlookId::read(id), clock(id)) {
+    let id = look.field("Message-ID")?;
+    let apart = match (&look.outlook_id, clock(id)) {
         (Some(outlook), _) => {
             let from_s = windows_s(outlook.time);
             let to_s = from_s + windows_s(1) + WINDOWS_EPOCH_S;
@@ -96,7 +96,7 @@ fn mozilla_s(id: &str) -> Option<i64> {
 
 /// Outlook's form without its counter, and The Bat! with a form that is not its own.
 fn message_id_misshapen(look: &Look<'_>) -> Sight {
-    let id = look.message.field("Message-ID")?;
+    let id = look.field("Message-ID")?;
     let (left, _) = id.trim().strip_prefix('<')?.split_once('@')?;
     let pieces: Vec<&str> = left.split('$').take(4).collect();
     let no_counter = pieces.len() == 3 && pieces.iter().all(|piece| is_hex(piece, 8));
@@ -106,7 +106,7 @@ fn message_id_misshapen(look: &Look<'_>) -> Sight {
 
 /// One long word of letters and digits that change within it, and nothing in it that could be spoken, names no program.
 fn mailer_is_random(look: &Look<'_>) -> Sight {
-    let name = look.message.field("X-Mailer")?.trim();
+    let name = look.field("X-Mailer")?.trim();
     let random = name.len() >= RANDOM_BYTES_MIN
         && name.bytes().all(|b| b.is_ascii_alphanumeric())
         && name.bytes().any(|b| b.is_ascii_digit())
@@ -136,7 +136,7 @@ fn template_not_filled_in(look: &Look<'_>) -> Sight {
     if look.is_reply() {
         return None;
     }
-    let fields = ["Message-ID", "X-Mailer", "From", "Subject"].into_iter().filter_map(|name| look.message.field(name));
+    let fields = ["Message-ID", "X-Mailer", "From", "Subject"].into_iter().filter_map(|name| look.field(name));
     fields.into_iter().find(is_open).and_then(example)
 }
 
@@ -146,15 +146,14 @@ fn braced(value: &str) -> impl Iterator<Item = &str> {
 }
 
 fn message_id_borrowed(look: &Look<'_>) -> Sight {
-    let id = look.message.field("Message-ID")?;
-    OutlookId::read(id)?;
+    let id = look.field("Message-ID")?;
+    look.outlook_id.as_ref()?;
     if mailer_names(look, &MICROSOFT) { None } else { example(id) }
 }
 
 /// Whether X-Mailer or User-Agent has one of these names, in small letters.
 pub(super) fn mailer_names(look: &Look<'_>, names: &[&str]) -> bool {
-    ["X-Mailer", "User-Agent"].into_iter().filter_map(|field| look.message.field(field)).any(|value| {
-        let value = value.to_lowercase();
+    look.mailers.iter().any(|value| {
         names.iter().any(|name| {
             // A whole name: the Batch Mailer is not The Bat!.
             value.match_indices(name).any(|(at, _)| !value[at + name.len()..].starts_with(char::is_alphabetic))
@@ -165,7 +164,7 @@ pub(super) fn mailer_names(look: &Look<'_>, names: &[&str]) -> bool {
 /// All zones of this world are whole hours, half ones or quarters from UTC (RFC 5322 3.3: hours and minutes), at most 14 of
 /// them.
 fn date_zone_impossible(look: &Look<'_>) -> Sight {
-    let field = look.message.field("Date")?;
+    let field = look.field("Date")?;
     let zone = field.split_ascii_whitespace().find_map(|word| word.strip_prefix(['+', '-']))?;
     if zone.len() != 4 || !zone.bytes().all(|b| b.is_ascii_digit()) {
         return None;

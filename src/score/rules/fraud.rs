@@ -70,11 +70,13 @@ fn form_to_fill_in(look: &Look<'_>) -> Sight {
     let labels = look.lists.of("person-labels");
     let text = beginning(&look.message.text);
     let mut found: Vec<String> = Vec::new();
+    let mut label = String::new();
     for at in memchr::memchr2_iter(b':', b'=', text.as_bytes()) {
-        let before = text[..at].rsplit(LABEL_ENDS).next().unwrap_or_default();
-        let label = label(before);
+        // A longer one is none, wherever it began.
+        let near = &text[text.floor_char_boundary(at.saturating_sub(LABEL_BYTES_MAX + 1))..at];
+        read_label(near.rsplit(LABEL_ENDS).next().unwrap_or_default(), &mut label);
         if labels.has(&label) && !found.contains(&label) && is_left_open(line_and_next(&text[at + 1..]), labels) {
-            found.push(label);
+            found.push(label.clone());
         }
     }
     if found.len() >= LABELS_MIN { example(&found.join(", ")) } else { None }
@@ -116,14 +118,33 @@ const LABEL_BYTES_MAX: usize = 60;
 
 /// A line's words without its number, bullets, dots and dashes, in lower case.
 fn label(piece: &str) -> String {
+    let mut label = String::new();
+    read_label(piece, &mut label);
+    label
+}
+
+/// The same into a string that is used again.
+fn read_label(piece: &str, label: &mut String) {
+    label.clear();
     if piece.len() > LABEL_BYTES_MAX {
-        return String::new();
+        return;
     }
-    let words = piece.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
-    let own = words
-        .map(str::to_lowercase)
-        .filter(|word| !["your", "the", "a", "b", "c", "d", "e", "f"].contains(&word.as_str()));
-    own.collect::<Vec<_>>().join(" ")
+    for word in piece.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
+        let before = label.len();
+        if before > 0 {
+            label.push(' ');
+        }
+        let from = label.len();
+        if word.is_ascii() {
+            label.push_str(word);
+            label[from..].make_ascii_lowercase();
+        } else {
+            label.push_str(&word.to_lowercase());
+        }
+        if ["your", "the", "a", "b", "c", "d", "e", "f"].contains(&&label[from..]) {
+            label.truncate(before);
+        }
+    }
 }
 
 /// A word of the list once digits and signs are read as the letters that they look like, and not so written.
@@ -133,9 +154,8 @@ fn words_disguised(look: &Look<'_>) -> Sight {
     for text in [look.message.subject.as_str(), beginning(&look.message.text)] {
         let bytes = text.as_bytes();
         let mut done = 0;
-        for (at, around) in bytes.windows(3).enumerate() {
-            // A sign behind a letter with more behind it; most words have none.
-            if !SIGNS[usize::from(around[1])] || !is_letter(around[0]) || around[2].is_ascii_whitespace() || at < done {
+        for at in signs_in_words(bytes) {
+            if at <= done {
                 continue;
             }
             let start = bytes[..at].iter().rposition(u8::is_ascii_whitespace).map_or(0, |space| space + 1);
@@ -150,8 +170,13 @@ fn words_disguised(look: &Look<'_>) -> Sight {
     None
 }
 
-fn is_letter(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || !byte.is_ascii()
+/// Where a sign stands behind a letter and with more behind it.
+fn signs_in_words(text: &[u8]) -> impl Iterator<Item = usize> {
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
+    let signs = text.iter().enumerate().filter(|(_, byte)| SIGNS[usize::from(**byte)]).map(|(at, _)| at);
+    signs.filter(move |at| {
+        *at > 0 && is_letter(&text[*at - 1]) && text.get(*at + 1).is_some_and(|behind| !behind.is_ascii_whitespace())
+    })
 }
 
 /// The signs of ASCII that stand for letters or between them; a euro sign is taken with the others of its word.

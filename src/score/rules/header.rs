@@ -1,6 +1,6 @@
 //! Fields that every mail program writes: missing, broken, or there twice.
 
-use crate::message::{Bound, DateField};
+use crate::message::{Bound, DateField, Unkept};
 
 use super::look::{Look, Sight, example, seen};
 use super::registry::Rule;
@@ -12,6 +12,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "date-far", look: date_far },
     Rule { name: "message-id-missing", look: |look| seen(lacks(look, "Message-ID")) },
     Rule { name: "message-id-broken", look: message_id_broken },
+    Rule { name: "header-not-encoded", look: header_not_encoded },
     Rule { name: "from-missing", look: |look| seen(lacks(look, "From")) },
     Rule { name: "from-broken", look: from_broken },
     Rule { name: "from-many", look: from_many },
@@ -27,7 +28,7 @@ const FUTURE_S: i64 = 86_400;
 /// Whether a field is not there. Of a header of which only a part was read nobody knows: what stands behind that part
 /// may be it, and alignment reads it there.
 fn lacks(look: &Look<'_>, name: &str) -> bool {
-    look.message.count(name) == 0 && !look.message.shape.met.contains(&Bound::Fields)
+    !look.has(name) && !look.message.shape.met.contains(&Bound::Fields)
 }
 
 /// Seen beside the moment of submission, so that old mail in an archive is judged as if it were sent on its day.
@@ -40,7 +41,7 @@ fn date_far(look: &Look<'_>) -> Sight {
 /// `<left@right>` (RFC 5322 3.6.4). What stands around it, and which characters are in it, is left alone: too many
 /// programs are loose there.
 fn message_id_broken(look: &Look<'_>) -> Sight {
-    let id = look.message.field("Message-ID")?.trim();
+    let id = look.field("Message-ID")?.trim();
     let inside = id.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
     let whole = inside
         .and_then(|id| id.rsplit_once('@'))
@@ -48,22 +49,28 @@ fn message_id_broken(look: &Look<'_>) -> Sight {
     if whole { None } else { example(id) }
 }
 
+/// A server that has not offered SMTPUTF8 may refuse it, and readers guess at the letters.
+fn header_not_encoded(look: &Look<'_>) -> Sight {
+    let allowed = look.submission.envelope.is_some_and(|envelope| envelope.smtputf8);
+    seen(!allowed && look.message.shape.unkept.contains(&Unkept::HeaderBytes))
+}
+
 fn from_broken(look: &Look<'_>) -> Sight {
-    let field = look.message.field("From")?;
+    let field = look.field("From")?;
     if look.from_domain.is_empty() { example(field) } else { None }
 }
 
 /// Several authors are allowed, but then Sender says who sent it (RFC 5322 3.6.2).
 fn from_many(look: &Look<'_>) -> Sight {
     let many = look.message.from.len() > 1 && look.message.sender.is_none();
-    seen(many || look.message.count("From") > 1)
+    seen(many || look.has_two("From"))
 }
 
 /// Fields that may stand there once (RFC 5322 3.6): readers and filters disagree about which one counts. From has a rule
 /// of its own.
 fn field_twice(look: &Look<'_>) -> Sight {
     const ONCE: [&str; 8] = ["Date", "Sender", "Reply-To", "To", "Cc", "Message-ID", "In-Reply-To", "Subject"];
-    let twice = ONCE.into_iter().find(|name| look.message.count(name) > 1)?;
+    let twice = ONCE.into_iter().find(|name| look.has_two(name))?;
     example(twice)
 }
 
@@ -74,15 +81,11 @@ fn to_missing(look: &Look<'_>) -> Sight {
 
 /// To is there and holds no address: `undisclosed-recipients:;`, or nothing. A local name (`root`) is one.
 fn to_names_nobody(look: &Look<'_>) -> Sight {
-    let field = look.message.field("To")?;
+    let field = look.field("To")?;
     let is_named = |mailbox: &crate::message::Mailbox| !mailbox.address.trim().is_empty();
     let empty = field.trim().is_empty() || field.contains(':') || field.trim() == "<>";
     let none = !look.message.to.iter().chain(&look.message.cc).any(is_named);
-    if none && empty && !look.is_report_path() && look.message.field("List-Id").is_none() {
-        example(field)
-    } else {
-        None
-    }
+    if none && empty && !look.is_report_path() && !look.has("List-Id") { example(field) } else { None }
 }
 
 #[cfg(test)]
@@ -94,6 +97,10 @@ mod tests {
     fn hits_and_near_misses() {
         let at = |unix_s| mail().date(DateField::At { unix_s, zone_min: 0 });
         let id = |id: &str| mail().field("Message-ID", id);
+        let raw = |mut mail: Mail| {
+            mail.message.shape.unkept = vec![Unkept::HeaderBytes];
+            mail
+        };
         let in_part = |mut mail: Mail| {
             mail.message.shape.met = vec![Bound::Fields];
             mail
@@ -117,6 +124,9 @@ mod tests {
                 miss("message-id-broken", "an address literal", id("<1234@[192.0.2.1]>")),
                 miss("message-id-broken", "a name without a dot", id("<1234@localhost>")),
                 miss("message-id-broken", "none at all is another rule's", mail().without("Message-ID")),
+                hit("header-not-encoded", "bytes over 127", raw(mail())),
+                miss("header-not-encoded", "encoded", mail()),
+                miss("header-not-encoded", "with SMTPUTF8", raw(mail().smtputf8())),
                 hit("from-missing", "no field", mail().without("From")),
                 miss("from-missing", "a broken one", mail().from("undisclosed")),
                 // What stands behind the part that was read is alignment's to say; that it is long is a reason of its own.

@@ -2,6 +2,7 @@
 
 use crate::message::{Link, LinkKind};
 
+use super::click::Click;
 use super::hosts::{as_read, own_label, skeleton};
 use super::look::{Look, Sight, example};
 use super::registry::Rule;
@@ -23,20 +24,16 @@ pub(super) const RULES: &[Rule] = &[
 /// Links of pictures that are looked at.
 const LINKS_MAX: usize = 100;
 
-fn strangers<'l, 'a>(look: &'l Look<'a>) -> impl Iterator<Item = &'a Link> + use<'l, 'a> {
-    look.strangers.iter().copied()
-}
-
 fn listed(look: &Look<'_>, list: &str) -> Sight {
     let list = look.lists.of(list);
-    strangers(look).find(|link| list.domain(&link.host).is_some()).and_then(|link| example(&link.host))
+    look.strange_hosts.iter().find(|host| list.domain(host).is_some()).and_then(|host| example(host))
 }
 
 /// Entries of host and path: `docs.google.com/forms`.
 fn prefixed(look: &Look<'_>, list: &str) -> Sight {
     let list = look.lists.of(list);
-    let within = |link: &Link| list.within(&link.target.to_lowercase()).is_some();
-    strangers(look).find(|link| within(link)).and_then(|link| example(&link.target))
+    let mut strangers = look.clicks.iter().filter(|click| !click.is_own);
+    strangers.find(|click| list.within(&click.lower).is_some()).and_then(|click| example(&click.link.target))
 }
 
 /// Who has a site of his own has his pictures there.
@@ -62,12 +59,12 @@ fn looks_like_brand_form(look: &Look<'_>) -> Sight {
     if look.imitations.is_empty() {
         return None;
     }
-    let asks = |link: &Link| {
-        link.kind == LinkKind::Form || look.lists.of("login-paths").within(&link.target.to_lowercase()).is_some()
+    let asks = |click: &Click<'_>| {
+        click.link.kind == LinkKind::Form || look.lists.of("login-paths").within(&click.lower).is_some()
     };
     let forms = look.message.html.as_ref().is_some_and(|html| html.forms > 0);
-    let link = look.clicks.iter().find(|link| look.brands.imitated(&link.host).is_some() && (forms || asks(link)))?;
-    example(&link.target)
+    let imitates = |click: &&Click<'_>| look.brands.imitated(&click.link.host).is_some() && (forms || asks(click));
+    example(&look.clicks.iter().find(imitates)?.link.target)
 }
 
 /// A domain that reads like the sender's own or a recipient's, but is another.
@@ -93,8 +90,7 @@ fn looks_like_own(look: &Look<'_>) -> Sight {
 }
 
 fn borrows_brand(look: &Look<'_>) -> Sight {
-    let link = strangers(look).find(|link| look.brands.borrowed_by(&link.host).is_some())?;
-    example(&link.host)
+    example(look.strange_hosts.iter().find(|host| look.brands.borrowed_by(host).is_some())?)
 }
 
 /// Folders of a site's program that no visitor is sent to: a page there was put there by a burglar.
@@ -106,11 +102,8 @@ fn into_site_code(look: &Look<'_>) -> Sight {
         let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
         endings.has(ending)
     };
-    let inside = |link: &&&Link| {
-        let target = link.target.to_lowercase();
-        link.kind != LinkKind::Loaded && paths.within(&target).is_some() && !harmless(&target)
-    };
-    look.clicks.iter().find(inside).and_then(|link| example(&link.target))
+    let inside = |click: &&Click<'_>| paths.within(&click.lower).is_some() && !harmless(&click.lower);
+    look.clicks.iter().find(inside).and_then(|click| example(&click.link.target))
 }
 
 #[cfg(test)]

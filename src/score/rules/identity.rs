@@ -35,7 +35,7 @@ fn from_not_account(look: &Look<'_>) -> Sight {
 /// A forwarder's rewritten path (SRS) and a list's own are told by other rules.
 fn from_not_reverse_path(look: &Look<'_>) -> Sight {
     let path = look.submission.envelope?.reverse_path.address()?;
-    let forwarded = look.submission.message.field("List-Id").is_some() || super::kind::is_srs(path.local_part());
+    let forwarded = look.has("List-Id") || super::kind::is_srs(path.local_part());
     let domain = path.domain().to_string();
     let elsewhere = !look.from_domain.is_empty() && !same_site(&domain, &look.from_domain);
     if elsewhere && !forwarded { example(&domain) } else { None }
@@ -45,7 +45,7 @@ fn from_not_reverse_path(look: &Look<'_>) -> Sight {
 fn from_free_mail(look: &Look<'_>) -> Sight {
     look.submission.envelope?;
     let free = look.lists.of("free-mail").domain(&look.from_domain)?;
-    let forwarded = look.message.field("List-Id").is_some() || super::kind::is_forward(look);
+    let forwarded = look.has("List-Id") || super::kind::is_forward(look);
     if forwarded { None } else { example(free) }
 }
 
@@ -94,7 +94,7 @@ fn reply_to_elsewhere(look: &Look<'_>) -> Sight {
         && !look.from_domain.is_empty()
         && !domains.iter().any(|domain| same_site(domain, &look.from_domain));
     let free = domains.iter().any(|domain| look.lists.of("free-mail").domain(domain).is_some());
-    if elsewhere && !free && look.message.field("List-Id").is_none() { example(&domains[0]) } else { None }
+    if elsewhere && !free && !look.has("List-Id") { example(&domains[0]) } else { None }
 }
 
 /// Answers to a company go to a mailbox that anybody can open: hijacked mailboxes and advance fee fraud do so, contact
@@ -104,7 +104,7 @@ fn reply_to_free_mail(look: &Look<'_>) -> Sight {
     let to = look.message.reply_to.iter().filter_map(Mailbox::domain).find(|domain| free.domain(domain).is_some())?;
     let own = look.message.to.iter().filter_map(Mailbox::domain).any(|domain| same_site(&domain, &look.from_domain));
     let elsewhere = !look.from_domain.is_empty() && !same_site(&to, &look.from_domain);
-    if elsewhere && !own && look.message.field("List-Id").is_none() { example(&to) } else { None }
+    if elsewhere && !own && !look.has("List-Id") { example(&to) } else { None }
 }
 
 /// Who has a mailbox there answers from it; who writes from one that will be closed soon has a second.
@@ -116,7 +116,7 @@ fn reply_to_other_free_mail(look: &Look<'_>) -> Sight {
         is_free && !reply.address.eq_ignore_ascii_case(&from.address)
     };
     let other = look.message.reply_to.iter().find(is_other)?;
-    if look.message.field("List-Id").is_none() { example(&other.address) } else { None }
+    if look.has("List-Id") { None } else { example(&other.address) }
 }
 
 /// To names the sender; the real recipients are somewhere else.
@@ -131,7 +131,9 @@ fn to_self_only(look: &Look<'_>) -> Sight {
 
 fn recipients_not_named(look: &Look<'_>) -> Sight {
     let envelope = look.submission.envelope?;
-    if envelope.recipients.len() < UNNAMED_RECIPIENTS_MIN || look.message.field("List-Id").is_some() {
+    // A To that names nobody is another rule's, and the same news.
+    let names_somebody = look.message.to.iter().chain(&look.message.cc).any(|mailbox| !mailbox.address.is_empty());
+    if envelope.recipients.len() < UNNAMED_RECIPIENTS_MIN || !names_somebody || look.has("List-Id") {
         return None;
     }
     let named = |address: &str| {
@@ -262,6 +264,11 @@ mod tests {
                 mail().to("alice@example.org").recipients(&["alice@example.org", "bob@example.net"]),
             ),
             hit("recipients-not-named", "five strangers", mail().many_recipients(5)),
+            miss(
+                "recipients-not-named",
+                "a To of nobody is another rule's",
+                mail().without("To").also("To", "undisclosed-recipients:;").many_recipients(5),
+            ),
             miss("recipients-not-named", "a few hidden copies", mail().many_recipients(4)),
             miss(
                 "recipients-not-named",

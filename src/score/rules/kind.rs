@@ -28,7 +28,7 @@ pub(super) fn is_forward(look: &Look<'_>) -> bool {
     const FIELDS: [&str; 6] =
         ["Resent-From", "Resent-To", "X-Forwarded-To", "X-Forwarded-For", "X-Forwarded-Encrypted", "X-Original-To"];
     let path = look.submission.envelope.and_then(|envelope| envelope.reverse_path.address());
-    FIELDS.iter().any(|name| look.message.count(name) > 0) || path.is_some_and(|path| is_srs(path.local_part()))
+    FIELDS.iter().any(|name| look.has(name)) || path.is_some_and(|path| is_srs(path.local_part()))
 }
 
 fn speaks_of_failure(look: &Look<'_>) -> bool {
@@ -50,19 +50,19 @@ fn report_with_return_path(look: &Look<'_>) -> Sight {
 /// RFC 3834 and what came before it.
 fn auto_reply(look: &Look<'_>) -> Sight {
     let says = |name: &str, values: &[&str]| {
-        let value = look.message.field(name).unwrap_or_default().trim().to_ascii_lowercase();
+        let value = look.field(name).unwrap_or_default().trim().to_ascii_lowercase();
         values.iter().any(|known| value.starts_with(known))
     };
     let marked = says("Auto-Submitted", &["auto-replied"])
         || says("Precedence", &["auto_reply", "auto-reply"])
-        || ["X-Autoreply", "X-Autorespond", "X-AutoReply-From"].iter().any(|name| look.message.count(name) > 0);
+        || ["X-Autoreply", "X-Autorespond", "X-AutoReply-From"].iter().any(|name| look.has(name));
     let subject = look.lists.of("auto-reply-subjects").within(look.subject.text.trim()).is_some();
     seen(marked || subject)
 }
 
 /// Another filter has judged it before it came here.
 fn already_called_spam(look: &Look<'_>) -> Sight {
-    let value = |name: &str| look.message.field(name).unwrap_or_default().trim().to_ascii_lowercase();
+    let value = |name: &str| look.field(name).unwrap_or_default().trim().to_ascii_lowercase();
     let starts = |name: &str, word: &str| value(name).starts_with(word);
     let fields = starts("X-Spam-Flag", "yes")
         || starts("X-Spam-Status", "yes")

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
+use aho_corasick::packed::{self, Searcher};
 use foldhash::fast::FixedState;
 
 use super::data::List;
@@ -22,16 +23,47 @@ pub(super) struct Entries<'l>(Option<&'l Looked>);
 #[derive(Debug, Default)]
 struct Looked {
     entries: HashSet<String, FixedState>,
-    /// The entries in order, and what finds them all in one pass: made when a text is first searched for them.
-    finder: OnceLock<(Vec<String>, Option<AhoCorasick>)>,
+    /// The entries in order, and what tells whether any stands in a text: made when one is first searched for them.
+    finder: OnceLock<(Vec<String>, Finder)>,
+}
+
+/// What tells whether any entry stands in a text.
+#[derive(Debug)]
+enum Finder {
+    /// For short lists: it looks at many bytes at a time.
+    Packed(Searcher),
+    /// For longer ones, and processors that cannot do that.
+    Automaton(AhoCorasick),
+    /// There are more entries than an automaton takes.
+    Absent,
+}
+
+impl Finder {
+    fn of(entries: &[String]) -> Self {
+        let packed = || packed::Config::new().builder().extend(entries).build();
+        // A packed one takes no empty entry, and none of no entries.
+        if let Some(searcher) = entries.iter().all(|entry| !entry.is_empty()).then(packed).flatten() {
+            return Self::Packed(searcher);
+        }
+        AhoCorasick::new(entries).map_or(Self::Absent, Self::Automaton)
+    }
+
+    /// `false` is certain.
+    fn may_be_in(&self, text: &str) -> bool {
+        match self {
+            Self::Packed(searcher) => searcher.find(text).is_some(),
+            Self::Automaton(automaton) => automaton.is_match(text),
+            Self::Absent => true,
+        }
+    }
 }
 
 impl Looked {
-    fn finder(&self) -> &(Vec<String>, Option<AhoCorasick>) {
+    fn finder(&self) -> &(Vec<String>, Finder) {
         self.finder.get_or_init(|| {
             let mut entries: Vec<String> = self.entries.iter().cloned().collect();
             entries.sort_unstable();
-            let finder = AhoCorasick::new(&entries).ok();
+            let finder = Finder::of(&entries);
             (entries, finder)
         })
     }
@@ -74,14 +106,11 @@ impl<'l> Entries<'l> {
     /// The first entry, by the alphabet, that stands in the text.
     pub(super) fn within(self, text: &str) -> Option<&'l str> {
         let (entries, finder) = self.0?.finder();
-        match finder {
-            Some(finder) => {
-                let first = finder.find_overlapping_iter(text).map(|hit| hit.pattern()).min()?;
-                entries.get(first.as_usize()).map(String::as_str)
-            }
-            // More entries than a finder takes.
-            None => entries.iter().find(|entry| text.contains(entry.as_str())).map(String::as_str),
+        // Most texts hold none.
+        if !finder.may_be_in(text) {
+            return None;
         }
+        entries.iter().find(|entry| text.contains(entry.as_str())).map(String::as_str)
     }
 }
 

@@ -2,12 +2,15 @@
 
 use crate::account::AccountSource;
 use crate::mail::{ReversePath, Visible};
-use crate::message::{Html, Link, LinkKind, Mailbox, Message};
+use crate::message::{Html, LinkKind, Mailbox, Message};
 use crate::score::Submission;
 
+use super::click::Click;
 use super::fold::Folded;
 use super::hosts::{Brands, site};
 use super::lists::Lists;
+use super::names::Names;
+use super::outlook::OutlookId;
 use super::words::{Found, WordFinder};
 
 /// The most links that rules look at: a thousandth one says nothing that the first hundred did not.
@@ -21,6 +24,11 @@ pub(super) struct Look<'a> {
     pub(super) message: &'a Message,
     /// What is known of its submission.
     pub(super) submission: &'a Submission<'a>,
+    names: Names,
+    /// The programs that X-Mailer and User-Agent name, in lower case.
+    pub(super) mailers: Vec<String>,
+    /// The Message-ID, where it has Outlook's form.
+    pub(super) outlook_id: Option<OutlookId<'a>>,
     /// Lists as data.
     pub(super) lists: &'a Lists,
     /// Brands as data.
@@ -34,11 +42,11 @@ pub(super) struct Look<'a> {
     /// The sender's own domains: of From, of the account and of the reverse-path.
     own: Vec<Own>,
     /// The links that a click follows, or a form, with a host; at most [`LINKS_MAX`].
-    pub(super) clicks: Vec<&'a Link>,
+    pub(super) clicks: Vec<Click<'a>>,
     /// The different registered domains that they lead to, by the alphabet.
     sites: Vec<&'a str>,
-    /// Of these, the ones that lead to somebody else.
-    pub(super) strangers: Vec<&'a Link>,
+    /// The hosts of somebody else that they lead to, in their order; not the same one twice in a row.
+    pub(super) strange_hosts: Vec<&'a str>,
     /// The registered domains of clicks that are made to look like a brand's, with the brand.
     pub(super) imitations: Vec<(&'a str, &'a str)>,
     /// Of the subject.
@@ -114,35 +122,54 @@ impl<'a> Look<'a> {
         let text = Folded::new(&message.text);
         let subject_words = finder.find(&subject);
         let words = finder.find(&text).with(&subject_words);
-        let clicks = message.links.iter().filter(|link| link.kind != LinkKind::Loaded && !link.host.is_empty());
         let from_domain = from.and_then(Mailbox::domain).unwrap_or_default();
+        let own = own(submission, &from_domain);
+        let clicks = clicks(message, &own);
         let mut look = Self {
             message,
             submission,
+            names: Names::of(&message.header),
+            mailers: Vec::new(),
+            outlook_id: None,
             lists,
             brands,
             from,
-            own: own(submission, &from_domain),
+            own,
             from_domain,
             from_name: Folded::new(from.map_or("", |from| &from.name)),
-            clicks: clicks.take(LINKS_MAX).collect(),
-            sites: Vec::new(),
-            strangers: Vec::new(),
+            sites: clicks.iter().map(|click| click.site).collect(),
+            strange_hosts: clicks.iter().filter(|click| !click.is_own).map(|click| click.link.host.as_str()).collect(),
             imitations: Vec::new(),
+            clicks,
             subject,
             text,
             finder,
             subject_words,
             words,
         };
-        look.sites = look.clicks.iter().map(|link| site(&link.host)).collect();
-        let hosts = look.clicks.iter().zip(&look.sites);
-        let strange = hosts.filter(|(link, site)| !look.own.iter().any(|own| own.has(&link.host, site)));
-        look.strangers = strange.map(|(link, _)| *link).collect();
+        look.mailers =
+            ["X-Mailer", "User-Agent"].iter().filter_map(|name| look.field(name)).map(str::to_lowercase).collect();
+        look.outlook_id = look.field("Message-ID").and_then(OutlookId::read);
+        look.strange_hosts.dedup();
         look.sites.sort_unstable();
         look.sites.dedup();
         look.imitations = look.sites().filter_map(|site| Some((site, brands.imitated(site)?))).collect();
         look
+    }
+
+    /// The value of the first field of that name, as [`Message::field`].
+    pub(super) fn field(&self, name: &str) -> Option<&'a str> {
+        if self.names.may_have(name) { self.message.field(name) } else { None }
+    }
+
+    /// Whether a field stands in the header.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.field(name).is_some()
+    }
+
+    /// Whether it stands there more than once.
+    pub(super) fn has_two(&self, name: &str) -> bool {
+        self.names.may_have_two(name) && self.message.count(name) > 1
     }
 
     /// How many different words of a topic stand in subject and text.
@@ -191,15 +218,15 @@ impl<'a> Look<'a> {
 
     /// Whether the message answers another.
     pub(super) fn is_reply(&self) -> bool {
-        self.message.field("In-Reply-To").is_some_and(|ids| ids.contains('<'))
-            || self.message.field("References").is_some_and(|ids| ids.contains('<'))
+        self.field("In-Reply-To").is_some_and(|ids| ids.contains('<'))
+            || self.field("References").is_some_and(|ids| ids.contains('<'))
     }
 
     /// Whether it says of itself that it goes to many.
     pub(super) fn is_bulk(&self) -> bool {
-        let precedence = self.message.field("Precedence").unwrap_or_default().trim();
+        let precedence = self.field("Precedence").unwrap_or_default().trim();
         ["bulk", "list", "junk"].iter().any(|word| precedence.eq_ignore_ascii_case(word))
-            || self.message.field("List-Id").is_some()
+            || self.has("List-Id")
             || self.submission.envelope.is_some_and(|envelope| envelope.recipients.len() >= BULK_RECIPIENTS)
     }
 
@@ -207,6 +234,23 @@ impl<'a> Look<'a> {
     pub(super) fn sites(&self) -> impl Iterator<Item = &'a str> {
         self.sites.iter().copied()
     }
+}
+
+/// Links that a click follows, taken apart. Many that follow each other lead to one host.
+fn clicks<'a>(message: &'a Message, own: &[Own]) -> Vec<Click<'a>> {
+    let links = message.links.iter().filter(|link| link.kind != LinkKind::Loaded && !link.host.is_empty());
+    let mut clicks: Vec<Click<'_>> = Vec::new();
+    for link in links.take(LINKS_MAX) {
+        let (site, is_own) = match clicks.last() {
+            Some(before) if before.link.host == link.host => (before.site, before.is_own),
+            _ => {
+                let site = site(&link.host);
+                (site, own.iter().any(|own| own.has(&link.host, site)))
+            }
+        };
+        clicks.push(Click::new(link, site, is_own));
+    }
+    clicks
 }
 
 fn own(submission: &Submission<'_>, from_domain: &str) -> Vec<Own> {

@@ -62,13 +62,12 @@ pub(super) fn is_hex(piece: &str, digits: usize) -> bool {
 }
 
 fn find(look: &Look<'_>, odd: impl Fn(&OutlookId<'_>) -> bool) -> Sight {
-    let id = look.message.field("Message-ID")?;
-    if odd(&OutlookId::read(id)?) { example(id) } else { None }
+    if odd(look.outlook_id.as_ref()?) { example(look.field("Message-ID")?) } else { None }
 }
 
 /// Programs on a server of Windows write the same form by its own library, and run for long.
 fn find_of_people(look: &Look<'_>, odd: impl Fn(&OutlookId<'_>) -> bool) -> Sight {
-    if super::forged::mailer_names(look, &["microsoft cdo"]) { None } else { find(look, odd) }
+    find(look, odd).filter(|_| !super::forged::mailer_names(look, &["microsoft cdo"]))
 }
 
 /// Machines on which people write mail stand behind a router.
@@ -87,9 +86,9 @@ fn is_unspeakable(host: &str) -> bool {
 
 /// It calls itself a build of Outlook of the time when Outlook wrote its Message-IDs in that form, and wrote another.
 fn not_outlooks(look: &Look<'_>) -> Sight {
-    let id = look.message.field("Message-ID")?;
+    let id = look.field("Message-ID")?;
     let is_build = super::forged::mailer_names(look, &["microsoft outlook, build", "microsoft office outlook, build"]);
-    if is_build && OutlookId::read(id).is_none() { example(id) } else { None }
+    if is_build && look.outlook_id.is_none() { example(id) } else { None }
 }
 
 #[cfg(test)]

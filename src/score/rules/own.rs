@@ -145,7 +145,7 @@ impl OwnRule {
 fn hosts(domain: DomainOf, look: &Look<'_>) -> Vec<String> {
     match domain {
         DomainOf::From => look.message.from.iter().filter_map(crate::message::Mailbox::domain).collect(),
-        DomainOf::Link => look.clicks.iter().map(|link| link.host.clone()).collect(),
+        DomainOf::Link => look.clicks.iter().map(|click| click.link.host.clone()).collect(),
         DomainOf::ReversePath => look.reverse_path_domain().into_iter().collect(),
         DomainOf::Recipient => {
             let recipients = look.submission.envelope.into_iter().flat_map(|envelope| &envelope.recipients);

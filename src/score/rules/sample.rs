@@ -219,6 +219,12 @@ impl Mail {
         self
     }
 
+    /// Handed over with SMTPUTF8.
+    pub(super) fn smtputf8(mut self) -> Self {
+        self.envelope_mut().smtputf8 = true;
+        self
+    }
+
     /// Another reverse-path; empty is null.
     pub(super) fn reverse_path(mut self, path: &str) -> Self {
         self.envelope_mut().reverse_path = ReversePath::parse(path.as_bytes()).unwrap();

@@ -1,6 +1,6 @@
 //! How a message is built: past a bound, broken, or lacking the part for plain readers.
 
-use crate::message::Bound;
+use crate::message::{Bound, Unkept};
 
 use super::fold::Folded;
 use super::look::{Look, Sight, example, seen};
@@ -11,6 +11,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "message-unreadable", look: |look| seen(look.message.shape.met.contains(&Bound::Unreadable)) },
     Rule { name: "message-past-bounds", look: past_bounds },
     Rule { name: "encodings-broken", look: |look| seen(look.message.shape.broken_encodings >= BROKEN_MIN) },
+    Rule { name: "encodings-not-kept", look: encodings_not_kept },
     Rule { name: "html-without-plain", look: html_without_plain },
     Rule { name: "alternative-without-plain", look: alternative_without_plain },
     Rule { name: "parts-differ", look: parts_differ },
@@ -31,13 +32,23 @@ fn past_bounds(look: &Look<'_>) -> Sight {
     })
 }
 
+/// What every library keeps, and a script that puts mail together by hand does not.
+fn encodings_not_kept(look: &Look<'_>) -> Sight {
+    let said = |unkept: &Unkept| match unkept {
+        Unkept::BodyBytes => Some("bytes over 127 in a part that says 7bit"),
+        Unkept::EncodedLine => Some("an encoded line past 76 characters"),
+        Unkept::HeaderBytes => None,
+    };
+    look.message.shape.unkept.iter().find_map(said).and_then(example)
+}
+
 fn html_without_plain(look: &Look<'_>) -> Sight {
     seen(look.message.html.is_some() && look.message.plain.trim().is_empty())
 }
 
 /// Who offers alternatives offers a plain one: it is what the form is for.
 fn alternative_without_plain(look: &Look<'_>) -> Sight {
-    let kind = look.message.field("Content-Type")?.trim_start();
+    let kind = look.field("Content-Type")?.trim_start();
     let is_alternative = kind.get(..ALTERNATIVE.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(ALTERNATIVE));
     seen(is_alternative && look.message.html.is_some() && look.message.plain.trim().is_empty())
 }
@@ -48,20 +59,26 @@ fn parts_differ(look: &Look<'_>) -> Sight {
     let plain = &look.message.plain;
     let plain = &plain[..plain.floor_char_boundary(PLAIN_BYTES_MAX)];
     // Addresses of pages stand behind links in the HTML, and so does what a plain part alone says of them.
-    if look.lists.of("browser-hints").within(&plain.to_lowercase()).is_some() && plain.len() < HINT_BYTES_MAX {
+    if plain.len() < HINT_BYTES_MAX && look.lists.of("browser-hints").within(&plain.to_lowercase()).is_some() {
         return None;
     }
-    let written: Vec<&str> = plain.split_whitespace().filter(|word| !word.contains(['/', '@', '=', '['])).collect();
-    let folded = Folded::new(&written.join(" "));
+    let is_word = |word: &&str| !word.bytes().any(|byte| matches!(byte, b'/' | b'@' | b'=' | b'['));
+    let mut written = String::with_capacity(plain.len());
+    for word in plain.split_whitespace().filter(is_word) {
+        written.push_str(word);
+        written.push(' ');
+    }
+    let folded = Folded::new(&written);
     let words: Vec<&str> = folded.text.split(' ').filter(|word| word.len() >= WORD_BYTES_MIN).collect();
     if words.len() < WORDS_MIN {
         return None;
     }
     let step = words.len().div_ceil(WORDS_ASKED_MAX);
-    let asked: Vec<&str> = words.into_iter().step_by(step).collect();
-    let is_missing = |word: &&&str| memchr::memmem::find(look.text.text.as_bytes(), word.as_bytes()).is_none();
-    let missing = asked.iter().filter(is_missing).count();
-    seen(missing * 10 > asked.len() * 6)
+    let asked = words.len().div_ceil(step);
+    let is_shown = |word: &&&str| memchr::memmem::find(look.text.text.as_bytes(), word.as_bytes()).is_some();
+    // Looked for no longer than until too many are shown.
+    let shown = words.iter().step_by(step).filter(is_shown).take(asked * 4 / 10 + 1).count();
+    seen((asked - shown) * 10 > asked * 6)
 }
 
 /// So much of the plain part is compared, in words of so many letters, so many of them at least and at most.
@@ -82,6 +99,12 @@ mod tests {
     fn met(bound: Bound) -> Mail {
         let mut mail = mail();
         mail.message.shape.met = vec![bound];
+        mail
+    }
+
+    fn unkept(unkept: Unkept) -> Mail {
+        let mut mail = mail();
+        mail.message.shape.unkept = vec![unkept];
         mail
     }
 
@@ -112,6 +135,9 @@ mod tests {
                 miss("message-past-bounds", "a long one", met(Bound::Text)),
                 hit("encodings-broken", "two parts", broken(2)),
                 miss("encodings-broken", "a slip", broken(1)),
+                hit("encodings-not-kept", "a long line", unkept(Unkept::EncodedLine)),
+                hit("encodings-not-kept", "bytes over 127", unkept(Unkept::BodyBytes)),
+                miss("encodings-not-kept", "the header is another rule's", unkept(Unkept::HeaderBytes)),
                 hit("html-without-plain", "HTML alone", html_alone()),
                 miss("html-without-plain", "both", mail().html(|_| {})),
                 miss("html-without-plain", "plain alone", mail()),

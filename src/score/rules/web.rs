@@ -18,7 +18,7 @@ pub(super) const RULES: &[Rule] = &[
 /// for 192.0.2.1`. PHP writes them itself (`mail.add_x_header`), so a script that hides them is another story.
 fn script(look: &Look<'_>) -> Option<String> {
     const FIELDS: [&str; 4] = ["X-PHP-Originating-Script", "X-PHP-Script", "X-PHP-Filename", "X-Source-Args"];
-    let value = FIELDS.iter().find_map(|name| look.message.field(name)).filter(|value| !value.trim().is_empty())?;
+    let value = FIELDS.iter().find_map(|name| look.field(name)).filter(|value| !value.trim().is_empty())?;
     Some(value.to_lowercase())
 }
 
@@ -64,8 +64,8 @@ fn service_account(look: &Look<'_>) -> Sight {
 }
 
 fn mailer_of_intruders(look: &Look<'_>) -> Sight {
-    let mailer = look.message.field("X-Mailer").or_else(|| look.message.field("User-Agent"))?.to_lowercase();
-    if look.lists.of("intruder-mailers").within(&mailer).is_some() { example(&mailer) } else { None }
+    let mailer = look.mailers.first()?;
+    if look.lists.of("intruder-mailers").within(mailer).is_some() { example(mailer) } else { None }
 }
 
 /// The provider's guide: a form sends in the site's name, and names the visitor in Reply-To.

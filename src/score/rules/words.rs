@@ -160,9 +160,10 @@ impl Heads {
 
     /// Tells each word that begins where a word of the text does.
     fn find(&self, text: &[u8], each: &mut impl FnMut(usize)) {
-        for space in memchr::memchr_iter(b' ', text) {
-            let Some((head, behind)) = text[space + 1..].split_first_chunk::<4>() else { return };
-            let head = u32::from_le_bytes(*head);
+        for (at, five) in text.windows(5).enumerate() {
+            let [b' ', head @ ..] = five else { continue };
+            let Ok(head) = <[u8; 4]>::try_from(head).map(u32::from_le_bytes) else { continue };
+            let behind = &text[at + 5..];
             let place = place(head) as usize;
             let (from, to) = (self.starts[place] as usize, self.starts[place + 1] as usize);
             for headed in &self.words[from..to] {

@@ -7,6 +7,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::behaviour::language::{Language, Listener};
+use super::super::blanks::{Piece, Pieces};
 use crate::message::Message;
 
 /// Places of a signature.
@@ -139,9 +140,10 @@ const NUMBER: u64 = 3;
 const COLON: u8 = 1;
 const AT: u8 = 2;
 const DIGIT: u8 = 4;
-const LETTER: u8 = 8;
+const LETTER: u8 = 8; // a small one
 const OTHER: u8 = 16;
 const BEYOND: u8 = 32; // ASCII
+const CAPITAL: u8 = 64;
 const KINDS: [u8; 256] = {
     let mut kinds = [OTHER; 256];
     let mut byte = 0u8;
@@ -150,7 +152,8 @@ const KINDS: [u8; 256] = {
             b':' => COLON,
             b'@' => AT,
             b'0'..=b'9' => DIGIT,
-            b'A'..=b'Z' | b'a'..=b'z' => LETTER,
+            b'a'..=b'z' => LETTER,
+            b'A'..=b'Z' => CAPITAL,
             0x80.. => BEYOND,
             _ => OTHER,
         };
@@ -168,7 +171,7 @@ fn kinds_of(text: &str) -> u8 {
 
 impl Shingler {
     fn text(&mut self, text: &str) {
-        for chunk in text.split_whitespace() {
+        for Piece { text: chunk, .. } in Pieces::of(text) {
             if self.words >= WORDS_MAX {
                 return;
             }
@@ -177,7 +180,7 @@ impl Shingler {
                 self.word(LINK);
             } else if bytes & AT != 0 {
                 self.word(MAILBOX);
-            } else if bytes & !(DIGIT | LETTER) == 0 {
+            } else if bytes & !(DIGIT | LETTER | CAPITAL) == 0 {
                 self.plain(chunk, bytes);
             } else {
                 for word in chunk.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
@@ -191,6 +194,11 @@ impl Shingler {
     fn plain(&mut self, word: &str, bytes: u8) {
         if bytes & DIGIT != 0 {
             self.word(NUMBER);
+            return;
+        }
+        if bytes == LETTER {
+            self.listener.hear(word);
+            self.word(xxh3_64(word.as_bytes()));
             return;
         }
         let mut lower = std::mem::take(&mut self.lower);
