@@ -28,6 +28,8 @@ mod names;
 mod park;
 mod refill;
 mod retry;
+#[cfg(test)]
+mod rotation;
 mod schedule;
 mod settings;
 mod turn;
