@@ -34,8 +34,10 @@ pub(super) fn screen(message: &Outgoing, offered: Extensions, policy: EightBit) 
         ReversePath::Null => Some(Cow::Borrowed("")),
         ReversePath::Address(address) => written(address, offered),
     };
-    // A header of raw bytes that nobody declared is old mail, not SMTPUTF8: it goes as it is.
-    let header_stuck = message.header_needs_utf8 && message.smtputf8 && !offered.smtputf8;
+    // A header of raw bytes that nobody declared is old mail, not SMTPUTF8: it goes as it is. To ask for SMTPUTF8 would
+    // forbid this next hop to hand it to one that does not offer it.
+    let declared = message.smtputf8 && message.header_needs_utf8;
+    let header_stuck = declared && !offered.smtputf8;
     let all = if reverse_path.is_none() || header_stuck {
         Some((
             "5.6.7",
@@ -50,7 +52,7 @@ pub(super) fn screen(message: &Outgoing, offered: Extensions, policy: EightBit) 
         rcpts: Vec::with_capacity(message.recipients.len()),
         refused: Vec::new(),
         reverse_path: reverse_path.unwrap_or_default(),
-        smtputf8: message.header_needs_utf8,
+        smtputf8: declared,
         eightbit,
     };
     screened.smtputf8 |= !screened.reverse_path.is_ascii();

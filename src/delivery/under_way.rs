@@ -129,7 +129,7 @@ impl NextHop {
         let mail = MailFacts {
             reverse_path: &screened.reverse_path,
             size_bytes: message.content.size_bytes,
-            eightbit: screened.eightbit,
+            eightbit: screened.eightbit || message.header_needs_utf8,
             smtputf8: screened.smtputf8,
             ret: message.ret,
             envid: message.envid.as_deref(),

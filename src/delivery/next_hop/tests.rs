@@ -145,6 +145,30 @@ async fn content_that_breaks_off_in_the_middle_keeps_its_slots() {
     task.await.unwrap();
 }
 
+/// A script's mail with raw bytes in its Subject and a plain MAIL: asked to carry it as SMTPUTF8, a hop that offers it may
+/// know only next hops that do not, and bounces what it would have taken as it is.
+#[tokio::test]
+async fn smtputf8_is_asked_for_only_where_it_was_declared() {
+    let cases = [
+        (false, false, "C: MAIL FROM:<a@example.org>"),
+        (false, true, "C: MAIL FROM:<a@example.org> BODY=8BITMIME"),
+        (true, false, "C: MAIL FROM:<a@example.org>"), // declared, but nothing needs it
+        (true, true, "C: MAIL FROM:<a@example.org> BODY=8BITMIME SMTPUTF8"),
+    ];
+    for (declared, raw, mail) in cases {
+        let script = format!(
+            "{GREETING}S: 250-mx.example\nS: 250-8BITMIME\nS: 250-SMTPUTF8\nS: 250 PIPELINING\n{mail}\n\
+             C: RCPT TO:<b@x.example>\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\nC*\nS: 250 ok"
+        );
+        let (address, _task) = server(&[script.leak()], None).await;
+        let world = world(|_| ());
+        let (lease, mut message) = message(b"", b"Subject: \xfc\r\n\r\nhi\r\n", &["b@x.example"]);
+        (message.smtputf8, message.header_needs_utf8) = (declared, raw);
+        let end = hop(address, &world).await.mail(lease, message).run().await;
+        assert_eq!(fates(&end), [Fate::Delivered(ReportDuty::Ours)], "{mail}: {end:?}");
+    }
+}
+
 #[tokio::test]
 async fn after_refused_recipients_the_next_message_starts_with_rset() {
     let script = format!(
