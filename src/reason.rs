@@ -14,3 +14,8 @@ pub struct Reason {
     /// One plain sentence for the operator.
     pub sentence: Cow<'static, str>,
 }
+
+/// The heaviest first, whichever way they speak; of equals, what speaks against the message.
+pub fn by_weight(reasons: &mut [Reason]) {
+    reasons.sort_by_key(|reason| std::cmp::Reverse((reason.points.unsigned_abs(), reason.points)));
+}

@@ -1,4 +1,4 @@
-//! `outguard allow`: mail that passes whatever its score, until when and why.
+//! `outguard allow`: mail that passes though it would be held, until when and why.
 
 use std::io::Write;
 use std::time::Duration;
@@ -28,7 +28,13 @@ pub(super) async fn run(place: &Place, command: &AllowCommand, look: Look, out: 
             let rule = Place::needs_daemon(place.client.allow(&asked).await, START_IT)?;
             match look {
                 Look::Json => json_line(out, &rule),
-                Look::People => Ok(writeln!(out, "rule {}: {} passes until {}", rule.id, what(&rule), until(&rule))?),
+                Look::People => Ok(writeln!(
+                    out,
+                    "rule {}: {} passes until {}, unless it has over 300 points more than a hold needs",
+                    rule.id,
+                    what(&rule),
+                    until(&rule)
+                )?),
             }
         }
         AllowCommand::Remove { id } => {

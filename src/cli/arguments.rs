@@ -68,7 +68,7 @@ pub enum Command {
     /// Say what messages were, for the model to learn.
     #[command(subcommand)]
     Teach(TeachCommand),
-    /// Let mail pass whatever its score.
+    /// Let mail pass that would be held: up to 300 points are taken off it.
     #[command(subcommand)]
     Allow(AllowCommand),
     /// Look at reverse DNS, SPF, DKIM, DMARC and block lists of this server, and say what mends them.
@@ -120,7 +120,7 @@ pub enum QueueCommand {
 /// `outguard allow`.
 #[derive(Debug, Subcommand)]
 pub enum AllowCommand {
-    /// Let mail pass that would be held. What has a virus or is a test string never passes.
+    /// Let mail pass that would be held: up to 300 points are taken off it. What has a virus or is a test string never passes.
     Add {
         /// Mail of this account.
         #[arg(long, required_unless_present_any = ["list", "like"])]

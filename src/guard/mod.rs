@@ -6,7 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::reason::Reason;
+use crate::reason::by_weight;
 use crate::score::allow::is_unforgivable;
+use crate::score::combine::{BOTH, RAISED};
 use crate::score::settings::{Threshold, Thresholds};
 
 /// What is to become of a message.
@@ -47,7 +49,7 @@ impl Verdict {
     /// rejected. `at_least` is what is done whatever the score: a scorer that failed may demand a hold. What is
     /// [unforgivable](is_unforgivable) is held at the least, wherever the thresholds are.
     pub fn from_reasons(mut reasons: Vec<Reason>, thresholds: Thresholds, sender: Sender, at_least: Decision) -> Self {
-        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.points));
+        by_weight(&mut reasons);
         let score_points = reasons.iter().map(|r| r.points).fold(0, i32::saturating_add);
         let reaches = |threshold: Threshold| threshold.points().is_some_and(|from| score_points >= from);
         let decision = match sender {
@@ -68,6 +70,14 @@ impl Verdict {
             _ => Decision::Hold,
         };
         Self { decision, score_points, reasons }
+    }
+
+    /// The reason to name where there is room for one: what decided without points stands first; else the heaviest that speaks
+    /// against the message, and says more than that others count for more.
+    pub fn headline(&self) -> Option<&Reason> {
+        let says_itself = |reason: &&Reason| reason.points > 0 && ![RAISED, BOTH].contains(&reason.name.as_ref());
+        let first = self.reasons.first()?;
+        if first.points == 0 { Some(first) } else { self.reasons.iter().find(says_itself).or(Some(first)) }
     }
 
     /// The verdict where nothing was judged: it is sent.
@@ -119,5 +129,22 @@ mod tests {
         let verdict = Verdict::from_reasons(reasons, Thresholds::default(), Sender::Here, Decision::Send);
         let names: Vec<&str> = verdict.reasons.iter().map(|r| r.name.as_ref()).collect();
         assert_eq!((names.as_slice(), verdict.score_points), (["big", "small", "against"].as_slice(), 130));
+    }
+
+    #[test]
+    fn one_reason_is_named_that_says_something() {
+        let cases = [
+            (vec![("text-and-rules", 300), ("text", 100), ("links-many", 5)], "text"),
+            (vec![("content-and-behaviour", 60), ("volume", 50)], "volume"),
+            (vec![("text-was-released", -150), ("volume", 50)], "volume"),
+            (vec![("scorer-failed", 0)], "scorer-failed"),
+            (vec![("text-and-rules", 160)], "text-and-rules"),
+            (vec![("text", -9)], "text"),
+        ];
+        for (reasons, named) in cases {
+            let all = reasons.into_iter().map(|(name, points)| reason(name, points)).collect();
+            let verdict = Verdict::from_reasons(all, Thresholds::default(), Sender::Here, Decision::Send);
+            assert_eq!(verdict.headline().map(|reason| reason.name.as_ref()), Some(named));
+        }
     }
 }

@@ -173,10 +173,13 @@ impl Allow {
             let end = i64::try_from(end.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
             end.map_or_else(String::new, |end| format!(" until {end:.0}"))
         });
+        let wanted = hold_points.saturating_sub(1).saturating_sub(score);
+        let points = wanted.max(-SPOKEN_POINTS_MAX);
+        let most = if points == wanted { "" } else { "; it speaks against 300 points at most" };
         Some(Reason {
             name: "allowed".into(),
-            points: hold_points.saturating_sub(1).saturating_sub(score).max(-SPOKEN_POINTS_MAX),
-            sentence: format!("allow rule {} of {}{until}: {}", rule.id, rule.by, rule.why).into(),
+            points,
+            sentence: format!("allow rule {} of {}{until}: {}{most}", rule.id, rule.by, rule.why).into(),
         })
     }
 }

@@ -12,6 +12,9 @@
 //! established it is ([`Assessment::established`]), and bulk's usual points count for half. Neither that nor anything else
 //! speaks for a message with an unforgivable reason ([`allow::is_unforgivable`](super::allow::is_unforgivable)).
 //!
+//! Nor does content speak for a message where one rule or other scorer alone gives 150 points: a letter's ordinary text is no excuse for
+//! the script that it carries.
+//!
 //! The sum of the reasons is the score; it never falls when points of C or B are added.
 //!
 //! Before that, within C, what soft rules saw counts for more or for less by the text ([`rules_in_their_text`]).
@@ -32,6 +35,14 @@ const TAKEN_BACK_FOR_EACH: f64 = 12.0;
 /// The text's points with which soft rules count twice.
 const RAISED_FULL_POINTS: i32 = 30;
 
+/// The reason by which a text that is like spam raises what rules saw.
+pub const RAISED: &str = "text-and-rules";
+/// The reason by which content and behaviour raise each other.
+pub const BOTH: &str = "content-and-behaviour";
+
+/// Rules that are named where the text raises what they saw.
+const NAMED_MAX: usize = 4;
+
 /// The points of soft rules ([`Rules::is_soft`](super::Rules::is_soft)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SoftPoints {
@@ -48,16 +59,20 @@ pub struct SoftPoints {
 /// l < 0    − min(60, Q, −12·l)     the model has read thousands of wanted messages with such marks, a rule knows of none
 /// else     + R·T/30                two that suggest the same say more than each, unless they read the same words
 /// ```
-pub fn rules_in_their_text(points: SoftPoints, text_points: i32, log_odds: f64) -> Option<Reason> {
+///
+/// `raised` names the rules of R, heaviest first.
+pub fn rules_in_their_text(points: SoftPoints, raised: &[&str], text_points: i32, log_odds: f64) -> Option<Reason> {
     let soft = points.all.max(0);
     let (name, points, sentence) = if log_odds < 0.0 {
         #[expect(clippy::cast_possible_truncation, reason = "held between 0 and 60 before")]
         let earned = (-log_odds * TAKEN_BACK_FOR_EACH).round().clamp(0.0, f64::from(TAKEN_BACK_MAX)) as i32;
         let sentence = "what light rules saw counts for less, since the text is like that of ordinary mail";
-        ("text-is-ordinary", -soft.min(earned), sentence)
+        ("text-is-ordinary", -soft.min(earned), sentence.to_owned())
     } else {
-        let sentence = "what light rules saw counts for more, since the text is like that of spam";
-        ("text-and-rules", product(points.raised, text_points, RAISED_FULL_POINTS), sentence)
+        let told = &raised[..raised.len().min(NAMED_MAX)];
+        let further = if raised.len() > NAMED_MAX { " and others" } else { "" };
+        let sentence = format!("{}{further} count for more, since the text is like that of spam", told.join(", "));
+        (RAISED, product(points.raised, text_points, RAISED_FULL_POINTS), sentence)
     };
     (points != 0).then(|| Reason { name: name.into(), points, sentence: sentence.into() })
 }
@@ -71,8 +86,11 @@ fn product(one: i32, other: i32, full: i32) -> i32 {
 pub fn combine(content: Vec<Reason>, behaviour: &Assessment) -> Vec<Reason> {
     let unforgivable = content.iter().any(is_unforgivable);
     let signs = behaviour.reasons.iter().filter(|reason| !unforgivable || reason.points >= 0).cloned();
-    let content_points = sum(&content);
+    let of_text = |reason: &Reason| ["text", RAISED].contains(&reason.name.as_ref());
+    let is_decided = content.iter().any(|reason| reason.points >= FULL_POINTS && !of_text(reason));
     let mut reasons = content;
+    reasons.retain(|reason| !is_decided || reason.points >= 0);
+    let content_points = sum(&reasons);
     let first_sign = reasons.len();
     reasons.extend(signs);
     let behaviour_points = sum(&reasons[first_sign..]);
@@ -90,7 +108,7 @@ fn sum(reasons: &[Reason]) -> i32 {
 fn both(content: i32, behaviour: i32) -> Option<Reason> {
     let points = product(content, behaviour, FULL_POINTS);
     (points > 0).then(|| Reason {
-        name: "content-and-behaviour".into(),
+        name: BOTH.into(),
         points,
         sentence: format!("the text ({content} points) and what is unlike the account ({behaviour} points) add up")
             .into(),
@@ -160,13 +178,21 @@ mod tests {
         ];
         for (soft, text, log_odds, expected, why) in cases {
             let soft = SoftPoints { all: soft, raised: soft };
-            let points = rules_in_their_text(soft, text, log_odds).map_or(0, |reason| reason.points);
+            let points = rules_in_their_text(soft, &[], text, log_odds).map_or(0, |reason| reason.points);
             assert_eq!(points, expected, "{why}");
         }
         let phrases = SoftPoints { all: 90, raised: 0 };
-        assert_eq!(rules_in_their_text(phrases, 100, 3.0), None, "what both read counts once");
-        let taken = rules_in_their_text(phrases, -20, -6.0).map(|reason| reason.points);
+        assert_eq!(rules_in_their_text(phrases, &[], 100, 3.0), None, "what both read counts once");
+        let taken = rules_in_their_text(phrases, &[], -20, -6.0).map(|reason| reason.points);
         assert_eq!(taken, Some(-60), "and is taken back as any");
+    }
+
+    #[test]
+    fn an_ordinary_text_does_not_excuse_what_decides() {
+        let content =
+            |decisive| vec![reason("attachment-script", decisive), reason("text", -30), reason("answers", -10)];
+        let score = |decisive| sum(&combine(content(decisive), &Assessment::default()));
+        assert_eq!((score(150), score(149)), (150, 109));
     }
 
     #[test]

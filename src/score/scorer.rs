@@ -19,7 +19,7 @@ use super::settings::{ScoreSettings, Threshold, Thresholds};
 use super::submission::Submission;
 use crate::account::Account;
 use crate::mail::Visible;
-use crate::reason::Reason;
+use crate::reason::{Reason, by_weight};
 
 /// Words that the model's reason names.
 const WORDS_SHOWN_MAX: usize = 5;
@@ -77,7 +77,11 @@ impl Scorer {
         };
         // What was wanted here before has its points already; it does not take those of rules as well.
         let log_odds = text.logit.max(text.untaught);
-        reasons.extend(rules_in_their_text(soft, text.points(), log_odds));
+        let mut raised: Vec<&Reason> = reasons.iter().filter(|reason| self.rules.is_raised(reason)).collect();
+        raised.sort_by_key(|reason| std::cmp::Reverse(reason.points));
+        let raised: Vec<&str> = raised.iter().map(|reason| &*reason.name).collect();
+        let in_their_text = rules_in_their_text(soft, &raised, text.points(), log_odds);
+        reasons.extend(in_their_text);
         reasons.extend(text_reason(&text));
         ContentScore { reasons, text, sketch: Sketch::of(&features) }
     }
@@ -98,7 +102,7 @@ impl Scorer {
         if let Some(hold_points) = hold_points {
             reasons.extend(allow.reason(submission, &reasons, hold_points));
         }
-        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.points));
+        by_weight(&mut reasons);
         reasons
     }
 }

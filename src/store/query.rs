@@ -313,7 +313,7 @@ impl From<&Gate> for crate::dispatch::Gate {
 impl MessageRow {
     /// Why a delivery of it that is held itself waits for a person.
     pub fn why_held(&self, delivery: &DeliveryRow) -> Why {
-        let by_verdict = || match self.verdict.reasons.first() {
+        let by_verdict = || match self.verdict.headline() {
             Some(reason) => format!("{} points: {}", self.verdict.score_points, reason.sentence),
             None => "an operator's word".to_owned(),
         };

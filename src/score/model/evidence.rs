@@ -1,11 +1,12 @@
 //! Which words of a message spoke for spam: read once more, beside the features that they brought.
 
 use super::features::{self, Features};
-use super::marks::Mark;
 use super::text::Token;
 use super::{Evidence, Weights};
 use crate::message::Message;
 
+/// What is said where the form of the message is among what spoke for spam.
+const FORM: &str = "its form";
 /// Words that an explanation names at most.
 const EVIDENCE_MAX: usize = 6;
 /// Words that are kept while a message is read; of twice as many the lighter half is forgotten.
@@ -13,7 +14,7 @@ const KEPT_MAX: usize = EVIDENCE_MAX * 8;
 /// Places of the index over them.
 const PLACES: usize = 256;
 
-/// The words and marks that spoke most for spam, the heaviest first.
+/// The words that spoke most for spam, the heaviest first, and whether its form did.
 pub(super) fn heaviest(weights: &Weights, message: &Message, features: &Features) -> Vec<Evidence> {
     let unit = weights.unit(features);
     let mut gathered = Gathered::default();
@@ -30,31 +31,28 @@ pub(super) fn heaviest(weights: &Weights, message: &Message, features: &Features
             gathered.add(token, f64::from(steps) * unit);
         }
     });
-    let weight_of = |mark: &Mark| weights.mark(mark.hash()).filter(|weight| *weight > 0.0).map(f64::from);
-    let marks: Vec<(Mark, f64)> = features.marks.iter().filter_map(|mark| Some((*mark, weight_of(mark)?))).collect();
+    // Marks have names that only who trains knows: all that people are told is that the form spoke, too.
+    let marks = features.marks.iter().filter_map(|mark| weights.mark(mark.hash()).map(f64::from));
+    let form = marks.fold(0.0, f64::max);
     // Only of those that may be named is the name made.
-    let least = heavy_enough(gathered.all.iter().map(|spoken| spoken.weight).chain(marks.iter().map(|mark| mark.1)));
+    let least = heavy_enough(gathered.all.iter().map(|spoken| spoken.weight).chain([form]));
     let spoken = gathered.all.iter().filter(|spoken| spoken.weight >= least);
     let mut all: Vec<Evidence> = spoken.map(|spoken| spoken.evidence(&gathered.letters)).collect();
-    let marks = marks.iter().filter(|(_, weight)| *weight >= least);
-    all.extend(marks.map(|(mark, weight)| Evidence { what: shown(*mark), weight: *weight }));
+    if form > 0.0 && form >= least {
+        all.push(Evidence { what: FORM.into(), weight: form });
+    }
     all.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.what.cmp(&b.what)));
     all.truncate(EVIDENCE_MAX);
     all
 }
 
-/// What a word or mark must weigh to be among the heaviest.
+/// What a word must weigh to be among the heaviest.
 fn heavy_enough(weights: impl Iterator<Item = f64>) -> f64 {
     let mut weights: Vec<f64> = weights.collect();
     if weights.len() <= EVIDENCE_MAX {
         return f64::NEG_INFINITY;
     }
     *weights.select_nth_unstable_by(EVIDENCE_MAX - 1, |a, b| b.total_cmp(a)).1
-}
-
-/// A mark with its bin: "html-hidden" alone does not say that there was much.
-fn shown(mark: Mark) -> String {
-    format!("{}={}", mark.name, mark.bin)
 }
 
 /// What spoke for spam so far.

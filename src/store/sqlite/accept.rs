@@ -137,7 +137,7 @@ fn append_events(acceptance: &Acceptance, tx: &mut Tx<'_>) -> Result<(), Failure
         },
     )?;
     if acceptance.verdict.decision == Decision::Hold {
-        let reason = acceptance.verdict.reasons.first().map_or_else(String::new, |r| r.sentence.clone().into_owned());
+        let reason = acceptance.verdict.headline().map_or_else(String::new, |r| r.sentence.clone().into_owned());
         let score_points = acceptance.verdict.score_points;
         tx.event(at, Event::Held { id, account: acceptance.account.clone(), score_points, reason })?;
     }
