@@ -141,6 +141,9 @@ pub struct Topic {
 pub struct Brand {
     /// In lower case, as it stands in a domain.
     pub name: String,
+    /// The name with the accents that the brand itself writes, where it does.
+    #[serde(default)]
+    pub accented: Option<String>,
     /// The domains that are its own.
     pub domains: Vec<String>,
     /// Whether it is an ordinary word or a short one, of which only look-alikes are told.

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
+use unicode_normalization::char::is_combining_mark;
+
 use super::data::Brand;
 
 /// The domain that was registered for a host (`b.example.co.uk` → `example.co.uk`); the host itself where there is none.
@@ -39,19 +41,32 @@ pub(super) fn as_read(host: &str) -> Cow<'_, str> {
     if host.contains("xn--") { Cow::Owned(idna::domain_to_unicode(host).0) } else { Cow::Borrowed(host) }
 }
 
-/// What a text looks like (UTS 39 4), so that `paypa1` and `pаypаl` with Cyrillic letters are one.
-pub(super) fn skeleton(text: &str) -> String {
+/// What a name looks like (UTS 39 4), so that `paypa1` and `pаypаl` with Cyrillic letters are one. Names have no case, but
+/// the prototype of `0` is `O`: what comes out is in lower case, too.
+pub(super) fn skeleton(name: &str) -> String {
     static ASCII: LazyLock<[String; 128]> = LazyLock::new(|| {
         std::array::from_fn(|code| {
             let letter = u8::try_from(code).map_or_else(|_| String::new(), |code| char::from(code).to_string());
-            unicode_security::skeleton(&letter).collect()
+            skeleton_of_any(&letter)
         })
     });
-    if text.is_ascii() {
+    if name.is_ascii() {
         // Letter by letter: nothing of ASCII is composed.
-        return text.bytes().map(|byte| ASCII[usize::from(byte)].as_str()).collect();
+        return name.bytes().map(|byte| ASCII[usize::from(byte)].as_str()).collect();
     }
-    unicode_security::skeleton(text).collect()
+    skeleton_of_any(name)
+}
+
+fn skeleton_of_any(name: &str) -> String {
+    unicode_security::skeleton(&name.to_lowercase()).collect::<String>().to_lowercase()
+}
+
+/// What is left of a skeleton at a glance: without accents, `i` as `l` (which `1` is already), `vv` as `w`.
+///
+/// For names that are known to be borrowed, and for no others: a firm has its name with and without accents.
+fn glance(skeleton: &str) -> String {
+    let plain = skeleton.chars().filter(|c| !is_combining_mark(*c));
+    plain.map(|c| if c == 'i' { 'l' } else { c }).collect::<String>().replace("vv", "w")
 }
 
 /// The part of a host that a registrant chose: `example` of `www.example.co.uk`.
@@ -63,7 +78,7 @@ pub(super) fn own_label(host: &str) -> &str {
 /// Names that fraud borrows.
 #[derive(Debug)]
 pub(super) struct Brands {
-    by_skeleton: HashMap<String, usize>,
+    by_glance: HashMap<String, usize>,
     by_word: BTreeMap<String, usize>,
     all: Vec<Brand>,
 }
@@ -73,7 +88,7 @@ impl Brands {
     pub(super) fn new(brands: &[Brand]) -> Self {
         let indexed = || brands.iter().enumerate();
         Self {
-            by_skeleton: indexed().map(|(index, brand)| (skeleton(&brand.name), index)).collect(),
+            by_glance: indexed().map(|(index, brand)| (glance(&skeleton(&brand.name)), index)).collect(),
             by_word: indexed()
                 .filter(|(_, brand)| !brand.ordinary_word)
                 .map(|(index, brand)| (brand.name.clone(), index))
@@ -91,10 +106,18 @@ impl Brands {
             if token.len() < 4 {
                 return None;
             }
-            let index = *self.by_skeleton.get(&skeleton(token))?;
-            let brand = &self.all[index];
+            let brand = self.alike(token)?;
             (token != brand.name && !brand.owns(host)).then_some(brand.name.as_str())
         })
+    }
+
+    /// The brand whose name a word looks like, or is.
+    fn alike(&self, word: &str) -> Option<&Brand> {
+        let shape = skeleton(word);
+        let brand = &self.all[*self.by_glance.get(&glance(&shape))?];
+        // At a glance other words are like an ordinary one (Appie and Äpple like Apple), and like a short one (Amell).
+        let is_short = word.len() < SHORT_BYTES && word.bytes().all(|byte| byte.is_ascii_lowercase());
+        (!(brand.ordinary_word || is_short) || shape == skeleton(&brand.name)).then_some(brand)
     }
 
     /// The brand that stands as a word of its own in a host that is not the brand's.
@@ -111,11 +134,16 @@ impl Brands {
     }
 }
 
+/// A word of plain letters that is shorter may be another word.
+const SHORT_BYTES: usize = 6;
+
 impl Brand {
     /// Whether the host is the brand's: one of its domains, or its name under some country's ending.
     fn owns(&self, host: &str) -> bool {
         let site = site(host);
-        own_label(host) == self.name
+        let own = own_label(host);
+        own == self.name
+            || self.accented.as_ref().is_some_and(|accented| as_read(own) == *accented)
             || self
                 .domains
                 .iter()
@@ -130,12 +158,18 @@ mod tests {
     fn brands() -> Brands {
         let brand = |name: &str, domains: &[&str], ordinary_word| Brand {
             name: name.to_owned(),
+            accented: (name == "itau").then(|| "itaú".to_owned()),
             domains: domains.iter().map(|d| (*d).to_owned()).collect(),
             ordinary_word,
         };
         Brands::new(&[
             brand("paypal", &["paypal.com", "paypal-community.com"], false),
             brand("apple", &["apple.com"], true),
+            brand("outlook", &["outlook.com"], true),
+            brand("microsoft", &["microsoft.com"], false),
+            brand("whatsapp", &["whatsapp.com"], false),
+            brand("itau", &["itau.com.br"], false),
+            brand("ameli", &["ameli.fr"], false),
         ])
     }
 
@@ -161,7 +195,7 @@ mod tests {
     #[test]
     fn ascii_looks_like_what_it_looks_like() {
         for text in ["paypal", "PayPa1", "m0re.example-I|l", "\u{0}\u{7f} %\"`'"] {
-            assert_eq!(skeleton(text), unicode_security::skeleton(text).collect::<String>(), "{text:?}");
+            assert_eq!(skeleton(text), skeleton_of_any(text), "{text:?}");
         }
     }
 
@@ -180,6 +214,24 @@ mod tests {
             ("paypalooza.example", None, None),     // part of a longer word
             ("apple-pie.example", None, None),      // an ordinary word is borrowed by many
             ("app1e.example", Some("apple"), None), // but not written so
+            ("0utl00k.example", Some("outlook"), None),
+            ("micros0ft.com", Some("microsoft"), None),
+            ("m1crosoft.com", Some("microsoft"), None),
+            ("microsoft.com", None, None),
+            ("rnicrosoft.com", Some("microsoft"), None),
+            ("xn--mcrosoft-c2a.com", Some("microsoft"), None), // mícrosoft
+            ("xn--pypal-gra.com", Some("paypal"), None),       // päypal
+            ("paypai.com", Some("paypal"), None),              // an I in capitals
+            ("vvhatsapp.com", Some("whatsapp"), None),
+            ("xn--80ak6aa92e.com", Some("apple"), None), // аррӏе in Cyrillic letters
+            ("appie.example", None, None),               // a shop of its own
+            ("xn--pple-koa.example", None, None),        // äpple: the fruit in Sweden
+            ("itau.com.br", None, None),
+            ("xn--ita-boa.com.br", None, None), // itaú: its own name, as it writes it
+            ("xn--tau-qma.com.br", Some("itau"), None), // ítau
+            ("amell.example", None, None),      // a family
+            ("ame1i.example", Some("ameli"), None),
+            ("paybäck.example", None, None), // like no brand
         ];
         for (host, imitated, borrowed) in cases {
             assert_eq!(brands().imitated(host), imitated, "{host}");
