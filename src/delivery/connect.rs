@@ -19,7 +19,7 @@ use super::tls::Verify;
 use super::wire::{Wire, WireError};
 use crate::mail::Domain;
 use crate::smtp::client::handshake::OwnName;
-use crate::smtp::client::{Extensions, Handshake, HandshakeFault, Next, Stage, TlsWish};
+use crate::smtp::client::{Extensions, Handshake, HandshakeFault, Next, ReplyFault, Stage, TlsWish, Tone};
 use crate::sockets;
 
 /// How many addresses are tried in one attempt to connect.
@@ -179,6 +179,10 @@ async fn shake(
         let stage = handshake.stage();
         let lost = |error| lost(peer, stage, limit, error);
         let reply = wire.reply(Instant::now() + limit).await.map_err(lost)?;
+        // A refusal is told in its words, however long; nothing can be built on the rest.
+        if wire.is_spent() && matches!(reply.tone(), Tone::Done | Tone::GoOn) {
+            return Err(lost(WireError::Fault(ReplyFault::TooLong)));
+        }
         let mut next = handshake.reply(reply).map_err(|fault| refused(peer, plan, fault))?;
         if next == Next::StartTls {
             wire = encrypt(wire, server, peer, verify, edges).await?;

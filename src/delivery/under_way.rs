@@ -16,7 +16,7 @@ use super::next_hop::NextHop;
 use super::screen::{self, Screened};
 use super::verdict;
 use super::wire::WireError;
-use crate::smtp::client::{MailFacts, PeerReply, Stage, Step, Transaction};
+use crate::smtp::client::{MailFacts, PeerReply, ReplyFault, Stage, Step, Transaction};
 use crate::smtp::framing::DotStuffer;
 use crate::store::query::ContentBody;
 use crate::store::{Lease, Stored};
@@ -102,7 +102,8 @@ impl UnderWay {
                 (Sent::Begun, false) => ContentBegan::Yes { recipients: taken },
                 (Sent::Begun, true) => ContentBegan::Unanswered,
             };
-            usable = dialogue.lost.is_none() && dialogue.transaction.closing().is_none();
+            let cut = self.hop.wire.is_spent();
+            usable = dialogue.lost.is_none() && dialogue.transaction.closing().is_none() && !cut;
             self.hop.before = dialogue.transaction.left();
             let (ends, said): (Vec<RecipientEnd>, Vec<Signal>) = verdict::ends(&self.hop, &screened, &dialogue);
             recipients.extend(ends);
@@ -158,7 +159,12 @@ impl NextHop {
                 until = Instant::now() + self.edges.timeouts.data;
             }
             let reply = self.wire.reply(until).await?;
-            match transaction.reply(reply).map_err(WireError::Fault)? {
+            let step = transaction.reply(reply).map_err(WireError::Fault)?;
+            // It counts, but what follows cannot be read: content whose answer is lost would arrive again and again.
+            if self.wire.is_spent() && step != Step::Done {
+                return Err(WireError::Fault(ReplyFault::TooLong));
+            }
+            match step {
                 Step::Wait => {}
                 Step::Send(range) => self.wire.send(transaction.bytes(range), envelope_until).await?,
                 Step::LoneDot => {

@@ -98,6 +98,11 @@ impl Wire {
         }
     }
 
+    /// Whether the last reply was too long to find its end: it counts, and is the last one of this connection.
+    pub(super) fn is_spent(&self) -> bool {
+        self.reader.is_spent()
+    }
+
     /// Hands all bytes to the socket.
     pub(super) async fn send(&mut self, bytes: &[u8], until: Instant) -> Result<(), WireError> {
         let sent = timeout_at(until, async {

@@ -73,6 +73,41 @@ async fn outcomes_of_each_recipient() {
     }
 }
 
+/// However much is said about it, content that was answered 250 has arrived: tried again, it arrived once more each time.
+#[tokio::test]
+async fn a_long_answer_counts_once_by_its_code() {
+    let taken = [Fate::Delivered(ReportDuty::Ours); 2];
+    let (long, lines) = ("x".repeat(3_000), "S: 250-2.0.0 taken\n".repeat(200));
+    let endless = |code| format!("S: {code}-{}\n", "x".repeat(2_000)).repeat(200);
+    let go = "S: 250 ok\nS: 250 ok\nS: 250 ok\n";
+    let cases = [
+        (format!("{go}S: 354 go\nC*\nS: 250 2.0.0 {long}"), ContentBegan::Yes { recipients: 2 }, taken, true),
+        (format!("{go}S: 354 go\nC*\n{lines}S: 250 2.0.0 taken"), ContentBegan::Yes { recipients: 2 }, taken, true),
+        (
+            format!("S: 250 {long}\nS: 250 {long}\nS: 250 ok\nS: 354 {long}\nC*\nS: 250 ok"),
+            ContentBegan::Yes { recipients: 2 },
+            taken,
+            true,
+        ),
+        // No end to it: where the next reply starts is unknown.
+        (format!("{go}S: 354 go\nC*\n{}", endless(250)), ContentBegan::Yes { recipients: 2 }, taken, false),
+        (
+            format!("{go}S: 354 go\nC*\n{}", endless(451)),
+            ContentBegan::Yes { recipients: 2 },
+            [Fate::Deferred; 2],
+            false,
+        ),
+        // The answer to the content could not be read: it is not sent.
+        (format!("{go}{}", endless(354)), ContentBegan::No, [Fate::Deferred; 2], false),
+        (format!("S: 250 ok\n{}", endless(550)), ContentBegan::No, [Fate::Bounced, Fate::Deferred], false),
+    ];
+    for (script, content, expected, reusable) in cases {
+        let end = attempt(&format!("{ENVELOPE}{script}")).await;
+        let seen = (end.content, fates(&end), end.connection.is_some());
+        assert_eq!(seen, (content, expected.to_vec(), reusable), "{}", &script[..script.len().min(100)]);
+    }
+}
+
 #[tokio::test]
 async fn words_and_signals_reach_the_engine() {
     let end = attempt(&format!("{ENVELOPE}S: 555 hourly limit\nS: 503 a\nS: 503 b\nS: 503 c")).await;

@@ -4,10 +4,13 @@ use std::fmt;
 
 use memchr::memchr;
 
-/// The longest line of a reply, CRLF included. RFC 5321 4.5.3.1.5 allows 512; servers that explain themselves go over.
+/// How much of a line is looked at. RFC 5321 4.5.3.1.5 allows 512; servers that explain themselves go over.
 pub const LINE_BYTES_MAX: usize = 2_048;
-/// The most lines of one reply.
+/// How many lines of an answer to EHLO are kept.
 pub const LINES_MAX: usize = 128;
+/// How long a reply may be as a whole. One that goes on is taken at its code, which each of its lines repeats (RFC 5321
+/// 4.2.1): a message whose content was answered 250 has arrived, however much is said about it.
+pub const REPLY_BYTES_MAX: usize = LINE_BYTES_MAX * LINES_MAX;
 /// How much text of a reply is kept; the rest is read and forgotten.
 pub const TEXT_BYTES_MAX: usize = 2_048;
 
@@ -57,12 +60,9 @@ pub enum Tone {
 /// Why bytes are not a reply. The connection cannot be used any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum ReplyFault {
-    /// A line over [`LINE_BYTES_MAX`].
-    #[error("a reply line is longer than {LINE_BYTES_MAX} bytes")]
-    LineTooLong,
-    /// Over [`LINES_MAX`] lines.
-    #[error("a reply has more than {LINES_MAX} lines")]
-    TooManyLines,
+    /// The reply before did not end within [`REPLY_BYTES_MAX`]: where the next one starts is unknown.
+    #[error("a reply is longer than {REPLY_BYTES_MAX} bytes")]
+    TooLong,
     /// A line that does not begin with a code of 200 to 599 and a space or hyphen.
     #[error("a line is no SMTP reply")]
     NotAReply,
@@ -110,7 +110,13 @@ impl fmt::Display for PeerReply {
 pub struct ReplyReader {
     /// The lines so far of a reply that goes on.
     begun: Option<PeerReply>,
-    lines: usize,
+    /// How long it is so far.
+    bytes: usize,
+    /// Whether its line of now is its last one.
+    last: bool,
+    /// Whether that line is over its bound: what comes up to its end is read and forgotten.
+    in_surplus: bool,
+    spent: bool,
 }
 
 impl ReplyReader {
@@ -119,36 +125,57 @@ impl ReplyReader {
         Self::default()
     }
 
+    /// Whether the last reply was cut at [`REPLY_BYTES_MAX`]. It counts, and nothing can be read behind it.
+    pub fn is_spent(&self) -> bool {
+        self.spent
+    }
+
     /// Takes whole lines from the front of `unread` until a reply is whole. Gives it, or `None` if more is needed, and
     /// how many bytes were used; the rest is to be given again.
     ///
     /// # Errors
     /// The bytes are no reply.
     pub fn read(&mut self, unread: &[u8]) -> Result<(Option<PeerReply>, usize), ReplyFault> {
+        if self.spent {
+            return Err(ReplyFault::TooLong);
+        }
         let mut used = 0;
         loop {
             let rest = &unread[used..];
-            let Some(newline) = memchr(b'\n', &rest[..rest.len().min(LINE_BYTES_MAX)]) else {
-                let too_long = rest.len() >= LINE_BYTES_MAX;
-                return if too_long { Err(ReplyFault::LineTooLong) } else { Ok((None, used)) };
-            };
-            used += newline + 1;
-            let line = rest[..newline].strip_suffix(b"\r").ok_or(ReplyFault::LineBreak)?;
-            if memchr(b'\r', line).is_some() {
-                return Err(ReplyFault::LineBreak);
+            let front = &rest[..rest.len().min(LINE_BYTES_MAX)];
+            let newline = memchr(b'\n', front);
+            let awaited = if self.in_surplus { 1 } else { LINE_BYTES_MAX };
+            if newline.is_none() && front.len() < awaited {
+                return Ok((None, used));
             }
-            if let Some(reply) = self.line(line)? {
-                return Ok((Some(reply), used));
+            if !self.in_surplus {
+                let line = match newline {
+                    Some(newline) => front[..newline].strip_suffix(b"\r").ok_or(ReplyFault::LineBreak)?,
+                    None => front.strip_suffix(b"\r").unwrap_or(front),
+                };
+                self.line(line)?;
+            }
+            let taken = newline.map_or(front.len(), |newline| newline + 1);
+            used += taken;
+            self.bytes += taken;
+            self.in_surplus = newline.is_none();
+            if self.last && !self.in_surplus {
+                self.bytes = 0;
+                return Ok((self.begun.take(), used));
+            }
+            if self.bytes >= REPLY_BYTES_MAX {
+                self.spent = true;
+                return Ok((self.begun.take(), used));
             }
         }
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<Option<PeerReply>, ReplyFault> {
-        let (code, more, text) = parts(line).ok_or(ReplyFault::NotAReply)?;
-        self.lines += 1;
-        if self.lines > LINES_MAX {
-            return Err(ReplyFault::TooManyLines);
+    fn line(&mut self, line: &[u8]) -> Result<(), ReplyFault> {
+        if memchr(b'\r', line).is_some() {
+            return Err(ReplyFault::LineBreak);
         }
+        let (code, more, text) = parts(line).ok_or(ReplyFault::NotAReply)?;
+        self.last = !more;
         let (enhanced, shown) = enhanced(code, text);
         let shown = printable(shown);
         match &mut self.begun {
@@ -166,16 +193,12 @@ impl ReplyReader {
                     reply.text.push_str(&shown);
                 }
                 // Only EHLO's answer is read line by line, and its lines are keywords.
-                if code == 250 {
+                if code == 250 && reply.lines.len() < LINES_MAX {
                     reply.lines.push(printable(text));
                 }
             }
         }
-        if more {
-            return Ok(None);
-        }
-        self.lines = 0;
-        Ok(self.begun.take())
+        Ok(())
     }
 }
 
@@ -251,9 +274,7 @@ mod tests {
 
     #[test]
     fn replies_and_what_is_none() {
-        let long = [b"250 ".as_slice(), &[b'x'; 3_000], b"\r\n"].concat();
-        let endless = b"250-a\r\n".repeat(200);
-        let cases: [(&[u8], Read); 18] = [
+        let cases: [(&[u8], Read); 16] = [
             (b"250 ok\r\n", Ok(&["250 ok"])),
             (b"250\r\n", Ok(&["250"])), // a bare code passes
             (b"250 \r\n221 2.0.0 bye\r\n", Ok(&["250", "221 2.0.0 bye"])),
@@ -270,12 +291,54 @@ mod tests {
             (b"600 ok\r\n", Err(ReplyFault::NotAReply)),
             (b"250+ok\r\n", Err(ReplyFault::NotAReply)),
             (b"HTTP/1.1 200 OK\r\n", Err(ReplyFault::NotAReply)),
-            (&long, Err(ReplyFault::LineTooLong)),
-            (&endless, Err(ReplyFault::TooManyLines)),
         ];
         for (bytes, expected) in cases {
             let expected = expected.map(|replies| replies.iter().map(ToString::to_string).collect::<Vec<_>>());
             assert_eq!(read_all(bytes), expected, "{:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(60)]));
+        }
+    }
+
+    /// Taken for no reply, a long 250 to the final dot made one more copy of the message at every try.
+    #[test]
+    fn a_long_reply_counts_by_its_code() {
+        let long = |mark, n| [format!("250{mark}2.0.0 ").as_bytes(), &b"x".repeat(n), b"\r\n"].concat();
+        let next = b"221 bye\r\n".to_vec();
+        let cases = [
+            [long(' ', 3_000), next.clone()].concat(),
+            [long(' ', LINE_BYTES_MAX - 11), next.clone()].concat(), // cut between CR and LF
+            [long(' ', REPLY_BYTES_MAX - 100), next.clone()].concat(),
+            [long('-', 3_000), long(' ', 3_000), next.clone()].concat(),
+            [long('-', 1).repeat(200), long(' ', 1), next.clone()].concat(),
+        ];
+        for bytes in &cases {
+            for step in [bytes.len(), 1_000] {
+                let (mut reader, mut given, mut used, mut replies) = (ReplyReader::new(), 0, 0, Vec::new());
+                while given < bytes.len() {
+                    given = bytes.len().min(given + step);
+                    while let (reply, n @ 1..) = reader.read(&bytes[used..given]).unwrap() {
+                        used += n;
+                        replies.extend(reply);
+                    }
+                }
+                let codes: Vec<_> = replies.iter().map(|reply| (reply.code, reply.status())).collect();
+                assert_eq!(codes, [(250, "2.0.0".to_owned()), (221, "2.0.0".to_owned())]);
+                assert!(
+                    !reader.is_spent()
+                        && replies[0].text.len() <= TEXT_BYTES_MAX
+                        && replies[0].lines.len() <= LINES_MAX
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_reply_without_end_counts_and_is_the_last_one() {
+        for endless in [b"250-2.0.0 x\r\n".repeat(50_000), [&b"250 2.0.0 "[..], &b"x".repeat(500_000)].concat()] {
+            let mut reader = ReplyReader::new();
+            let (reply, used) = reader.read(&endless).unwrap();
+            assert_eq!((reply.unwrap().code, reader.is_spent()), (250, true));
+            assert!((REPLY_BYTES_MAX..REPLY_BYTES_MAX + LINE_BYTES_MAX).contains(&used));
+            assert_eq!(reader.read(b"250 ok\r\n"), Err(ReplyFault::TooLong));
         }
     }
 
