@@ -34,8 +34,8 @@ fn shown_to_all(look: &Look<'_>) -> Sight {
 
 /// A program for mass mail, with no way out.
 fn by_mailer(look: &Look<'_>) -> Sight {
-    let mailer = look.mailers.first()?;
-    look.lists.of("bulk-mailers").within(mailer)?;
+    let bulk = look.lists.of("bulk-mailers");
+    let mailer = look.mailers.iter().find(|mailer| bulk.within(mailer).is_some())?;
     let leaves = look.has("List-Unsubscribe") || super::favour::speaks_of_leaving(look);
     if leaves { None } else { example(mailer) }
 }

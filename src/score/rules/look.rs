@@ -148,7 +148,7 @@ impl<'a> Look<'a> {
             words,
         };
         look.mailers =
-            ["X-Mailer", "User-Agent"].iter().filter_map(|name| look.field(name)).map(str::to_lowercase).collect();
+            ["X-Mailer", "User-Agent"].into_iter().flat_map(|name| look.fields(name)).map(str::to_lowercase).collect();
         look.outlook_id = look.field("Message-ID").and_then(OutlookId::read);
         look.strange_hosts.dedup();
         look.sites.sort_unstable();
@@ -160,6 +160,12 @@ impl<'a> Look<'a> {
     /// The value of the first field of that name, as [`Message::field`].
     pub(super) fn field(&self, name: &str) -> Option<&'a str> {
         if self.names.may_have(name) { self.message.field(name) } else { None }
+    }
+
+    /// The values of all fields of that name, in their order.
+    pub(super) fn fields(&self, name: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let header = if self.names.may_have(name) { self.message.header.as_slice() } else { &[] };
+        header.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value.as_str())
     }
 
     /// Whether a field stands in the header.
