@@ -79,5 +79,6 @@ fn small() -> Bounds {
         text_bytes_max: 200,
         links_max: 3,
         attachments_max: 2,
+        names_max: 2,
     }
 }

@@ -13,7 +13,8 @@ pub struct Attachment {
     pub size_bytes: u64,
     /// Whether the body refers to it (an inline image).
     pub inline: bool,
-    /// Names of the files inside, where it is an archive whose list can be read without unpacking; bounded.
+    /// Names of the files inside, where it is an archive whose list can be read without unpacking: the first, and one
+    /// for each further ending.
     pub contains: Vec<String>,
     /// Whether an archive or document inside is encrypted.
     pub encrypted: bool,

@@ -8,7 +8,9 @@ mod addresses;
 pub mod attachment;
 mod charset;
 mod date;
+mod ending;
 mod fields;
+mod gzip;
 pub mod html;
 pub mod link;
 mod links;
@@ -31,11 +33,15 @@ mod written;
 mod zip;
 
 pub use attachment::{Attachment, Content};
+pub use ending::{ending, packed_ending};
 pub use fields::MAILBOXES_MAX;
 pub use html::Html;
 pub use link::{Link, LinkKind};
+pub use listing::ENDINGS_MAX;
 pub use mailbox::{Mailbox, Reading};
 pub use shape::{Bound, Bounds, Shape, Unkept};
+#[cfg(test)]
+pub(crate) use zip::tests::archive as zip_of;
 
 /// One message, read. All of it is valid UTF-8, bounded by [`Bounds`], and mail-borne: escape it where it is shown.
 #[derive(Debug, Clone, Default)]

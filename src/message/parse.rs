@@ -233,7 +233,12 @@ impl Reader<'_> {
     /// The text without the files that were written into it; those become attachments.
     fn without_files<'b>(&mut self, text: &'b [u8]) -> Cow<'b, [u8]> {
         let room = self.bounds.attachments_max.saturating_sub(self.message.attachments.len());
-        let files = uu::files(text, room);
+        // One more than there is room for tells that there are more.
+        let mut files = uu::files(text, room + 1);
+        if files.len() > room {
+            files.truncate(room);
+            self.tally.meet(Bound::Attachments);
+        }
         for file in &files {
             let entity = Entity {
                 name: file.name.clone(),
@@ -241,7 +246,8 @@ impl Reader<'_> {
                 encoding: Encoding::Uuencode,
                 ..Entity::default()
             };
-            let attachment = sniff::attachment(&entity, &text[file.lines.clone()], false, self.bounds);
+            let lines = &text[file.lines.clone()];
+            let attachment = sniff::attachment(&entity, lines, false, self.bounds, &mut self.tally);
             self.message.attachments.push(attachment);
         }
         uu::without(text, &files)
@@ -270,7 +276,8 @@ impl Reader<'_> {
         if self.message.attachments.len() >= self.bounds.attachments_max {
             return self.tally.meet(Bound::Attachments);
         }
-        let attachment = sniff::attachment(&place.part.entity, raw, place.ancestry.related, self.bounds);
+        let related = place.ancestry.related;
+        let attachment = sniff::attachment(&place.part.entity, raw, related, self.bounds, &mut self.tally);
         self.message.attachments.push(attachment);
     }
 
@@ -417,6 +424,19 @@ mod tests {
             let read = Message::parse(message.as_bytes(), &Bounds { text_bytes_max, ..Bounds::default() });
             assert!(read.text.len() <= text_bytes_max, "{:?} in {text_bytes_max}", read.text);
         }
+    }
+
+    /// Of a hundred and more nothing was told, and the bound was met though parts have one of their own.
+    #[test]
+    fn files_are_kept_as_far_as_parts_and_more_are_told() {
+        let parts = |count: usize| "--m\nContent-Type: image/png\n\nx\n".repeat(count);
+        let message = parse(&format!("Content-Type: multipart/mixed; boundary=m\n\n{}--m--\n", parts(199)));
+        assert_eq!((message.attachments.len(), message.shape.met), (199, vec![]));
+        let lines = |count: usize| "begin 644 a\n#0V%T\n`\nend\n".repeat(count);
+        let message = parse(&format!("Subject: a\n\n{}", lines(200)));
+        assert_eq!((message.attachments.len(), message.shape.met), (200, vec![]));
+        let message = parse(&format!("Subject: a\n\n{}", lines(201)));
+        assert_eq!((message.attachments.len(), message.shape.met), (200, vec![Bound::Attachments]));
     }
 
     const ALTERNATIVE: &str = "From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>

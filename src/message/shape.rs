@@ -17,8 +17,10 @@ pub struct Bounds {
     pub text_bytes_max: usize,
     /// Links that are kept.
     pub links_max: usize,
-    /// Attachments that are kept, and names of files inside one.
+    /// Attachments: no fewer than parts, or a program may stand behind them.
     pub attachments_max: usize,
+    /// Names of files inside one that are kept, beside [`ENDINGS_MAX`](super::ENDINGS_MAX) with an ending of their own.
+    pub names_max: usize,
 }
 
 impl Default for Bounds {
@@ -31,7 +33,8 @@ impl Default for Bounds {
             field_bytes_max: 4_096,
             text_bytes_max: 256 * 1024,
             links_max: 500,
-            attachments_max: 100,
+            attachments_max: 200,
+            names_max: 100,
         }
     }
 }
@@ -51,7 +54,7 @@ pub enum Bound {
     Text,
     /// [`Bounds::links_max`].
     Links,
-    /// [`Bounds::attachments_max`].
+    /// [`Bounds::attachments_max`], or an archive has more inside than is looked at.
     Attachments,
     /// The parser failed on it: judged by header and raw text.
     Unreadable,

@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use memchr::memmem;
 
 use super::attachment::{Attachment, Content};
+use super::gzip::{self, Gzip};
 use super::listing::Listing;
 use super::mime::{Disposition, Encoding, Entity};
-use super::shape::Bounds;
+use super::shape::{Bound, Bounds};
+use super::tally::Tally;
 use super::{packed, transfer, uu, zip};
 
 /// How much of an attachment is decoded to see what it is, in bytes.
@@ -48,12 +50,22 @@ const MARKS: [(&[u8], Content); 23] = [
     (b"BEGIN:V", Content::Text),
 ];
 
-/// Looks at the content of a part; names inside it are kept as far as `bounds` has it.
-pub(super) fn attachment(entity: &Entity, body: &[u8], related: bool, bounds: &Bounds) -> Attachment {
+/// Looks at the content of a part; names inside it are kept as far as `bounds` has it, and `tally` hears of it if there are
+/// more than were looked at.
+pub(super) fn attachment(
+    entity: &Entity,
+    body: &[u8],
+    related: bool,
+    bounds: &Bounds,
+    tally: &mut Tally,
+) -> Attachment {
     let head = decoded(entity, body, HEAD_BYTES);
-    let mut found = Found { content: Content::Message, listing: Listing::new(bounds.attachments_max), macros: false };
+    let mut found = Found { content: Content::Message, listing: Listing::new(bounds.names_max), macros: false };
     if !entity.is_message() {
         found.look(&head, |bytes_max| decoded(entity, body, bytes_max), &entity.name.to_ascii_lowercase());
+    }
+    if found.listing.cut {
+        tally.meet(Bound::Attachments);
     }
     Attachment {
         name: entity.name.clone(),
@@ -86,7 +98,9 @@ impl Found {
         self.content = by_bytes(head);
         if head.starts_with(b"PK") && self.content == Content::Archive {
             zip::list(&more(usize::MAX), &mut self.listing);
-            self.name_zip();
+            self.name_zip(name);
+        } else if head.starts_with(gzip::MARK) {
+            self.gzip(&more(usize::MAX));
         } else if head.starts_with(OLE) {
             self.ole(&more(usize::MAX));
         } else if self.content == Content::Pdf {
@@ -107,17 +121,25 @@ impl Found {
         }
     }
 
-    /// A zip archive is what its files make it.
-    fn name_zip(&mut self) {
-        let has = |is: &dyn Fn(&str) -> bool| self.listing.has(is);
-        let office = has(&|name| name == "[content_types].xml" || name == "content.xml" || name == "mimetype");
-        let program =
-            has(&|name| name == "meta-inf/manifest.mf" || name == "androidmanifest.xml" || is_named(name, &["class"]));
-        if office {
-            self.macros = has(&|name| name.ends_with("vbaproject.bin") || name.starts_with("basic/"));
+    /// A zip archive is what its files make it. One that is called an archive is opened as one, whatever lies in it.
+    fn name_zip(&mut self, name: &str) {
+        let inside = &self.listing.inside;
+        if inside.document && !is_named(name, &["zip"]) {
+            self.macros = inside.macros;
             self.content = Content::Office;
             self.listing.names.clear();
-        } else if program {
+        } else if inside.program {
+            self.content = Content::Program;
+        }
+    }
+
+    /// One file, packed: a program is one, and of an archive the names are listed as far as it is inflated.
+    fn gzip(&mut self, bytes: &[u8]) {
+        let Some(gzip) = Gzip::read(bytes) else { return };
+        self.listing.add(gzip.name);
+        if packed::is_tar(&gzip.start) {
+            packed::list(&gzip.start, &mut self.listing);
+        } else if by_bytes(&gzip.start[..gzip.start.len().min(HEAD_BYTES)]) == Content::Program {
             self.content = Content::Program;
         }
     }
@@ -243,7 +265,7 @@ mod tests {
     fn seen(name: &str, bytes: &[u8]) -> Attachment {
         let entity =
             Entity { name: name.to_owned(), media: "application/octet-stream".to_owned(), ..Entity::default() };
-        attachment(&entity, bytes, false, &Bounds::default())
+        attachment(&entity, bytes, false, &Bounds::default(), &mut Tally::default())
     }
 
     #[test]
@@ -309,6 +331,11 @@ mod tests {
             assert_eq!((found.content, found.encrypted, found.macros), (content, encrypted, macros), "{contains:?}");
             assert_eq!(found.contains, contains);
         }
+        let named = seen("a.zip", &zip(&["mimetype", "setup.exe"], false));
+        assert_eq!((named.content, named.contains.len()), (Content::Archive, 2), "it is opened as what it is called");
+        let packed = seen("a.gz", &gzip::tests::packed(b"MZ\x90\0\x03\0\0\0"));
+        assert_eq!(packed.content, Content::Program);
+        assert_eq!(seen("a.gz", &gzip::tests::packed(b"MZ is a word")).content, Content::Archive);
         assert!(seen("a.pdf", b"%PDF-1.7\ntrailer << /Encrypt 5 0 R >>").encrypted);
     }
 

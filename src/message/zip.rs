@@ -10,16 +10,18 @@ const CENTRAL: &[u8] = b"PK\x01\x02";
 const END: &[u8] = b"PK\x05\x06";
 /// How far from the end the end record is looked for: itself and the longest comment.
 const END_BYTES_MAX: usize = 22 + 65_535;
-/// How many entries are looked at; names past the bound of the listing are dropped, but encryption is still seen.
-const ENTRIES_MAX: usize = 10_000;
+/// How many entries are looked at: more than fit with their files into what is read of a message.
+const ENTRIES_MAX: usize = 30_000;
 
 /// Reads the list of a zip archive, or of what there is of one.
 pub(super) fn list(bytes: &[u8], listing: &mut Listing) {
     central(bytes, listing);
     // Local headers are looked for everywhere, so that an archive stored within, or before, is seen too.
-    for at in memmem::find_iter(bytes, LOCAL).take(ENTRIES_MAX) {
+    let mut locals = memmem::find_iter(bytes, LOCAL);
+    for at in locals.by_ref().take(ENTRIES_MAX) {
         entry(&bytes[at..], 6, 26, 30, listing);
     }
+    listing.cut |= locals.next().is_some();
 }
 
 /// Walks the central directory, wherever the end record says that it is.
@@ -38,6 +40,7 @@ fn central(bytes: &[u8], listing: &mut Listing) {
         let lengths = [28, 30, 32].map(|field| u16_at(bytes, at + field).unwrap_or(0));
         at += 46 + lengths.iter().sum::<usize>();
     }
+    listing.cut = true;
 }
 
 /// One header: where its flags, its name's length and its name stand.
@@ -122,7 +125,9 @@ pub(super) mod tests {
             }
             bytes[from] = kept;
         }
-        let many = archive(&vec!["x"; 20_000], false);
-        assert_eq!(listed(&many).0, ["x"]);
+        let mut listing = Listing::new(100);
+        list(&archive(&vec!["x"; 40_000], false), &mut listing);
+        assert_eq!(listing.names, ["x"]);
+        assert!(listing.cut, "more than is looked at");
     }
 }

@@ -9,6 +9,7 @@ pub mod allow;
 pub mod behaviour;
 mod blanks;
 pub mod combine;
+mod files;
 mod letters;
 pub mod model;
 pub mod other;

@@ -64,6 +64,7 @@ fn any_bounds() -> impl Strategy<Value = Bounds> {
             text_bytes_max: text,
             links_max: links,
             attachments_max: attachments,
+            names_max: attachments,
         },
     )
 }

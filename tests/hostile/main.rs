@@ -20,7 +20,7 @@ use std::thread;
 use outguard::account::{Account, AccountSource};
 use outguard::clock::WallMs;
 use outguard::mail::{Address, BodyType, Envelope, Recipient, ReversePath};
-use outguard::message::{Bound, Bounds, Message};
+use outguard::message::{Bound, Bounds, ENDINGS_MAX, Message};
 use outguard::score::behaviour::{Behaviour, BehaviourSettings, Judged};
 use outguard::score::scorer::Scorer;
 use outguard::score::{ScoreSettings, Submission};
@@ -117,7 +117,7 @@ fn is_within(message: &Message, bounds: &Bounds) {
     }
     assert!(message.attachments.len() <= bounds.attachments_max);
     for attachment in &message.attachments {
-        assert!(attachment.contains.len() <= bounds.attachments_max);
+        assert!(attachment.contains.len() <= bounds.names_max + ENDINGS_MAX);
         assert!(attachment.name.len() <= 512 && attachment.declared.len() <= 512, "{attachment:?}");
         assert!(!attachment.name.contains(char::is_control), "{attachment:?}");
     }
@@ -158,7 +158,7 @@ fn encoded_words_by_the_ten_thousand() {
 #[test]
 fn an_archive_that_is_all_list() {
     let message = costs_its_share(&mail::archive(1 << 20));
-    assert_eq!(message.attachments[0].contains.len(), Bounds::default().attachments_max);
+    assert_eq!(message.attachments[0].contains.len(), Bounds::default().names_max);
     assert!(message.attachments[0].encrypted, "the mark of a file past the bound is seen");
 }
 

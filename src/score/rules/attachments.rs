@@ -1,6 +1,6 @@
 //! Attached files: what they are, and what they say they are.
 
-use crate::message::{Attachment, Content};
+use crate::message::{Attachment, Content, ending, packed_ending};
 
 use super::look::{Look, Sight, example};
 use super::registry::Rule;
@@ -29,15 +29,11 @@ fn files<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a Attachment> + use<'a> 
     look.message.attachments.iter()
 }
 
-/// Endings are compared without case; a dot or blank at the end is not one to Windows.
-fn ending(name: &str) -> String {
-    let name = name.trim_end_matches(['.', ' ', '\u{a0}']);
-    name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default()
-}
-
+/// A file of that kind, packed by itself or not: `invoice.js.gz` is unpacked and opened by two clicks.
 fn named(look: &Look<'_>, list: &str) -> Sight {
     let list = look.lists.of(list);
-    files(look).flat_map(names).find(|name| list.has(&ending(name))).and_then(example)
+    let is = |name: &&str| list.has(&ending(name)) || packed_ending(name).is_some_and(|ending| list.has(&ending));
+    files(look).flat_map(names).find(is).and_then(example)
 }
 
 fn program(look: &Look<'_>) -> Sight {
@@ -134,9 +130,13 @@ mod tests {
                 ),
                 hit("attachment-program", "in an archive", zip("docs/setup.pif")),
                 hit("attachment-program", "with a dot that Windows drops", file("setup.exe.")),
+                hit("attachment-program", "packed by itself", file("setup.exe.gz")),
+                hit("attachment-program", "packed within an archive", zip("setup.scr.bz2")),
+                miss("attachment-program", "a packed text", file("setup.txt.gz")),
                 miss("attachment-program", "a name that speaks of one", file("setup.exe.txt")),
                 miss("attachment-program", "a document", mail().file("a.pdf", "application/pdf", Content::Pdf)),
                 hit("attachment-script", "for Windows", file("invoice.vbs")),
+                hit("attachment-script", "packed by itself", file("invoice.js.xz")),
                 hit("attachment-script", "in an archive", zip("invoice.js")),
                 miss("attachment-script", "a patch", mail().file("fix.patch", "text/x-patch", Content::Text)),
                 miss("attachment-script", "data", mail().file("a.json", "application/json", Content::Text)),
