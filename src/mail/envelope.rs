@@ -77,13 +77,23 @@ impl Notify {
     }
 }
 
-/// `ORCPT=addr-type;address` with the address decoded from xtext.
+/// `ORCPT=addr-type;address` with the address decoded: from xtext, or for the type `utf-8` from the forms of RFC 6533 3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginalRecipient {
     /// `rfc822`, `utf-8`, `x400` …
     pub address_type: Box<str>,
     /// The address, free of control characters.
     pub address: Box<str>,
+}
+
+impl OriginalRecipient {
+    /// The type whose addresses may be of any script (RFC 6533 3).
+    pub const INTERNATIONAL: &str = "utf-8";
+
+    /// Whether its address is of [`OriginalRecipient::INTERNATIONAL`].
+    pub fn is_international(&self) -> bool {
+        self.address_type.eq_ignore_ascii_case(Self::INTERNATIONAL)
+    }
 }
 
 impl Recipient {
@@ -141,6 +151,24 @@ pub fn xtext_encode(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// Decodes an address of the type `utf-8` (RFC 6533 3): `\x{…}` stands for the character of that number, and all else for
+/// itself, whether in ASCII or not.
+///
+/// `None` if what begins so is no character, or if control characters come out.
+pub fn unitext_decode(text: &str) -> Option<Box<str>> {
+    let mut pieces = text.split("\\x{");
+    let mut decoded = pieces.next()?.to_owned();
+    for piece in pieces {
+        let (point, rest) = piece.split_once('}')?;
+        if !(1..=6).contains(&point.len()) || !point.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        decoded.push(char::from_u32(u32::from_str_radix(point, 16).ok()?)?);
+        decoded.push_str(rest);
+    }
+    (!decoded.chars().any(char::is_control)).then(|| decoded.into())
 }
 
 #[cfg(test)]

@@ -297,7 +297,7 @@ fn notify_list(notify: Notify) -> String {
 
 /// An original recipient as ORCPT carries it: xtext, or for the type `utf-8` the form of RFC 6533 3 that is ASCII.
 pub fn original_xtext(original: &OriginalRecipient) -> String {
-    if !original.address_type.eq_ignore_ascii_case("utf-8") {
+    if !original.is_international() {
         return xtext_encode(&original.address);
     }
     let mut text = String::new();

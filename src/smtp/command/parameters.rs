@@ -2,7 +2,7 @@
 
 use super::CommandError;
 use super::path::{self, Forward};
-use crate::mail::envelope::xtext_decode;
+use crate::mail::envelope::{unitext_decode, xtext_decode};
 use crate::mail::{Address, BodyType, Notify, OriginalRecipient, Ret, ReversePath};
 
 /// The longest ENVID, in bytes (RFC 3461 4.4).
@@ -207,12 +207,10 @@ fn original_recipient(value: &[u8]) -> Option<OriginalRecipient> {
     if kind.is_empty() || address.is_empty() || !kind.iter().all(atom) {
         return None;
     }
-    // A `utf-8` address may stand there in UTF-8 as it is (RFC 6533 3); its `\x{…}` form is ASCII and stays.
-    let address = if address.is_ascii() {
-        xtext_decode(address)?
+    let address = if kind.eq_ignore_ascii_case(OriginalRecipient::INTERNATIONAL.as_bytes()) {
+        unitext_decode(std::str::from_utf8(address).ok()?)?
     } else {
-        let text = std::str::from_utf8(address).ok()?;
-        (kind.eq_ignore_ascii_case(b"utf-8") && !text.chars().any(char::is_control)).then(|| text.into())?
+        xtext_decode(address)?
     };
     Some(OriginalRecipient { address_type: String::from_utf8_lossy(kind).into(), address })
 }
@@ -220,6 +218,7 @@ fn original_recipient(value: &[u8]) -> Option<OriginalRecipient> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::smtp::client::transaction::original_xtext;
     use crate::smtp::command::Command;
 
     fn mail(line: &str) -> Result<Mail, CommandError> {
@@ -314,9 +313,41 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(rcpt(&format!("RCPT TO:{line}")).map(|r| r.notify), expected, "{line}");
         }
-        for (value, address) in [("rfc822;a+2Bb@c.example", "a+b@c.example"), ("utf-8;ü@c.example", "ü@c.example")] {
-            let original = rcpt(&format!("RCPT TO:<x@y.example> ORCPT={value}")).unwrap().original.unwrap();
-            assert_eq!(&*original.address, address);
+    }
+
+    #[test]
+    fn original_recipients_leave_as_they_came() {
+        let cases = [
+            ("rfc822;a+2Bb@c.example", Some("a+b@c.example"), "a+2Bb@c.example"),
+            ("utf-8;ü@c.example", Some("ü@c.example"), r"\x{FC}@c.example"),
+            (r"utf-8;\x{FC}b@c.example", Some("üb@c.example"), r"\x{FC}b@c.example"),
+            (
+                r"UTF-8;\x{1F4E7}ü\x{5C}\x{2B}@c.example",
+                Some(r"📧ü\+@c.example"),
+                r"\x{1F4E7}\x{FC}\x{5C}\x{2B}@c.example",
+            ),
+            ("utf-8;a+b=c@c.example", Some("a+b=c@c.example"), r"a\x{2B}b\x{3D}c@c.example"), // a Mailbox as it is
+            (r#"utf-8;"a\"b"@c.example"#, Some(r#""a\"b"@c.example"#), r#""a\x{5C}"b"@c.example"#), // a quoted pair
+            (r"rfc822;\x{FC}b@c.example", Some(r"\x{FC}b@c.example"), r"\x{FC}b@c.example"),  // of another type: text
+            (r"utf-8;a\x{0A}b@c.example", None, ""), // a line break in a report
+            (r"utf-8;a\x{D800}b@c.example", None, ""),
+            (r"utf-8;a\x{+41}b@c.example", None, ""),
+            (r"utf-8;a\x{00000041}b@c.example", None, ""),
+            (r"utf-8;a\x{41", None, ""),
+            ("utf-8;a\x7fb@c.example", None, ""),
+        ];
+        for (value, address, leaves) in cases {
+            let read = |value: &str| rcpt(&format!("RCPT TO:<x@y.example> ORCPT={value}")).ok()?.original;
+            let original = read(value);
+            assert_eq!(original.as_ref().map(|original| &*original.address), address, "{value}");
+            let Some(original) = original else { continue };
+            let sent = original_xtext(&original);
+            assert_eq!(sent, leaves, "{value}");
+            assert_eq!(
+                read(&format!("{};{sent}", original.address_type)),
+                Some(original),
+                "the next of us reads the same"
+            );
         }
     }
 }
