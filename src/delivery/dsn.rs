@@ -19,7 +19,7 @@ use crate::account::AccountSource;
 use crate::clock::{Now, WallMs};
 use crate::event::Event;
 use crate::guard::Verdict;
-use crate::mail::{Address, BodyType, Envelope, QueueId, Recipient, ReversePath};
+use crate::mail::{Address, BodyType, Envelope, OriginalRecipient, QueueId, Recipient, ReversePath};
 use crate::smtp::client::transaction::original_xtext;
 use crate::store::{Acceptance, Body, MessageRow};
 
@@ -310,7 +310,7 @@ impl Text<'_> {
         for one in self.recipients {
             fields.0.push_str("\r\n");
             if let Some(original) = &one.recipient.original {
-                let address = if self.global { original.address.to_string() } else { original_xtext(original) };
+                let address = self.original_address(original);
                 fields.add("Original-Recipient", &self.shown(&format!("{}; {address}", original.address_type)));
             }
             let address = &one.recipient.address;
@@ -332,6 +332,13 @@ impl Text<'_> {
             }
         }
         fields.0
+    }
+
+    /// The address of ORCPT, decoded (RFC 3464 2.3.1); still encoded where the field could not bear it as it is.
+    fn original_address(&self, original: &OriginalRecipient) -> String {
+        let printable = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_plain = !original.is_international() && original.address.split(' ').all(printable);
+        if self.global || is_plain { original.address.to_string() } else { original_xtext(original) }
     }
 
     /// A text of others, bounded, on one line; in ASCII unless the sender understands more.

@@ -200,6 +200,27 @@ fn the_whole_message_goes_back_byte_for_byte_where_asked() {
     assert_eq!(acceptance.envelope.body, BodyType::EightBitMime);
 }
 
+/// Told as xtext, `rfc822; user+2Btag@x.example` was an address that nobody had written (RFC 3464 2.3.1).
+#[test]
+fn original_recipients_are_decoded_and_break_no_line() {
+    let cases = [
+        ("rfc822", "user+tag@x.example", "rfc822; user+tag@x.example"),
+        ("rfc822", "\"a b\"@x.example", "rfc822; \"a b\"@x.example"),
+        ("rfc822", "a  b", "rfc822; a+20+20b"), // folding would swallow a space
+        ("rfc822", "ü@x.example", "rfc822; +C3+BC@x.example"),
+        ("rfc822", "a\r\nAction: delivered", "rfc822; a+0D+0AAction:+20delivered"), // intake takes none such
+        ("utf-8", "ü+b@x.example", "utf-8; \\x{FC}\\x{2B}b@x.example"),
+    ];
+    for (address_type, address, told) in cases {
+        let mut recipient = Recipient::plain(self::address("b@x.example"));
+        recipient.original = Some(OriginalRecipient { address_type: address_type.into(), address: address.into() });
+        let reported = [failed(&recipient, "550 no")];
+        let message = message("a@example.org");
+        let text = text(&made(ReportKind::Failed, &message, &Original::none(), &reported, &DsnSettings::default()));
+        assert!(text.contains(&format!("\r\nOriginal-Recipient: {told}\r\n")), "{told} in\n{text}");
+    }
+}
+
 #[test]
 fn other_scripts_are_told_as_such_to_senders_who_understand_them() {
     let recipient = Recipient::plain(address("ü@x.example"));
