@@ -19,7 +19,7 @@ use crate::account::AccountSource;
 use crate::clock::{Now, WallMs};
 use crate::event::Event;
 use crate::guard::Verdict;
-use crate::mail::{Address, BodyType, Envelope, OriginalRecipient, QueueId, Recipient, ReversePath};
+use crate::mail::{Address, BodyType, Envelope, OriginalRecipient, QueueId, Recipient, Ret, ReversePath};
 use crate::smtp::client::transaction::original_xtext;
 use crate::store::{Acceptance, Body, MessageRow};
 
@@ -112,6 +112,12 @@ impl ReportKind {
             Self::Delayed { .. } => recipient.wants_delay(),
             Self::Relayed => recipient.wants_success(),
         }
+    }
+
+    /// How much of the message it carries where MAIL asked for this: only a failure's may be more than the header
+    /// (RFC 3461 4.3), and of held mail nobody gets more.
+    pub fn carries(self, asked: Option<Ret>) -> Option<Ret> {
+        asked.filter(|_| self == Self::Failed)
     }
 
     const fn subject(self) -> &'static str {

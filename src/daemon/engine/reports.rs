@@ -234,9 +234,7 @@ impl Engine {
         if !report.recipients.iter().any(|(delivery, _)| kind.is_wanted(&delivery.recipient)) {
             return Err(Unsent::Events(Vec::new()));
         }
-        // Of held mail nobody gets more than the header.
-        let ret = row.ret.filter(|_| report.action != Action::Unreleased);
-        let original = match content.map(|content| Original::read(content, ret, &delivery.dsn)) {
+        let original = match content.map(|content| Original::read(content, kind.carries(row.ret), &delivery.dsn)) {
             Some(Ok(original)) => original,
             Some(Err(error)) => {
                 tracing::warn!(id = %row.id, %error, "a report goes without the message it is about");

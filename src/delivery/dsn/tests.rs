@@ -183,10 +183,10 @@ fn the_whole_message_goes_back_byte_for_byte_where_asked() {
     let recipient = Recipient::plain(address("b@x.example"));
     let body = b"Subject: s\r\n\r\n.dots and \xc3\xa4\r\n\r\n";
     let report = made(
-        ReportKind::Relayed,
+        ReportKind::Failed,
         &message("a@example.org"),
-        &original(body, Some(Ret::Full)),
-        &[failed(&Recipient { notify: Some(Notify { success: true, ..Notify::NEVER }), ..recipient }, "250 ok")],
+        &original(body, ReportKind::Failed.carries(Some(Ret::Full))),
+        &[failed(&recipient, "550 no")],
         &DsnSettings::default(),
     );
     let (_, parts) = parts(&text(&report));
@@ -219,6 +219,15 @@ fn original_recipients_are_decoded_and_break_no_line() {
         let text = text(&made(ReportKind::Failed, &message, &Original::none(), &reported, &DsnSettings::default()));
         assert!(text.contains(&format!("\r\nOriginal-Recipient: {told}\r\n")), "{told} in\n{text}");
     }
+}
+
+#[test]
+fn only_a_failure_carries_the_whole_message() {
+    for kind in [ReportKind::Delayed { until: NOW.wall }, ReportKind::Relayed, ReportKind::Unreleased] {
+        assert_ne!(kind.carries(Some(Ret::Full)), Some(Ret::Full), "{kind:?}");
+    }
+    assert_eq!(ReportKind::Failed.carries(Some(Ret::Full)), Some(Ret::Full));
+    assert_eq!(ReportKind::Failed.carries(None), None);
 }
 
 #[test]
