@@ -35,7 +35,12 @@ pub(super) fn size(bytes: u64) -> String {
 
 /// `1 delivery`, `2 deliveries`.
 pub(super) fn deliveries(n: u64) -> String {
-    if n == 1 { "1 delivery".to_owned() } else { format!("{n} deliveries") }
+    counted(n, "delivery", "deliveries")
+}
+
+/// So many of them, by the right word.
+pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::arguments::Look;
 use super::exit::Failed;
 use super::json_line;
-use super::moment::{deliveries, local};
+use super::moment::{counted, deliveries, local};
 use super::source::{Answer, Place};
 use crate::api::view::StatusView;
 use crate::mail::Visible;
@@ -23,7 +23,10 @@ pub(super) async fn run(place: &Place, look: Look, out: &mut dyn Write) -> Resul
         Some(daemon) => {
             let (version, pid, since) = (&daemon.version, daemon.pid, local(daemon.started));
             writeln!(out, "outguard {version} runs since {since} (process {pid})")?;
-            writeln!(out, "{} sessions of clients, {} connections to next hops", daemon.sessions, daemon.connections)?;
+            let sessions = counted(daemon.sessions.into(), "session of a client", "sessions of clients");
+            let connections =
+                counted(daemon.connections.into(), "connection to a next hop", "connections to next hops");
+            writeln!(out, "{sessions}, {connections}")?;
             for trouble in &daemon.troubles {
                 writeln!(out, "TROUBLE  {}", Visible(trouble))?;
             }
@@ -32,7 +35,8 @@ pub(super) async fn run(place: &Place, look: Look, out: &mut dyn Write) -> Resul
     }
     let queue = &status.queue;
     let (waiting, held, under_way) = (deliveries(queue.waiting), queue.held, queue.under_way);
-    writeln!(out, "{} messages in the queue: {waiting} waiting, {held} held, {under_way} under way", queue.messages)?;
+    let messages = counted(queue.messages, "message", "messages");
+    writeln!(out, "{messages} in the queue: {waiting} waiting, {held} held, {under_way} under way")?;
     status.gates.iter().try_for_each(|gate| gate_line(gate, out))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::item::{Fault, Item, Place, Setting};
-use super::reader::{Reading, TableReader, key};
+use super::reader::{Reading, TableReader, at_least, key};
 use super::secrets::SecretSetting;
 use super::values::{Size, quoted, text_of, words};
 use crate::account::Account;
@@ -208,6 +208,10 @@ fn read_route(mut table: TableReader<'_>, names: &mut Vec<Named>, used: &mut Vec
         )
         .example("3"),
     );
+    if concurrency == Some(0) {
+        let sentence = "with 0 connections nothing leaves by this route; write 1 or more";
+        table.reading().error(&table.place("concurrency"), sentence);
+    }
     let matches = read_match(&mut table);
     let egresses = table.or(
         key("egress", "Names of the egresses it may leave from. Empty: all.").example("[\"main\"]"),
@@ -306,7 +310,8 @@ fn read_credentials(table: &mut TableReader<'_>) -> Credentials {
 fn read_timeouts(delivery: &mut TableReader<'_>) -> Timeouts {
     let default = Timeouts::default();
     let mut table = delivery.table("timeouts", "How long a server may take.");
-    let mut time = |name, doc, default| table.or(key(name, doc), default);
+    let too_short = at_least(std::time::Duration::from_secs(1), "no server would be quick enough");
+    let mut time = |name, doc, default| table.or_where(key(name, doc), default, &too_short);
     Timeouts {
         connect: time("connect", "For the connection to one address.", default.connect),
         greeting: time("greeting", "For the greeting, and each answer until MAIL.", default.greeting),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::item::{Fault, Item, Setting};
 use super::named::Of;
-use super::reader::{Key, TableReader, key};
+use super::reader::{Key, TableReader, at_least, key};
 use super::values::{Size, quoted, text_of};
 use crate::dispatch::{CapSettings, ClassSettings, DispatchSettings, RetrySettings, Weight};
 use crate::limits::{Pace, PaceSettings};
@@ -163,16 +163,20 @@ fn read_waiting(root: &mut TableReader<'_>) -> CapSettings {
     let default = CapSettings::default();
     let mut table =
         root.table("waiting", "How much mail may wait; past it the answer is 452 with the time to come again.");
-    CapSettings {
-        account_deliveries_max: table.optional(
-            key(
-                "account_deliveries",
-                "Deliveries of one account. Absent: what its limits let leave in half the expiry time.",
-            )
-            .example("10000"),
-        ),
-        deliveries_max: table.or(key("deliveries", "Deliveries of all accounts."), default.deliveries_max),
+    let account_deliveries_max = table.optional(
+        key(
+            "account_deliveries",
+            "Deliveries of one account. Absent: what its limits let leave in half the expiry time.",
+        )
+        .example("10000"),
+    );
+    let no_mail = "no mail would be taken";
+    if account_deliveries_max == Some(0) {
+        table.reading().error(&table.place("account_deliveries"), format!("{no_mail}; write 1 or more"));
     }
+    let all = key("deliveries", "Deliveries of all accounts.");
+    let deliveries_max = table.or_where(all, default.deliveries_max, at_least(1, no_mail));
+    CapSettings { account_deliveries_max, deliveries_max }
 }
 
 /// Reads `[pace]`.

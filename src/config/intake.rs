@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::dispatch::PaceOrOff;
 use super::item::{Fault, Item, Setting};
-use super::reader::{Reading, TableReader, key};
+use super::reader::{Reading, TableReader, at_least, key};
 use super::values::{Mode, Size, quoted, text_of, words};
 use crate::intake::settings::{
     AuthSettings, IntakeLimits, IntakeSettings, IntakeTimeouts, ListenAt, ListenSettings, ListenTls, PaceOfClient,
@@ -260,7 +260,8 @@ fn read_auth(root: &mut TableReader<'_>) -> Option<AuthSettings> {
 fn read_limits(intake: &mut TableReader<'_>) -> IntakeLimits {
     let default = IntakeLimits::default();
     let mut table = intake.table("limits", "What is too much of one client or one message.");
-    let mut count = |name, doc, default: usize| table.or(key(name, doc), default);
+    let nobody = at_least(1, "nobody could connect");
+    let mut count = |name, doc, default: usize| table.or_where(key(name, doc), default, &nobody);
     let connections_max = count("connections", "Connections in all.", default.connections_max);
     let of_trusted = count(
         "connections_of_trusted",
@@ -272,21 +273,36 @@ fn read_limits(intake: &mut TableReader<'_>) -> IntakeLimits {
         "Connections of one other client; an IPv6 client is its /64.",
         default.connections_of_client_max,
     );
-    let line_bytes_max = count("line_bytes", "The longest command line, in bytes.", default.line_bytes_max);
-    let recipients_max =
-        count("recipients", "Recipients of one transaction; further ones are told 452 4.5.3.", default.recipients_max);
-    let received_max =
-        count("received", "Received fields of one message; more is a loop (554 5.4.6).", default.received_max);
-    let commands_max =
-        table.or(key("commands", "Commands since the last message that was taken."), default.commands_max);
-    let errors_max =
-        table.or(key("errors", "Faulty commands since the last message that was taken."), default.errors_max);
-    let message = table.or(
+    let line_bytes_max = table.or_where(
+        key("line_bytes", "The longest command line, in bytes."),
+        default.line_bytes_max,
+        at_least(512, "shorter than command lines that RFC 5321 (4.5.3.1.4) allows"),
+    );
+    let recipients_max = table.or_where(
+        key("recipients", "Recipients of one transaction; further ones are told 452 4.5.3."),
+        default.recipients_max,
+        at_least(1, "no message could be sent to anybody"),
+    );
+    let received_max = table.or_where(
+        key("received", "Received fields of one message; more is a loop (554 5.4.6)."),
+        default.received_max,
+        at_least(1, "what an MTA sent on would be called a loop"),
+    );
+    let nothing = at_least(1, "no client could say anything");
+    let mut said = |name, doc, default: u32| table.or_where(key(name, doc), default, &nothing);
+    let commands_max = said("commands", "Commands since the last message that was taken.", default.commands_max);
+    let errors_max = said("errors", "Faulty commands since the last message that was taken.", default.errors_max);
+    let message = table.or_where(
         key("message_size", "The largest message; a larger one is told 552 5.3.4.").example("\"25 MiB\""),
         Size(default.message_bytes_max),
+        at_least(Size(1), "every message would be too large"),
     );
     let in_flight = table.or(
-        key("in_flight_size", "Bytes of messages that are being received and not yet stored, in all."),
+        key(
+            "in_flight_size",
+            "Bytes of messages that are being received and not yet stored, in all; over it the answer is 452 before DATA. What \
+             a client does not tell with SIZE counts as it comes, and ends no message that is on its way.",
+        ),
         Size(default.in_flight_bytes_max),
     );
     IntakeLimits {
@@ -325,7 +341,8 @@ fn read_timeouts(intake: &mut TableReader<'_>) -> IntakeTimeouts {
         default.answer,
         |limit| if (SECOND..=30 * SECOND).contains(limit) { Ok(()) } else { Err("from 1s to 30s".to_owned()) },
     );
-    let mut time = |name, doc, default| table.or(key(name, doc), default);
+    let too_short = at_least(SECOND, "clients would be cut off in the middle");
+    let mut time = |name, doc, default| table.or_where(key(name, doc), default, &too_short);
     IntakeTimeouts {
         handshake: time("handshake", "For a TLS handshake.", default.handshake),
         command: time(

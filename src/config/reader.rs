@@ -32,6 +32,11 @@ pub const fn key(name: &'static str, doc: &'static str) -> Key {
     Key { name, doc, example: None }
 }
 
+/// For [`TableReader::or_where`]: no less than that, since with less `what` happens.
+pub(super) fn at_least<T: Setting + PartialOrd>(least: T, what: &'static str) -> impl Fn(&T) -> Result<(), String> {
+    move |value| if *value < least { Err(format!("{what}; write {} or more", least.written())) } else { Ok(()) }
+}
+
 impl Key {
     /// A value worth showing beside the default, as TOML. A required option must have one.
     #[must_use]

@@ -70,7 +70,7 @@ impl Source {
         }
         let (_, errors) = DeTable::parse_recoverable(&source.text);
         for error in &errors {
-            source.note(offset(error), plain(error));
+            source.note(offset(error), plain(error, &source.text));
         }
         source.faults.sort_by_key(|fault| fault.offset);
         source
@@ -224,7 +224,8 @@ fn offset(error: &Error) -> usize {
 }
 
 /// The parser's sentence in the operator's words. It never holds what stands in the file: that may be a password.
-fn plain(error: &Error) -> String {
+fn plain(error: &Error, text: &str) -> String {
+    let unexpected = error.span().and_then(|span| text.get(span)).unwrap_or_default();
     let empty = error.span().is_none_or(|span| span.is_empty());
     match error.message() {
         m if m.starts_with("string values must be quoted") && empty => "no value after `=`".to_owned(),
@@ -236,7 +237,13 @@ fn plain(error: &Error) -> String {
             "not a number; a text stands in quotes, as in \"10.0.0.0/8\"".to_owned()
         }
         m if m.starts_with("invalid basic string") || m.starts_with("invalid literal string") => {
-            "the text has no closing quote".to_owned()
+            let breaks_off = unexpected.starts_with(['\n', '\r']) || !unexpected.starts_with(char::is_control);
+            let sentence = if breaks_off {
+                "the text has no closing quote"
+            } else {
+                "a control character cannot stand in a text; take it out"
+            };
+            sentence.to_owned()
         }
         m if m.starts_with("missing escaped value") => {
             "a `\\` in a text needs a second one; or write the text in '…'".to_owned()

@@ -77,7 +77,9 @@ impl WaitingCap {
     pub fn new<'a>(settings: &CapSettings, rules: impl IntoIterator<Item = &'a LimitRule>, expiry_ms: u64) -> Self {
         let rules: Vec<&LimitRule> = rules.into_iter().collect();
         let counted = rules.iter().copied().filter(|rule| rule.unit == Unit::Recipients);
-        let by_pace = slowest(counted).map_or(u64::MAX, |leaves| scale(expiry_ms / 2, leaves.slots, leaves.window_ms));
+        // A slow limit lets less than one leave in that time; one may wait all the same, unless none ever leaves.
+        let by_pace = slowest(counted)
+            .map_or(u64::MAX, |leaves| scale(expiry_ms / 2, leaves.slots, leaves.window_ms).max(leaves.slots.min(1)));
         let account_max = settings.account_deliveries_max.unwrap_or(by_pace);
         Self { account_max, all_max: settings.deliveries_max, leaves: slowest(rules) }
     }
@@ -163,6 +165,7 @@ mod tests {
             (vec!["200/h"], CapSettings::default(), 11_988), // 60 windows, each a thousandth longer
             (vec!["200/h", "1000/d"], CapSettings::default(), 2_497),
             (vec!["0/h"], CapSettings::default(), 0),
+            (vec!["1/7d"], CapSettings::default(), 1), // 0.36 windows
             (vec![], CapSettings::default(), u64::MAX),
             (vec!["5 messages/h"], CapSettings::default(), u64::MAX),
             (vec!["200/h"], own, 7),

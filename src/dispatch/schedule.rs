@@ -208,6 +208,11 @@ impl Dispatch {
         self.hops.contains_key(&hop)
     }
 
+    /// Whether mail stands at a hop, of whatever state.
+    pub fn has_lines(&self, hop: HopId) -> bool {
+        self.hops.get(&hop).is_some_and(|state| state.lines > 0)
+    }
+
     /// Forgets accounts without lines whose last turn is behind all others. About once a minute.
     pub fn sweep(&mut self) {
         let now = self.virtual_now;

@@ -121,7 +121,10 @@ impl fmt::Display for Why {
             }
             Self::Held(gate) => {
                 let Gate { before, by, reason, until } = gate;
-                write!(f, "held by a gate before {}, closed by {}: {}", Shown(before), Shown(by), Shown(reason))?;
+                write!(f, "held by a gate before {}, closed by {}", Shown(before), Shown(by))?;
+                if !reason.is_empty() {
+                    write!(f, ": {}", Shown(reason))?;
+                }
                 match until {
                     Some(until) => write!(f, "; it opens at {}", At(*until)),
                     None => f.write_str("; it stays until it is opened"),
@@ -278,6 +281,10 @@ mod tests {
             (
                 Why::Retry { at, failed_attempts: 1, last_reply: "450 4.2.0 later\r\n250 ok\x1b[2J".into() },
                 "waits to be tried again at 2025-11-21 10:00:00 UTC, after 1 failed attempt; the last was answered: 450 4.2.0 later\\r\\n250 ok\\u{1b}[2J",
+            ),
+            (
+                Why::Held(Gate { reason: "".into(), ..gate.clone() }),
+                "held by a gate before account a@b.example, closed by eva; it stays until it is opened",
             ),
             (
                 Why::Held(gate),

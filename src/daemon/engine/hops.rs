@@ -334,7 +334,11 @@ impl Core {
 
     /// Next hops that cannot be used now, and destinations without a way, one sentence each.
     pub(super) fn troubles(&self, now: Moment) -> Vec<String> {
-        let no_plan = |hop: &Hop| hop.plan.as_ref().err().map(ToString::to_string);
+        // A route that is gone troubles nobody once its mail goes by another.
+        let no_plan = |id: &HopId, hop: &Hop| {
+            let why = hop.plan.as_ref().err().filter(|_| self.dispatch.has_lines(*id));
+            why.map(ToString::to_string)
+        };
         let of_hop = |hop: &Hop| {
             let shunned = hop.shunned.values().find_map(|shunned| shunned.pause.why(now));
             Some(format!("{}: {}", hop.plan.as_ref().ok()?.target, shunned.or(hop.trouble.as_deref())?))
@@ -344,7 +348,7 @@ impl Core {
             let plan = server.hops.iter().find_map(|hop| self.hops.get(hop)?.plan.as_ref().ok())?;
             Some(format!("{}: {trouble}", plan.target))
         };
-        let hops = self.hops.values().filter_map(|hop| no_plan(hop).or_else(|| of_hop(hop)));
+        let hops = self.hops.iter().filter_map(|(id, hop)| no_plan(id, hop).or_else(|| of_hop(hop)));
         let all = hops.chain(self.servers.values().filter_map(of_server));
         all.take(TROUBLES_MAX).collect()
     }
