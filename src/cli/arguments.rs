@@ -192,6 +192,9 @@ pub struct ScoreArguments {
     /// Judge as a message of this account.
     #[arg(long)]
     pub account: Option<String>,
+    /// Judge text by this model in place of the configured one.
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
 }
 
 /// `outguard queue list`.

@@ -11,12 +11,14 @@ use super::show::decision;
 use super::{json_line, mailbox};
 use crate::account::{Account, AccountSource};
 use crate::clock::{Clock, SystemClock, WallMs};
-use crate::config::Config;
+use crate::config::surroundings::Machine;
+use crate::config::{self, Config};
 use crate::guard::{Decision, Sender, Verdict};
 use crate::mail::Visible;
 use crate::message::{Bounds, DateField, Message};
 use crate::score::behaviour::Assessment;
 use crate::score::scorer::Scorer;
+use crate::score::settings::OwnModel;
 use crate::score::{Submission, allow::Allow};
 
 /// One message judged, as `--json` shows it.
@@ -32,7 +34,10 @@ struct Judged<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments, asked: &ScoreArguments, out: &mut dyn Write) -> Result<(), Failed> {
-    let config = settings(arguments)?;
+    let mut config = settings(arguments)?;
+    if let Some(path) = &asked.model {
+        config.score.model = Some(model_of(path)?);
+    }
     let scorer = Scorer::new(config.score).map_err(|error| Failed::Config(error.to_string()))?;
     let mut files = Vec::new();
     for path in &asked.files {
@@ -109,6 +114,12 @@ fn settings(arguments: &Arguments) -> Result<Config, Failed> {
         None => return Ok(Config::default()),
     };
     Ok(Config::load(path).map_err(|faults| Failed::Config(faults.to_string()))?.config)
+}
+
+/// The model of a file.
+pub(super) fn model_of(path: &Path) -> Result<OwnModel, Failed> {
+    let unusable = |what: String| Failed::Usage { what: format!("{}: {what}", path.display()) };
+    config::model::load(&Machine::new(Path::new(".")), path).map_err(unusable)
 }
 
 fn standard_input() -> Result<Vec<u8>, Failed> {

@@ -20,6 +20,7 @@ mod intake;
 pub mod item;
 mod limits;
 pub mod log;
+pub mod model;
 mod named;
 mod ovh;
 mod own_reports;

@@ -56,11 +56,19 @@ pub(super) fn read(root: &mut TableReader<'_>) -> (ScoreSettings, BehaviourSetti
             default.thresholds.reject,
         ),
     };
+    let model = table.optional(
+        key(
+            "model",
+            "A model of text that `outguard train` made (16 MiB at most), read at the start and at each reload. Absent: the \
+             one that ships.",
+        )
+        .example("\"/etc/outguard/own.model\""),
+    );
     let (points, lists) = read_built_in(&mut table);
     let rules = read_own(&mut table);
     let overrides = read_overrides(&mut table, &rules);
     let behaviour = behaviour::read(&mut table);
-    (ScoreSettings { enabled, header_fields, thresholds, points, lists, rules, overrides }, behaviour)
+    (ScoreSettings { enabled, header_fields, thresholds, model, points, lists, rules, overrides }, behaviour)
 }
 
 fn read_overrides(score: &mut TableReader<'_>, rules: &[OwnRule]) -> Vec<ScoreOverride> {

@@ -2,7 +2,8 @@
 //!
 //! The one door, so that a test can bring its own machine.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,8 @@ use crate::intake::settings::{AuthSettings, TlsFiles};
 
 /// The longest secret read, in bytes: a private key has some thousands.
 pub const SECRET_BYTES_MAX: u64 = 64 << 10;
+/// The longest model read, in bytes: one has some millions at most.
+pub const MODEL_BYTES_MAX: u64 = 16 << 20;
 
 /// The machine that the configuration is for.
 pub trait Surroundings {
@@ -20,6 +23,11 @@ pub trait Surroundings {
     /// # Errors
     /// It cannot be read, or is longer than [`SECRET_BYTES_MAX`].
     fn secret_file(&self, path: &Path) -> io::Result<(Vec<u8>, Readers)>;
+    /// The bytes of a file that may hold a model of text.
+    ///
+    /// # Errors
+    /// It cannot be read, is no file, or is longer than [`MODEL_BYTES_MAX`].
+    fn model_file(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Whether certificate and key can be read and belong together.
     ///
     /// # Errors
@@ -52,6 +60,16 @@ pub enum Readers {
     Everyone,
 }
 
+fn whole(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        let sentence = format!("longer than {} KiB", bytes_max >> 10);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, sentence));
+    }
+    Ok(bytes)
+}
+
 /// This machine.
 #[derive(Debug, Clone)]
 pub struct Machine {
@@ -71,16 +89,20 @@ impl Surroundings for Machine {
     }
 
     fn secret_file(&self, path: &Path) -> io::Result<(Vec<u8>, Readers)> {
-        use std::io::Read;
         use std::os::unix::fs::PermissionsExt;
-        let file = std::fs::File::open(self.folder.join(path))?;
+        let file = File::open(self.folder.join(path))?;
         let mode = file.metadata()?.permissions().mode();
-        let mut bytes = Vec::new();
-        file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > SECRET_BYTES_MAX {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 64 KiB"));
-        }
+        let bytes = whole(file, SECRET_BYTES_MAX)?;
         Ok((bytes, if mode & 0o004 == 0 { Readers::Few } else { Readers::Everyone }))
+    }
+
+    fn model_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let path = self.folder.join(path);
+        // Opening a pipe would wait for whoever writes to it.
+        if !std::fs::metadata(&path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+        }
+        whole(File::open(path)?, MODEL_BYTES_MAX)
     }
 
     fn check_certificate(&self, files: &TlsFiles) -> Result<(), String> {

@@ -31,7 +31,6 @@ const WORDS_SHOWN_FROM_POINTS: i32 = 20;
 pub struct Scorer {
     settings: ScoreSettings,
     rules: Rules,
-    model: &'static Model,
 }
 
 /// What a message says, before it is known what its account usually does.
@@ -52,7 +51,15 @@ impl Scorer {
     /// A rule of the operator's own that cannot be used.
     pub fn new(settings: ScoreSettings) -> Result<Self, RulesError> {
         let rules = Rules::new(&settings)?;
-        Ok(Self { settings, rules, model: Model::shipped() })
+        Ok(Self { settings, rules })
+    }
+
+    /// The model of text: the operator's own, or the one that ships.
+    fn model(&self) -> &Model {
+        match &self.settings.model {
+            Some(own) => &own.model,
+            None => Model::shipped(),
+        }
     }
 
     /// The settings.
@@ -64,9 +71,10 @@ impl Scorer {
     pub fn content(&self, submission: &Submission<'_>, taught: Option<&Taught>) -> ContentScore {
         let mut reasons = self.rules.evaluate(submission);
         let features = Features::of(submission.message, Words::Kept);
-        let mut text = self.model.score_features(&features, taught, submission.account.map(Account::as_str));
+        let model = self.model();
+        let mut text = model.score_features(&features, taught, submission.account.map(Account::as_str));
         if text.points() >= WORDS_SHOWN_FROM_POINTS {
-            text.evidence = self.model.evidence(submission.message, &features);
+            text.evidence = model.evidence(submission.message, &features);
         }
         let points_of = |counts: &dyn Fn(&Reason) -> bool| -> i32 {
             reasons.iter().filter(|reason| counts(reason)).map(|reason| reason.points).sum()

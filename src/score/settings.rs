@@ -1,7 +1,10 @@
 //! What an operator decides about the score: thresholds, points, lists, rules of their own.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::model::Model;
 use crate::account::Account;
 
 /// How messages are scored and from which score on they are stopped.
@@ -13,6 +16,8 @@ pub struct ScoreSettings {
     pub header_fields: bool,
     /// From which score on a message is held or rejected.
     pub thresholds: Thresholds,
+    /// The model of text; `None`: the one that ships.
+    pub model: Option<OwnModel>,
     /// Points of rules in place of the built-in ones, by the rule's name; 0 switches a rule off.
     pub points: BTreeMap<String, i32>,
     /// What is added to the built-in lists and word lists, by the list's name. `-entry` takes one out, `-*` all.
@@ -30,12 +35,22 @@ impl Default for ScoreSettings {
             enabled: true,
             header_fields: false,
             thresholds: Thresholds::default(),
+            model: None,
             points: BTreeMap::new(),
             lists: BTreeMap::new(),
             rules: Vec::new(),
             overrides: Vec::new(),
         }
     }
+}
+
+/// A model of the operator's own, as it was when the configuration was read: a changed file is another setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnModel {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// What was read.
+    pub model: Arc<Model>,
 }
 
 /// From which score on a message is stopped.

@@ -352,6 +352,57 @@ fn thresholds_differ_for_some_and_a_reload_changes_them() {
     relay.stop();
 }
 
+/// Mail about lotteries as spam, about gardens as ham, each from two sources: what is trained is sure of itself.
+fn train(site: &Site, model: &str) {
+    let folder = |label: &str, words: [&str; 3]| {
+        let folder = site.folder().join(label);
+        fs::create_dir(&folder).expect("a folder of ours");
+        for i in 0..60 {
+            let text = format!("Subject: note {i}\n\n{} {} again {i}\n", words[i % 3], words[(i + 1) % 3]);
+            fs::write(folder.join(i.to_string()), text).expect("a file of ours");
+        }
+        folder.display().to_string()
+    };
+    let ham = folder("ham", ["meeting", "report", "garden"]);
+    let spam = folder("spam", ["pills", "lottery", "casino"]);
+    let sources = [format!("a={ham}"), format!("b={ham}"), format!("c={spam}"), format!("d={spam}")];
+    let [a, b, c, d] = &sources;
+    let learn = ["train", "--ham", a, "--ham", b, "--spam", c, "--spam", d, "--output", model];
+    let done = run(&binary(), &learn, b"");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn a_model_of_ones_own_judges_and_a_bad_one_changes_nothing() {
+    let sink = Sink::start();
+    let next_hop = smarthost(sink.address());
+    let site = Site::new(&next_hop);
+    let relay = site.start();
+    let about = |words: &str, number: u32| note(number).replace("here are the minutes", words);
+    assert_eq!(deliver(&relay, "ann@example.org", &about("lottery pills casino", 1)).code, 250);
+    sink.wait_accepted(1);
+
+    let model = site.folder().join("own.model").display().to_string();
+    site.configure(&format!("[score]\nmodel = {model:?}\n{next_hop}"));
+    fs::write(&model, "outguard model 1\n and nothing").expect("a file of ours");
+    let checked = site.command(&["check"]);
+    let faults = String::from_utf8_lossy(&checked.stderr);
+    assert!(!checked.status.success() && faults.contains("score.model") && faults.contains("damaged"), "{faults}");
+    relay.signal(Signal::HUP);
+    relay.wait_log(&["not reloaded", "`outguard check`"]);
+    assert_eq!(deliver(&relay, "ann@example.org", &about("casino pills", 2)).code, 250);
+    sink.wait_accepted(2);
+
+    train(&site, &model);
+    relay.signal(Signal::HUP);
+    relay.wait_log(&["daemon.reloaded", "scoring"]);
+    assert_eq!(deliver(&relay, "bob@example.org", &about("lottery casino pills lottery", 3)).code, 250);
+    assert_eq!(held(&site).len(), 1);
+    assert_eq!(deliver(&relay, "bob@example.org", &about("meeting report garden", 4)).code, 250);
+    sink.wait_accepted(3);
+    relay.stop();
+}
+
 /// A site where ann@example.org can log in.
 fn with_login(further: &str) -> std::sync::Arc<Site> {
     let password = run(&binary(), &["password", "ann@example.org"], b"open sesame\n");

@@ -14,7 +14,6 @@ use clap::Args;
 
 use super::exit::Failed;
 use crate::score::model::train::{self, Example, Origin, Recipe, across};
-use crate::score::model::{Model, ModelError};
 use mail::{Found, Split};
 
 /// `outguard train`.
@@ -74,8 +73,8 @@ pub(super) fn run(asked: &TrainArguments, out: &mut dyn Write) -> Result<(), Fai
     )?;
     let examples: Vec<&Example> = kept.iter().map(|m| &m.example).collect();
     if let Some(path) = &asked.model {
-        let model = Model::load(&std::fs::read(path)?).map_err(|error| unusable(&error))?;
-        let measured = report::Measured { model: &model, apart: &apart, found: &found, across: None };
+        let own = super::score::model_of(path)?;
+        let measured = report::Measured { model: &own.model, apart: &apart, found: &found, across: None };
         return measure(&measured, asked, out);
     }
     let both = [train::Label::Ham, train::Label::Spam].iter().all(|l| examples.iter().any(|e| e.label == *l));
@@ -120,10 +119,6 @@ fn measure(measured: &report::Measured<'_>, asked: &TrainArguments, out: &mut dy
         file.flush()?;
     }
     Ok(())
-}
-
-fn unusable(error: &ModelError) -> Failed {
-    Failed::Usage { what: error.to_string() }
 }
 
 #[cfg(test)]

@@ -39,6 +39,9 @@ pub struct Model {
     calibration: Calibration,
 }
 
+/// A number that is unlike itself stands in no model: [`file`] refuses it.
+impl Eq for Model {}
+
 /// What training finds.
 #[derive(Clone, PartialEq)]
 struct Weights {
