@@ -77,12 +77,16 @@ pub enum NextTry {
 impl RetrySettings {
     /// What follows the last failed attempt. `random` is any number; the same one gives the same answer.
     ///
-    /// The last wait is cut to the end of the life, so that one attempt is made then.
+    /// The last wait is cut to the end of the life, so that one attempt is made then. So is the wait in which a delay is
+    /// to be told: it is told of mail that has just failed, and not hours late; by no more than the first wait.
     pub fn after_failure(&self, life: &Life, random: u64) -> NextTry {
         if let Some(end) = self.end_of_life(life) {
             return end;
         }
-        let left_ms = (self.expiry_ms - life.spent_ms).min(self.age_ms_max - life.age_ms);
+        let mut left_ms = (self.expiry_ms - life.spent_ms).min(self.age_ms_max - life.age_ms);
+        if life.delay == DelayNotice::Untold && life.spent_ms < self.delay_notice_ms {
+            left_ms = left_ms.min((self.delay_notice_ms - life.spent_ms).max(self.first_wait_ms));
+        }
         NextTry::After { wait_ms: self.wait_ms(life.failed_attempts, random).min(left_ms) }
     }
 
@@ -154,6 +158,21 @@ mod tests {
                 "the last wait ends with the life",
                 Life { spent_ms: 5 * DAY_MS - 1_000, age_ms: 6 * DAY_MS, ..life(30) },
                 NextTry::After { wait_ms: 1_000 },
+            ),
+            (
+                "a delay is to be told in an hour",
+                Life { spent_ms: 3 * HOUR_MS, age_ms: DAY_MS, ..life(30) },
+                NextTry::After { wait_ms: HOUR_MS },
+            ),
+            (
+                "in a second: once the first wait is over",
+                Life { spent_ms: 4 * HOUR_MS - 1_000, age_ms: DAY_MS, ..life(30) },
+                NextTry::After { wait_ms: 5 * MINUTE_MS },
+            ),
+            (
+                "it was told, or nobody wants to hear of it",
+                Life { spent_ms: 3 * HOUR_MS, age_ms: DAY_MS, delay: DelayNotice::Told, ..life(30) },
+                NextTry::After { wait_ms: 4 * HOUR_MS },
             ),
             ("spent", Life { spent_ms: 5 * DAY_MS, age_ms: 6 * DAY_MS, ..life(30) }, NextTry::Expired),
             (

@@ -131,6 +131,7 @@ fn nothing_waits_longer_than_the_age_that_mail_may_reach() {
     wait_for("its end", || bed.states(id) == [DeliveryState::Bounced]);
     let text = sink.wait_accepted(1)[0].text();
     assert!(text.contains("not delivered within the age that mail may reach"), "{text}");
+    assert!(!text.contains("Last-Attempt-Date"), "it was tried a month ago: {text}");
 }
 
 #[test]
@@ -190,6 +191,59 @@ fn a_life_is_what_was_free_to_leave_and_ends_with_an_attempt() {
     assert!(text.contains("Diagnostic-Code: smtp; 450 4.2.1 mailbox busy"), "{text}");
 }
 
+/// A delay was told just before the attempt that was due: the sender heard of it and had an answer a minute later.
+#[test]
+fn a_delay_is_told_once_an_attempt_failed_and_not_before_one_that_may_succeed() {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let sink = refusing(&refuses, "450 4.2.1 mailbox busy");
+    let (folder, clock) = (folder(), TestClock::new());
+    let plan = Plan {
+        adjust: |written| {
+            written.dispatch.retry.delay_notice_ms = 2 * HOUR_MS;
+            written.dispatch.retry.first_wait_ms = HOUR_MS / 2;
+            written.dispatch.retry.wait_ms_max = 8 * HOUR_MS;
+            written.dispatch.retry.expiry_ms = DAY_MS;
+            written.dispatch.retry.growth_percent = 1_000;
+            written.dispatch.retry.jitter_percent = 0;
+        },
+        ..Plan::to(&[&sink])
+    };
+    let bed = Bed::start(&plan, &folder.path().join("q"), &clock);
+    let tried = |id, count| {
+        for _ in 0..2_000 {
+            if attempts(&bed, id) == count {
+                return;
+            }
+            clock.advance(60_000);
+            bed.poke();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("{id} was not tried {count} times");
+    };
+    let arrives = bed.accept("s@x.example", &recipients("arrives", 1, "a.example"));
+    tried(arrives, 2); // at once, and after half an hour
+    refuses.store(false, Ordering::SeqCst);
+    tried(arrives, 3); // at two hours, when the delay would have been told
+    refuses.store(true, Ordering::SeqCst);
+    let accepted = clock.now();
+    let waits = bed.accept("s@x.example", &recipients("waits", 1, "b.example"));
+    let arrivals = loop {
+        let arrivals = sink.accepted();
+        if arrivals.len() > 1 {
+            break arrivals;
+        }
+        clock.advance(60_000);
+        bed.poke();
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!((bed.states(arrives), attempts(&bed, waits)), (vec![DeliveryState::Delivered], 3));
+    let waited_ms = clock.now().wall.0 - accepted.wall.0;
+    assert!((2 * HOUR_MS..3 * HOUR_MS).contains(&waited_ms), "it did not wait for hours more: {waited_ms}");
+    let text = arrivals[1].text();
+    assert!(text.contains("Action: delayed\r\n") && text.contains("<waits-0@b.example>"), "{text}");
+    assert!(text.contains("Last-Attempt-Date: ") && text.contains("Remote-MTA: dns; "), "{text}");
+}
+
 #[test]
 fn what_was_never_reached_says_so_in_delays_and_at_the_end() {
     let nobody = SocketAddr::from((own_address(), 2525));
@@ -219,6 +273,7 @@ fn what_was_never_reached_says_so_in_delays_and_at_the_end() {
         assert!(text.contains(&format!("Action: {action}\r\n")), "{text}");
         assert!(text.contains("Status: 4.4.1\r\n"), "no answer is what went wrong: {text}");
         assert!(!text.contains("Diagnostic-Code"), "nobody said anything: {text}");
+        assert!(!text.contains("Last-Attempt-Date"), "nobody was spoken to: {text}");
     }
     assert_eq!(texts.len(), 2);
 }

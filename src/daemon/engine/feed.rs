@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
+use super::reports::Late;
 use crate::clock::{Now, WallMs};
 use crate::dispatch::{Line, More, NextTry};
 use crate::store::{DueAfter, DueDelivery};
@@ -189,8 +190,10 @@ impl Engine {
                 self.end_too_old(due.message.id, &due.message.deliveries, NextTry::Expired, now).await;
             }
             Some(NextTry::TooOld | NextTry::Expired | NextTry::After { .. }) | None => {
-                if retry.tells_delay(&life) {
-                    self.tell_delay(due, now).await;
+                // An attempt that is due may succeed: its failure tells the delay. Where none comes about, nothing else does.
+                if retry.tells_delay(&life) && self.core().is_out_of_reach(&due.destination) {
+                    let (id, deliveries) = (due.message.id, due.message.deliveries.clone());
+                    self.tell_delay(Late { id, deliveries, attempted: None, now }).await;
                 }
                 let router = Arc::clone(&self.core().router);
                 if router.has_lost_its_egresses(&due.destination) {

@@ -13,7 +13,7 @@ use crate::clock::Now;
 use crate::delivery::{Egress, NoPlan, Plan, Router};
 use crate::dispatch::HopId;
 use crate::limits::Moment;
-use crate::store::GateKind;
+use crate::store::{Destination, GateKind};
 
 /// How many troubles are listed.
 const TROUBLES_MAX: usize = 20;
@@ -242,6 +242,12 @@ impl Core {
             state.unreachable_until = Moment::BEGINNING;
             self.dispatch.unpark_hop(hop);
         }
+    }
+
+    /// Whether the last that was tried to connect there came to nothing.
+    pub(super) fn is_out_of_reach(&self, destination: &Destination) -> bool {
+        let hop = self.destinations.find(destination).and_then(|number| self.hops.get(&HopId(number)));
+        hop.is_some_and(|hop| hop.failures > 0)
     }
 
     /// Why the hop is left alone, as long as it is.

@@ -14,8 +14,8 @@ use crate::dispatch::{Class, NextTry};
 use crate::event::Event;
 use crate::mail::QueueId;
 use crate::store::{
-    Acceptance, Body, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, DueDelivery, Index,
-    MessageRow, StoreError, Stored,
+    Acceptance, Body, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, DeliveryState, Index, MessageRow, StoreError,
+    Stored,
 };
 
 /// Why a delivery ends without a further attempt.
@@ -40,6 +40,15 @@ pub(super) enum Unsent {
     Events(Vec<Event>),
     /// What was to be reported failed as a report itself, and there is nobody else: it is held, for this reason.
     Held(&'static str),
+}
+
+/// Deliveries that failed for so long by now that their sender is to hear of it.
+pub(super) struct Late {
+    pub(super) id: QueueId,
+    pub(super) deliveries: Vec<Index>,
+    /// The host that has just put them off; `None` where it cannot be reached.
+    pub(super) attempted: Option<String>,
+    pub(super) now: Now,
 }
 
 /// The most deliveries that an account may have in the queue for a report of it that failed to be held there. Beyond that a
@@ -168,8 +177,8 @@ impl Engine {
     }
 
     /// Tells the sender, once, that a message is late.
-    pub(super) async fn tell_delay(&self, due: &DueDelivery, now: Now) {
-        let id = due.message.id;
+    pub(super) async fn tell_delay(&self, late: Late) {
+        let Late { id, deliveries, attempted, now } = late;
         let loaded = match self.load_message(id).await {
             Ok(Some(loaded)) => loaded,
             Ok(None) => return,
@@ -178,8 +187,8 @@ impl Engine {
                 return;
             }
         };
-        let late = |delivery: &&DeliveryRow| {
-            due.message.deliveries.contains(&delivery.index)
+        let is_late = |delivery: &&DeliveryRow| {
+            deliveries.contains(&delivery.index)
                 // A next hop that could not be reached failed too; waiting for a slot is no failure.
                 && (delivery.attempts > 0 || delivery.last_reply.is_some())
                 && !delivery.delay_reported
@@ -196,12 +205,12 @@ impl Engine {
             };
             (delivery.clone(), end)
         };
-        let recipients: Vec<_> = loaded.deliveries.iter().filter(late).map(end_of).collect();
+        let recipients: Vec<_> = loaded.deliveries.iter().filter(is_late).map(end_of).collect();
         if recipients.is_empty() {
             return;
         }
         let indices = recipients.iter().map(|(delivery, _)| delivery.index).collect();
-        let report = Report { action: Action::Delayed, remote_mta: None, recipients };
+        let report = Report { action: Action::Delayed, remote_mta: attempted, recipients };
         // Nobody to tell is no failure: a delay is not the end of anything.
         let Ok(acceptance) = self.report(&loaded.row, Some(&loaded.content), &report, now) else { return };
         let fresh = Loaded::from_acceptance(&acceptance);
@@ -270,7 +279,8 @@ impl Engine {
                 words: &end.words,
                 diagnostic: end.diagnostic.as_deref(),
                 remote_mta: report.remote_mta.as_deref(),
-                last_attempt: (delivery.attempts > 0 || report.remote_mta.is_some()).then_some(now.wall),
+                // What was not tried just now was tried at a time that is on no record here: nothing is said then.
+                last_attempt: report.remote_mta.is_some().then_some(now.wall),
             })
             .collect();
         match dsn::report(kind, row, &original, &reported, basis) {

@@ -7,7 +7,7 @@ use super::Engine;
 use super::cache::Loaded;
 use super::failure::LOGIN_PAUSE_MS;
 use super::in_hand::{InHand, OpenAttempt, Undecided, Unstored};
-use super::reports::Unsent;
+use super::reports::{Late, Unsent};
 use crate::clock::{Now, WallMs};
 use crate::delivery::{
     AttemptEnd, ContentBegan, DeliverySettings, Fate, NoPlan, Plan, RecipientEnd, ReportDuty, Signal, SignalKind,
@@ -15,7 +15,7 @@ use crate::delivery::{
 use crate::dispatch::{DelayNotice, HopId, Life, NextTry};
 use crate::event::Event;
 use crate::limits::{Filled, Moment, RecordId, Spent};
-use crate::mail::QueueId;
+use crate::mail::{QueueId, ReversePath};
 use crate::store::{
     Acceptance, Conclusion, Content, DeliveryEnd, DeliveryOutcome, DeliveryRow, Index, Lease, MessageRow, SlotsEnd,
 };
@@ -45,6 +45,8 @@ pub(super) struct After {
     again: u32,
     /// The first due time of what was deferred.
     deferred: Option<WallMs>,
+    /// What was deferred for so long by now that its sender is to hear of it.
+    late: Option<Late>,
     reports: Vec<Loaded>,
     /// The way it went, which a reload may have changed since.
     plan: Arc<Plan>,
@@ -112,6 +114,7 @@ impl Engine {
             attempt,
             again: 0,
             deferred: None,
+            late: None,
             reports: Vec::new(),
             plan: Arc::clone(plan),
             delivery: self.delivery(),
@@ -119,7 +122,7 @@ impl Engine {
             signals,
         };
         let mut outcomes = Vec::with_capacity(recipients.len());
-        let (mut failed, mut relayed) = (Vec::new(), Vec::new());
+        let (mut failed, mut relayed, mut late) = (Vec::new(), Vec::new(), Vec::new());
         for recipient in recipients.iter() {
             let Some(delivery) = sent.deliveries.get(&recipient.index) else { continue };
             let outcome = self.outcome(&sent.row, delivery, recipient, now);
@@ -137,11 +140,18 @@ impl Engine {
                 }
                 Some(DeliveryOutcome::Deferred { due, .. }) => {
                     after.deferred = Some(after.deferred.map_or(*due, |first| first.min(*due)));
+                    if self.core().settings.retry.tells_delay(&self.life(&sent.row, delivery, now)) {
+                        late.push(recipient.index);
+                    }
                 }
                 Some(DeliveryOutcome::Held { .. }) => {}
                 None => after.again += 1,
             }
             outcomes.extend(outcome.map(|outcome| DeliveryEnd { index: recipient.index, outcome }));
+        }
+        if !late.is_empty() {
+            let attempted = Some(host_of(&next_hop).to_owned());
+            after.late = Some(Late { id: sent.row.id, deliveries: late, attempted, now });
         }
         let mut events: Vec<Event> = {
             let mut core = self.core();
@@ -259,12 +269,7 @@ impl Engine {
             Fate::Held => DeliveryOutcome::Held { reason: reply },
             Fate::Again => return None,
             Fate::Deferred => {
-                let life = Life {
-                    age_ms: self.age_ms((row.received, row.received_by), now),
-                    spent_ms: delivery.spent_ms,
-                    failed_attempts: delivery.attempts.saturating_add(1),
-                    delay: if delivery.delay_reported { DelayNotice::Told } else { DelayNotice::Untold },
-                };
+                let life = self.life(row, delivery, now);
                 match self.core().settings.retry.after_failure(&life, self.random()) {
                     NextTry::After { wait_ms } => {
                         DeliveryOutcome::Deferred { due: WallMs(now.wall.0 + wait_ms), reply, spent_ms: wait_ms }
@@ -276,6 +281,18 @@ impl Engine {
                 }
             }
         })
+    }
+
+    /// What a delivery went through, with the attempt that has just failed.
+    fn life(&self, row: &MessageRow, delivery: &DeliveryRow, now: Now) -> Life {
+        let is_told =
+            delivery.delay_reported || !delivery.recipient.wants_delay() || row.reverse_path == ReversePath::Null;
+        Life {
+            age_ms: self.age_ms((row.received, row.received_by), now),
+            spent_ms: delivery.spent_ms,
+            failed_attempts: delivery.attempts.saturating_add(1),
+            delay: if is_told { DelayNotice::Told } else { DelayNotice::Untold },
+        }
     }
 
     /// What follows once the outcome is on disk.
@@ -293,6 +310,9 @@ impl Engine {
         }
         if let Some(due) = after.deferred {
             self.due_from(due);
+        }
+        if let Some(late) = after.late.take() {
+            self.tell_delay(late).await;
         }
         let now = self.clock.now();
         let used_up: Vec<Filled> = {
