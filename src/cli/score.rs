@@ -17,7 +17,7 @@ use crate::guard::{Decision, Sender, Verdict};
 use crate::mail::Visible;
 use crate::message::{Bounds, DateField, Message};
 use crate::score::behaviour::Assessment;
-use crate::score::scorer::Scorer;
+use crate::score::scorer::{Scorer, read_in_part};
 use crate::score::settings::OwnModel;
 use crate::score::{Submission, allow::Allow};
 
@@ -87,7 +87,10 @@ fn written_at(message: &Message, now: WallMs) -> WallMs {
 }
 
 fn judge(scorer: &Scorer, submission: &Submission<'_>) -> (Verdict, f64) {
-    let content = scorer.content(submission, None);
+    let mut content = scorer.content(submission, None);
+    let message_bytes = submission.message.shape.message_bytes;
+    let looked_at_bytes = message_bytes.min(Bounds::default().message_bytes_max as u64);
+    content.reasons.extend(read_in_part(looked_at_bytes, message_bytes));
     let thresholds = scorer.settings().thresholds(submission.account, &[]);
     let reasons = scorer.joined(submission, content.reasons, &Assessment::default(), &Allow::default(), thresholds);
     // Without an account nobody has logged in, and a rejection is shown as the hold that it would be.

@@ -9,9 +9,11 @@ const HAS_CHECKSUM: u8 = 2;
 const HAS_EXTRA: u8 = 4;
 const HAS_NAME: u8 = 8;
 const HAS_COMMENT: u8 = 16;
-/// How much is inflated of every file, in bytes: its own size and no less than this, which holds memory and time for all files
-/// of a message linear in its length.
-const INFLATED_BYTES_MIN: usize = 16 << 10;
+/// How much is inflated of all files of a message, in bytes, and of one.
+const INFLATED_BYTES_MAX: usize = 2 << 20;
+const FILE_BYTES_MAX: usize = 1 << 20;
+/// How much of every file, whatever was inflated before: enough to know a program.
+const FILE_BYTES_MIN: usize = 4 << 10;
 
 /// What a gzip file tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,8 +25,8 @@ pub(super) struct Gzip<'a> {
 }
 
 impl<'a> Gzip<'a> {
-    /// Reads a file, or what there is of one; `None` if it is none.
-    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+    /// Reads a file, or what there is of one, where so many bytes of others were inflated before; `None` if it is none.
+    pub(super) fn read(bytes: &'a [u8], inflated_bytes: usize) -> Option<Self> {
         let flags = *bytes.strip_prefix(MARK)?.first()?;
         let has = |field: u8| flags & field != 0;
         let mut rest = bytes.get(10..)?;
@@ -39,8 +41,8 @@ impl<'a> Gzip<'a> {
         if has(HAS_CHECKSUM) {
             rest = rest.get(2..).unwrap_or_default();
         }
-        let start = decompress_to_vec_with_limit(rest, rest.len().max(INFLATED_BYTES_MIN))
-            .unwrap_or_else(|stopped| stopped.output);
+        let room = INFLATED_BYTES_MAX.saturating_sub(inflated_bytes).clamp(FILE_BYTES_MIN, FILE_BYTES_MAX);
+        let start = decompress_to_vec_with_limit(rest, room).unwrap_or_else(|stopped| stopped.output);
         Some(Self { name, start })
     }
 }
@@ -74,20 +76,22 @@ pub(super) mod tests {
             (with(2 | 4 | 8 | 16, b"\x03\0xyzinvoice.js\0comment\0\x01\x02"), b"invoice.js"),
         ];
         for (bytes, name) in cases {
-            assert_eq!(Gzip::read(&bytes), Some(Gzip { name, start: b"MZ within".to_vec() }));
+            assert_eq!(Gzip::read(&bytes, 0), Some(Gzip { name, start: b"MZ within".to_vec() }));
             for cut in 0..bytes.len() {
-                Gzip::read(&bytes[..cut]);
+                Gzip::read(&bytes[..cut], 0);
             }
         }
         let cut = with(8, b"invoice.js\0");
-        assert_eq!(Gzip::read(&cut[..15]).unwrap().name, b"invoi");
-        assert_eq!(Gzip::read(b"PK\x03\x04"), None);
+        assert_eq!(Gzip::read(&cut[..15], 0).unwrap().name, b"invoi");
+        assert_eq!(Gzip::read(b"PK\x03\x04", 0), None);
     }
 
     #[test]
     fn a_bomb_is_inflated_in_part() {
         let bomb = packed(&vec![0; 8 << 20]);
-        let start = Gzip::read(&bomb).unwrap().start;
-        assert_eq!(start.len(), INFLATED_BYTES_MIN);
+        let inflated = |before: usize| Gzip::read(&bomb, before).unwrap().start.len();
+        assert_eq!(inflated(0), FILE_BYTES_MAX);
+        assert_eq!(inflated(INFLATED_BYTES_MAX - 10_000), 10_000);
+        assert_eq!(inflated(usize::MAX), FILE_BYTES_MIN);
     }
 }

@@ -430,13 +430,13 @@ mod tests {
     #[test]
     fn files_are_kept_as_far_as_parts_and_more_are_told() {
         let parts = |count: usize| "--m\nContent-Type: image/png\n\nx\n".repeat(count);
-        let message = parse(&format!("Content-Type: multipart/mixed; boundary=m\n\n{}--m--\n", parts(199)));
-        assert_eq!((message.attachments.len(), message.shape.met), (199, vec![]));
+        let message = parse(&format!("Content-Type: multipart/mixed; boundary=m\n\n{}--m--\n", parts(499)));
+        assert_eq!((message.attachments.len(), message.shape.met), (499, vec![]));
         let lines = |count: usize| "begin 644 a\n#0V%T\n`\nend\n".repeat(count);
-        let message = parse(&format!("Subject: a\n\n{}", lines(200)));
-        assert_eq!((message.attachments.len(), message.shape.met), (200, vec![]));
-        let message = parse(&format!("Subject: a\n\n{}", lines(201)));
-        assert_eq!((message.attachments.len(), message.shape.met), (200, vec![Bound::Attachments]));
+        let message = parse(&format!("Subject: a\n\n{}", lines(500)));
+        assert_eq!((message.attachments.len(), message.shape.met), (500, vec![]));
+        let message = parse(&format!("Subject: a\n\n{}", lines(501)));
+        assert_eq!((message.attachments.len(), message.shape.met), (500, vec![Bound::Attachments]));
     }
 
     const ALTERNATIVE: &str = "From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>

@@ -86,12 +86,11 @@ impl Scan<'_> {
         if line.is_empty() {
             self.header_ends(part, at, next);
         } else if is_field(line) {
-            self.tally.fields += 1;
-            if self.tally.fields > self.bounds.fields_max {
-                self.tally.meet(Bound::Fields);
-            }
             if part == 0 && self.parts[0].depth == 0 {
                 self.tally.shape.fields = self.tally.shape.fields.saturating_add(1);
+                if self.tally.shape.fields as usize > self.bounds.fields_max {
+                    self.tally.meet(Bound::Fields);
+                }
             }
         } else if at == 0 && line.starts_with(b"From ") {
             // A mailbox file's first line is no field and ends no header.

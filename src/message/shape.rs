@@ -7,9 +7,9 @@ pub struct Bounds {
     pub message_bytes_max: usize,
     /// How deep parts may nest.
     pub depth_max: usize,
-    /// Parts in all.
+    /// Parts in all. A hundred messages that somebody sends on as files are about four hundred.
     pub parts_max: usize,
-    /// Header fields of the message and of all its parts.
+    /// Fields of the message's own header.
     pub fields_max: usize,
     /// Bytes of one header field's value that are kept.
     pub field_bytes_max: usize,
@@ -28,12 +28,12 @@ impl Default for Bounds {
         Self {
             message_bytes_max: 4 << 20,
             depth_max: 20,
-            parts_max: 200,
+            parts_max: 500,
             fields_max: 1_000,
             field_bytes_max: 4_096,
             text_bytes_max: 256 * 1024,
             links_max: 500,
-            attachments_max: 200,
+            attachments_max: 500,
             names_max: 100,
         }
     }

@@ -60,10 +60,13 @@ pub(super) fn attachment(
     tally: &mut Tally,
 ) -> Attachment {
     let head = decoded(entity, body, HEAD_BYTES);
-    let mut found = Found { content: Content::Message, listing: Listing::new(bounds.names_max), macros: false };
+    let listing = Listing::new(bounds.names_max);
+    let inflated_bytes = tally.inflated_bytes;
+    let mut found = Found { content: Content::Message, listing, macros: false, inflated_bytes };
     if !entity.is_message() {
         found.look(&head, |bytes_max| decoded(entity, body, bytes_max), &entity.name.to_ascii_lowercase());
     }
+    tally.inflated_bytes = found.inflated_bytes;
     if found.listing.cut {
         tally.meet(Bound::Attachments);
     }
@@ -91,6 +94,8 @@ struct Found {
     content: Content,
     listing: Listing,
     macros: bool,
+    /// Of all attachments so far.
+    inflated_bytes: usize,
 }
 
 impl Found {
@@ -135,7 +140,8 @@ impl Found {
 
     /// One file, packed: a program is one, and of an archive the names are listed as far as it is inflated.
     fn gzip(&mut self, bytes: &[u8]) {
-        let Some(gzip) = Gzip::read(bytes) else { return };
+        let Some(gzip) = Gzip::read(bytes, self.inflated_bytes) else { return };
+        self.inflated_bytes += gzip.start.len();
         self.listing.add(gzip.name);
         if packed::is_tar(&gzip.start) {
             packed::list(&gzip.start, &mut self.listing);

@@ -7,12 +7,12 @@ use super::shape::{Bound, Shape, Unkept};
 pub(super) struct Tally {
     /// What is told of the message.
     pub(super) shape: Shape,
-    /// Header fields of the message and its parts.
-    pub(super) fields: usize,
     /// Bytes of HTML that were read.
     pub(super) html_bytes: usize,
     /// Bytes decoded out of parts that hold a message of their own.
     pub(super) message_bytes: usize,
+    /// Bytes inflated out of attachments.
+    pub(super) inflated_bytes: usize,
 }
 
 impl Tally {

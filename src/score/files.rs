@@ -114,6 +114,17 @@ fn what_is_dangerous_is_held_wherever_it_stands() {
     assert!(names.iter().any(|name| name == "attachment-macros"), "{names:?}");
 }
 
+/// Behind the last part that is looked at a program left with 40 points.
+#[test]
+fn past_the_bounds_mail_is_held() {
+    let program = ("setup.exe", "application/octet-stream", b"MZ\x90\0\x03\0\0\0".to_vec());
+    let archive = ("a.zip", "application/zip", zip(31_000, "txt", &[]));
+    for files in [many(500, program), vec![archive]] {
+        let (points, names) = judged(&letter(&files));
+        assert!(points >= HELD && names.iter().any(|name| name == "message-past-bounds"), "{points} {names:?}");
+    }
+}
+
 #[test]
 fn what_offices_send_is_not_held() {
     const ANY: &str = "application/octet-stream";

@@ -115,6 +115,20 @@ impl Scorer {
     }
 }
 
+/// Says that there was more of a message than was looked at; both in bytes.
+pub fn read_in_part(looked_at_bytes: u64, message_bytes: u64) -> Option<Reason> {
+    let mib = |bytes: u64| {
+        let tenths = bytes.saturating_mul(10).div_ceil(1 << 20);
+        format!("{}.{}", tenths / 10, tenths % 10)
+    };
+    (looked_at_bytes < message_bytes).then(|| Reason {
+        name: "read-in-part".into(),
+        points: 0,
+        sentence: format!("only the first {} MiB of {} were looked at", mib(looked_at_bytes), mib(message_bytes))
+            .into(),
+    })
+}
+
 /// The model's word as a reason; none where it has nothing to say.
 fn text_reason(text: &ModelScore) -> Option<Reason> {
     let points = text.points();
@@ -131,4 +145,18 @@ fn text_reason(text: &ModelScore) -> Option<Reason> {
         format!("the text is like that of spam (with a probability of {percent:.1} %){words}")
     };
     Some(Reason { name: "text".into(), points, sentence: sentence.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It once said "the first 4 MiB of 4".
+    #[test]
+    fn what_was_not_looked_at_is_told_apart() {
+        let sentence = |message_bytes| read_in_part(4 << 20, message_bytes).map(|reason| reason.sentence.into_owned());
+        assert_eq!(sentence((4 << 20) + 1).unwrap(), "only the first 4.0 MiB of 4.1 were looked at");
+        assert_eq!(sentence(12 << 20).unwrap(), "only the first 4.0 MiB of 12.0 were looked at");
+        assert_eq!(sentence(4 << 20), None);
+    }
 }

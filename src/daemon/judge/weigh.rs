@@ -17,7 +17,7 @@ use crate::score::Submission;
 use crate::score::behaviour::{self, Footprint};
 use crate::score::model::taught::Taught;
 use crate::score::other::{self, Answer, Failure, OnFailure, OtherSettings, Question};
-use crate::score::scorer::ContentScore;
+use crate::score::scorer::{ContentScore, read_in_part};
 use crate::score::settings::{Threshold, Thresholds};
 use crate::smtp::{Refusal, replies};
 
@@ -115,7 +115,7 @@ impl Judging {
                 }
             }
         }
-        content.reasons.extend(read_in_part(asked));
+        content.reasons.extend(read_in_part(asked.bytes.len() as u64, asked.message_bytes));
         let sender = if asked.source == AccountSource::Login { Sender::Here } else { Sender::Elsewhere };
         // Before the memory is locked: it reads the text, and others wait for the memory.
         let seen = Footprint::of(&submission);
@@ -246,17 +246,6 @@ fn held(mark: Mark, sentence: &'static str) -> Judged {
     let reasons = vec![Reason { name: "unjudged".into(), points: 0, sentence: sentence.into() }];
     let verdict = Verdict { decision: Decision::Hold, score_points: 0, reasons };
     Judged::Verdict { verdict, fields: String::new(), mark, destinations: None }
-}
-
-/// Says that there was more than is looked at.
-fn read_in_part(asked: &Asked<'_>) -> Option<Reason> {
-    let looked_at = asked.bytes.len() as u64;
-    (looked_at < asked.message_bytes).then(|| Reason {
-        name: "read-in-part".into(),
-        points: 0,
-        sentence: format!("only the first {} MiB of {} were looked at", looked_at >> 20, asked.message_bytes >> 20)
-            .into(),
-    })
 }
 
 fn of_failure(failure: &Failure) -> Reason {

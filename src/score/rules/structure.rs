@@ -21,13 +21,14 @@ pub(super) const RULES: &[Rule] = &[
 const BROKEN_MIN: u32 = 2;
 const ALTERNATIVE: &str = "multipart/alternative";
 
-/// Depth, parts, fields: no program builds so many. Large mail is only large.
+/// Depth, parts, fields, files: no program builds so many, and what stands behind was not looked at. Large mail is only large.
 fn past_bounds(look: &Look<'_>) -> Sight {
-    let odd = |bound: &&Bound| matches!(bound, Bound::Depth | Bound::Parts | Bound::Fields);
+    let odd = |bound: &&Bound| matches!(bound, Bound::Depth | Bound::Parts | Bound::Fields | Bound::Attachments);
     let bound = look.message.shape.met.iter().find(odd)?;
     example(match bound {
         Bound::Depth => "nested too deep",
         Bound::Parts => "too many parts",
+        Bound::Attachments => "too many files",
         _ => "too many header fields",
     })
 }
@@ -132,6 +133,7 @@ mod tests {
                 hit("message-unreadable", "the parser failed", met(Bound::Unreadable)),
                 miss("message-unreadable", "a long one", met(Bound::Bytes)),
                 hit("message-past-bounds", "nested without end", met(Bound::Depth)),
+                hit("message-past-bounds", "files that were not looked at", met(Bound::Attachments)),
                 miss("message-past-bounds", "a long one", met(Bound::Text)),
                 hit("encodings-broken", "two parts", broken(2)),
                 miss("encodings-broken", "a slip", broken(1)),
