@@ -48,8 +48,9 @@ const STEPS: &str = "
 3. Else write a function of the family's file in `src/score/rules/` (`fn(&Look) -> Sight`), add it to `RULES` there, and its
    `[[rule]]` to `config/rules.toml`. What is data (domains, endings, names) goes into a `[[list]]` there, not into code.
 4. Add hits and near misses to the table of tests in that file, each with a reason. A rule without both fails the tests.
-5. `cargo bench --bench rules -- FOLDER` prints what each rule sees in labelled mail. Choose points by it: a soft rule 5 to 40, and
-   150 alone only if nobody can have a good reason to send this. Look at each ham message that it helps over 50.
+5. `outguard score --json FOLDER | jq -r '.reasons[].name' | sort | uniq -c` counts what each rule sees in mail of one label. Choose
+   points by it: a soft rule 5 to 40, and 150 alone only if nobody can have a good reason to send this. Look at each ham message
+   that it helps over 50.
 6. `OUTGUARD_BLESS=1 cargo test --test scoring_page`, and read your rule on this page as an operator whose mail it has just held.
 ";
 
