@@ -9,7 +9,7 @@ use super::arguments::{Arguments, CONFIG_PATH, Look, ScoreArguments};
 use super::exit::Failed;
 use super::show::decision;
 use super::{json_line, mailbox};
-use crate::account::{Account, AccountSource};
+use crate::account::{Account, AccountSource, normal};
 use crate::clock::{Clock, SystemClock, WallMs};
 use crate::config::surroundings::Machine;
 use crate::config::{self, Config};
@@ -38,6 +38,8 @@ pub(super) fn run(arguments: &Arguments, asked: &ScoreArguments, out: &mut dyn W
     if let Some(path) = &asked.model {
         config.score.model = Some(model_of(path)?);
     }
+    let identity = |name: &str| normal::identity(name, config.account.local_part);
+    let account = asked.account.as_deref().and_then(identity).map(|name| Account::named(&name));
     let scorer = Scorer::new(config.score).map_err(|error| Failed::Config(error.to_string()))?;
     let mut files = Vec::new();
     for path in &asked.files {
@@ -50,10 +52,10 @@ pub(super) fn run(arguments: &Arguments, asked: &ScoreArguments, out: &mut dyn W
         files.push(PathBuf::from("-"));
     }
     let clock = SystemClock::new()?;
-    let account = asked.account.as_deref().map(Account::named);
     for path in &files {
         let name = path.display().to_string();
-        let bytes = if path == Path::new("-") { standard_input()? } else { std::fs::read(path)? };
+        let bytes =
+            if path == Path::new("-") { standard_input()? } else { std::fs::read(path).map_err(mailbox::at(path))? };
         for (index, message) in mailbox::messages(&bytes).into_iter().enumerate() {
             let message = Message::parse(message, &Bounds::default());
             let at = written_at(&message, clock.now().wall);
@@ -129,4 +131,29 @@ fn standard_input() -> Result<Vec<u8>, Failed> {
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An account is judged under the name that the daemon gives it, however it is written.
+    #[test]
+    fn accounts_are_named_as_the_daemon_names_them() {
+        use clap::Parser as _;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let rule = "[[score.rule]]\nname = \"bulbs\"\npoints = 40\nsentence = \"Bulbs\"\npattern = \"bulbs\"\n";
+        let spared = "[[score.override]]\naccount = \"news@example.com\"\npoints = { bulbs = 0 }\n";
+        std::fs::write(at("a.toml"), format!("{rule}{spared}")).unwrap();
+        std::fs::write(at("a.eml"), "Subject: spring\n\nbulbs\n").unwrap();
+        let cases = [("news@example.com", false), (" NEWS@Example.com", false), ("other@example.com", true)];
+        for (account, expected) in cases {
+            let words = ["outguard", "score", &at("a.eml"), "--config", &at("a.toml"), "--account", account];
+            let mut out = Vec::new();
+            crate::cli::run(&Arguments::try_parse_from(words).unwrap(), &mut out).unwrap();
+            let said = String::from_utf8(out).unwrap();
+            assert_eq!(said.contains("bulbs"), expected, "{account:?}: {said}");
+        }
+    }
 }

@@ -104,7 +104,7 @@ async fn teach_files(
     let by = user_name(uid).unwrap_or_else(|| format!("uid {uid}"));
     let mut lines = Vec::new();
     for file in &files {
-        let bytes = std::fs::read(file)?;
+        let bytes = std::fs::read(file).map_err(mailbox::at(file))?;
         for (index, message) in mailbox::messages(&bytes).into_iter().enumerate() {
             let message = Message::parse(message, &Bounds::default());
             let about = lesson_name(&message, &format!("{}#{}", file.display(), index + 1));

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::TrainArguments;
 use crate::cli::exit::Failed;
-use crate::cli::mailbox::{files_under, is_mbox, messages};
+use crate::cli::mailbox::{absent, at, files_under, is_mbox, messages};
 use crate::message::{Bounds, Message};
 use crate::score::model::features::{Features, Words};
 use crate::score::model::train::{Example, Header, Label};
@@ -61,6 +61,9 @@ pub(super) fn find(asked: &TrainArguments) -> Result<Mail, Failed> {
         for named in paths {
             let (name, path) = named.split_once('=').map_or((None, named.as_str()), |(name, path)| (Some(name), path));
             let path = Path::new(path);
+            if !path.exists() {
+                return Err(absent(path));
+            }
             let last = path.file_name().map_or_else(|| named.clone(), |name| name.to_string_lossy().into_owned());
             let source = number(&mut mail.sources, name.unwrap_or(&last));
             let mut files = Vec::new();
@@ -75,6 +78,9 @@ pub(super) fn find(asked: &TrainArguments) -> Result<Mail, Failed> {
         }
     }
     for folder in &asked.corpus {
+        if !folder.is_dir() {
+            return Err(absent(folder));
+        }
         let base = unpack(folder, &mut unpacked)?;
         from_manifest(&folder.join("manifest.csv"), &base, &mut mail.sources, &mut places)?;
     }
@@ -109,7 +115,7 @@ fn unpack(folder: &Path, unpacked: &mut Vec<PathBuf>) -> Result<PathBuf, Failed>
         return Ok(folder.to_owned());
     }
     let mut archives: Vec<PathBuf> =
-        std::fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<io::Result<_>>()?;
+        std::fs::read_dir(folder).map_err(at(folder))?.map(|e| e.map(|e| e.path())).collect::<io::Result<_>>()?;
     archives.retain(|path| path.to_string_lossy().ends_with(".tar.zst"));
     archives.sort();
     if archives.is_empty() {
@@ -131,7 +137,7 @@ fn unpack(folder: &Path, unpacked: &mut Vec<PathBuf>) -> Result<PathBuf, Failed>
 
 /// Reads the columns split, label, source, file and constructed of a manifest.
 fn from_manifest(path: &Path, base: &Path, sources: &mut Vec<String>, places: &mut Vec<Place>) -> Result<(), Failed> {
-    let text = std::fs::read_to_string(path)?;
+    let text = std::fs::read_to_string(path).map_err(at(path))?;
     let mut lines = text.lines();
     let head: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
     let column = |name: &str| head.iter().position(|column| *column == name);
@@ -162,10 +168,12 @@ fn from_manifest(path: &Path, base: &Path, sources: &mut Vec<String>, places: &m
 fn read_all(places: &[Place]) -> io::Result<Vec<Found>> {
     let mut found = Vec::with_capacity(places.len());
     for place in places {
-        if std::fs::metadata(&place.file)?.len() > MESSAGE_BYTES_MAX && !is_mbox(&first_bytes(&place.file)?) {
+        if std::fs::metadata(&place.file).map_err(at(&place.file))?.len() > MESSAGE_BYTES_MAX
+            && !is_mbox(&first_bytes(&place.file)?)
+        {
             continue;
         }
-        let bytes = std::fs::read(&place.file)?;
+        let bytes = std::fs::read(&place.file).map_err(at(&place.file))?;
         for message in messages(&bytes) {
             let read = Message::parse(message, &Bounds::default());
             let features = Features::of(&read, Words::Dropped);

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::Failed;
+use super::mailbox::at;
 use crate::score::model::train::{self, Example, Origin, Recipe, across};
 use mail::{Found, Split};
 
@@ -102,7 +103,7 @@ pub(super) fn run(asked: &TrainArguments, out: &mut dyn Write) -> Result<(), Fai
     if let Some(path) = &asked.output {
         let figures = report::figures(&measured);
         let bytes = model.with_figures(figures).to_bytes();
-        std::fs::write(path, &bytes)?;
+        std::fs::write(path, &bytes).map_err(at(path))?;
         writeln!(out, "{}: {} bytes", path.display(), bytes.len())?;
     }
     Ok(())
@@ -114,7 +115,7 @@ fn measure(measured: &report::Measured<'_>, asked: &TrainArguments, out: &mut dy
         report::write(measured, asked, out)?;
     }
     if let Some(path) = &asked.scores {
-        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+        let mut file = std::io::BufWriter::new(std::fs::File::create(path).map_err(at(path))?);
         report::scores(measured, &mut file)?;
         file.flush()?;
     }

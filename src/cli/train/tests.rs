@@ -24,7 +24,7 @@ impl Mail {
         };
         let ham: String = (0..60)
             .map(|i| text(i, ["meeting", "report", "garden"]))
-            .fold(String::new(), |all, one| all + "From x\n" + &one);
+            .fold(String::new(), |all, one| all + "From x Sat Nov 21 10:00:00 2026\n" + &one);
         std::fs::write(mail.at("ham.mbox"), ham).unwrap();
         for part in ["cur", "new", "tmp"] {
             std::fs::create_dir_all(mail.at(&format!("spam/{part}"))).unwrap();
@@ -107,12 +107,19 @@ fn what_cannot_be_learnt_from() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a"), "Subject: a\n\nb\n").unwrap();
     let path = folder.path().display().to_string();
-    let cases: [&[&str]; 3] = [
-        &[],                  // nothing
-        &["--ham", &path],    // no spam
-        &["--corpus", &path], // no manifest
+    let nowhere = folder.path().join("nonsuch").display().to_string();
+    let cases: [(&[&str], &str); 5] = [
+        (&[], "give --ham and --spam"),
+        (&["--ham", &path], "give --ham and --spam"),
+        (&["--corpus", &path], &path), // no manifest
+        (&["--ham", &format!("wanted={nowhere}")], &nowhere),
+        (&["--corpus", &nowhere], &nowhere),
     ];
-    for words in cases {
-        assert!(run(&arguments(words), &mut Vec::new()).is_err(), "{words:?}");
+    for (words, expected) in cases {
+        let failed = run(&arguments(words), &mut Vec::new()).unwrap_err();
+        let mut said = Vec::new();
+        failed.tell(&mut said);
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.contains(expected), "{words:?}: {said}");
     }
 }
