@@ -317,7 +317,8 @@ fn read_timeouts(delivery: &mut TableReader<'_>) -> Timeouts {
         greeting: time("greeting", "For the greeting, and each answer until MAIL.", default.greeting),
         envelope: time(
             "envelope",
-            "For all answers to MAIL and RCPT together: slots are held so long.",
+            "For each answer to MAIL or RCPT, and five times that for all of a message: slots are held so long. Servers \
+             that ask others before they take a recipient may need 5m.",
             default.envelope,
         ),
         data: time("data", "For the answer to DATA.", default.data),

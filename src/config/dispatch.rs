@@ -141,7 +141,10 @@ fn read_retry(root: &mut TableReader<'_>) -> RetrySettings {
         ),
         delay_notice_ms: time(
             &mut table,
-            key("delay_notice", "After so long the sender is told of the delay, once, if an attempt has failed."),
+            key(
+                "delay_notice",
+                "After so long the sender is told of the delay, once, if the attempt that is made then fails.",
+            ),
             default.delay_notice_ms,
         ),
     };

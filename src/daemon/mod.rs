@@ -52,7 +52,7 @@ use crate::store::{Reads as _, Store};
 
 /// How long sessions may take to end at a stop.
 const SESSIONS_PATIENCE: Duration = Duration::from_secs(30);
-/// How long attempts may: longer than `delivery.timeouts.envelope`, so that one that a next hop keeps waiting before its
+/// How long attempts may: longer than `delivery.timeouts.envelope`, so that one whose next hop falls silent before its
 /// content ends by itself, and its lease goes back; shorter than `TimeoutStopSec` of the unit.
 const ATTEMPTS_PATIENCE: Duration = Duration::from_secs(75);
 

@@ -1,12 +1,13 @@
 //! Next hops that play a script, and what is needed to send to them.
 //!
-//! A script is lines: `S: text` is said, `C: text` must be heard, `C*` takes content up to the final dot, `TLS` agrees on TLS and
-//! `X` closes.
+//! A script is lines: `S: text` is said, `C: text` must be heard, `C*` takes content up to the final dot, `W: 5` waits so many
+//! milliseconds, `TLS` agrees on TLS and `X` closes.
 #![cfg(test)]
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
@@ -76,6 +77,8 @@ async fn play(tcp: TcpStream, script: &str, tls: Option<Arc<rustls::ServerConfig
                 }
                 heard.content.extend_from_slice(&line);
             }
+        } else if let Some(millis) = step.strip_prefix("W: ") {
+            tokio::time::sleep(Duration::from_millis(millis.parse().unwrap())).await;
         } else if let Some(text) = step.strip_prefix("S: ") {
             stream.write_all(format!("{text}\r\n").as_bytes()).await.unwrap();
             stream.flush().await.unwrap();

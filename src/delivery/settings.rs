@@ -154,7 +154,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For the greeting, and for each answer until the connection is ready for MAIL.
     pub greeting: Duration,
-    /// For all answers to MAIL and RCPT together, for which slots are held.
+    /// For each answer to MAIL or RCPT; five times that for all of one message together. Slots are held meanwhile, and a
+    /// stop waits little longer than this once: so it is shorter than the five minutes of RFC 5321.
     pub envelope: Duration,
     /// For the answer to DATA.
     pub data: Duration,

@@ -23,6 +23,8 @@ use crate::store::{Lease, Stored};
 
 /// How much content is handed over at once, before dots are stuffed.
 const BLOCK_BYTES: usize = 256 * 1024;
+/// How many times the limit of one answer all those to MAIL and RCPT may take, for slots are held meanwhile.
+const ENVELOPE_TIMES_MAX: u32 = 5;
 /// How long is waited for the reply of a next hop that stopped taking content.
 const CUT_SHORT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -149,15 +151,18 @@ impl NextHop {
     }
 
     async fn exchange(&mut self, message: &Outgoing, dialogue: &mut Dialogue) -> Result<(), WireError> {
-        let envelope_until = Instant::now() + self.edges.timeouts.envelope;
-        let mut until = envelope_until;
+        let timeouts = self.edges.timeouts;
+        let envelope_until = Instant::now() + timeouts.envelope * ENVELOPE_TIMES_MAX;
         let transaction = &mut dialogue.transaction;
-        self.wire.send(transaction.bytes(transaction.begin()), until).await?;
+        self.wire.send(transaction.bytes(transaction.begin()), Instant::now() + timeouts.envelope).await?;
         loop {
-            // MAIL and RCPT share one time; DATA has its own (RFC 5321 4.5.3.2.4).
-            if transaction.stage() == Stage::Data {
-                until = Instant::now() + self.edges.timeouts.data;
-            }
+            // Each answer has its time (RFC 5321 4.5.3.2), and those to MAIL and RCPT have one more together.
+            let until = match (transaction.stage(), dialogue.content) {
+                (Stage::Data, _) => Instant::now() + timeouts.data,
+                (Stage::Content, Sent::Begun) => Instant::now() + timeouts.content,
+                (Stage::Content, Sent::Nothing) => Instant::now() + timeouts.envelope,
+                _ => envelope_until.min(Instant::now() + timeouts.envelope),
+            };
             let reply = self.wire.reply(until).await?;
             let step = transaction.reply(reply).map_err(WireError::Fault)?;
             // It counts, but what follows cannot be read: content whose answer is lost would arrive again and again.
@@ -166,18 +171,16 @@ impl NextHop {
             }
             match step {
                 Step::Wait => {}
-                Step::Send(range) => self.wire.send(transaction.bytes(range), envelope_until).await?,
-                Step::LoneDot => {
-                    until = Instant::now() + self.edges.timeouts.envelope;
-                    self.wire.send(b".\r\n", until).await?;
+                Step::Send(range) => {
+                    self.wire.send(transaction.bytes(range), Instant::now() + timeouts.envelope).await?;
                 }
+                Step::LoneDot => self.wire.send(b".\r\n", Instant::now() + timeouts.envelope).await?,
                 Step::Content => {
                     if let Some(early) = self.send_content(message, &mut dialogue.content).await? {
                         transaction.content_cut_short(early);
                         // It no longer takes content: what it would read next is not a command.
                         return Ok(());
                     }
-                    until = Instant::now() + self.edges.timeouts.content;
                 }
                 Step::Done => return Ok(()),
             }

@@ -12,6 +12,8 @@ use crate::delivery::settings::{DeliverySettings, TlsMode};
 use crate::store::query::ContentBody;
 use crate::store::{Destination, SlotsEnd};
 
+mod encrypted;
+
 const GREETING: &str = "S: 220 mx.example\nC: EHLO us.example\n";
 const ENVELOPE: &str = "C: MAIL FROM:<a@example.org>\nC: RCPT TO:<b@x.example>\nC: RCPT TO:<c@x.example>\nC: DATA\n";
 
@@ -264,6 +266,34 @@ async fn slow_answers_to_mail_give_the_lease_back() {
     assert!(end.connection.is_none());
 }
 
+/// A hop that takes its time for each of many recipients lost all that it had accepted, at each try.
+#[tokio::test]
+async fn each_answer_to_the_envelope_has_its_time_and_all_have_a_bound() {
+    // the limit, answers to recipients and the pause before each, in milliseconds
+    let cases = [(500, 4, 200, Fate::Delivered(ReportDuty::Ours)), (100, 14, 50, Fate::Deferred)];
+    for (limit_ms, count, pause_ms, expected) in cases {
+        for pipelining in ["S: 250 mx.example\n", "S: 250-mx.example\nS: 250 PIPELINING\n"] {
+            let to: Vec<String> = (0..count).map(|n| format!("r{n}@x.example")).collect();
+            let answer = format!("W: {pause_ms}\nS: 250 ok\n");
+            let mail = "C: MAIL FROM:<a@example.org>\n";
+            let script = if pipelining.contains("PIPELINING") {
+                let rcpts = to.iter().map(|to| format!("C: RCPT TO:<{to}>\n")).collect::<Vec<_>>().concat();
+                format!("{mail}{rcpts}C: DATA\nS: 250 ok\n{}S: 354 go\n", answer.repeat(count))
+            } else {
+                let rcpts = to.iter().map(|to| format!("C: RCPT TO:<{to}>\n{answer}")).collect::<Vec<_>>().concat();
+                format!("{mail}S: 250 ok\n{rcpts}C: DATA\nS: 354 go\n")
+            };
+            let script = format!("{GREETING}{pipelining}{script}C*\nS: 250 ok");
+            let (address, _task) = server(&[script.leak()], None).await;
+            let world = world(|edges| edges.timeouts.envelope = Duration::from_millis(limit_ms));
+            let to: Vec<&str> = to.iter().map(String::as_str).collect();
+            let (lease, message) = message(b"", b"x\r\n", &to);
+            let end = hop(address, &world).await.mail(lease, message).run().await;
+            assert_eq!(fates(&end), vec![expected; count], "{limit_ms} {pipelining}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_connection_that_says_something_unasked_or_closes_is_not_used_again() {
     for rest in ["S: 421 4.4.2 idle", "X"] {
@@ -374,70 +404,4 @@ async fn literals_own_names_and_the_egress_address() {
     let other = Egress { address: Some("::1".parse().unwrap()), ..(*plan.egresses[0]).clone() };
     let error = NextHop::connect(&plan, &Arc::new(other), &world.edges).await.unwrap_err();
     assert!(matches!(error, DeliveryError::NoServer { source: NoServer::NoAddress, .. }), "{error}");
-}
-
-mod encrypted {
-    use super::*;
-    use crate::sockets::self_signed::self_signed;
-
-    struct Authority {
-        config: Arc<rustls::ServerConfig>,
-        pem: tempfile::NamedTempFile,
-    }
-
-    fn authority(name: &str) -> Authority {
-        let made = self_signed(name);
-        let mut pem = tempfile::NamedTempFile::new().unwrap();
-        pem.write_all(made.pem.as_bytes()).unwrap();
-        Authority { config: made.server, pem }
-    }
-
-    const STARTTLS: &str =
-        "S: 220 mx.example\nC: EHLO us.example\nS: 250-mx.example\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS\n";
-    const AFTER: &str =
-        "C: EHLO us.example\nS: 250-mx.example\nS: 250 AUTH PLAIN\nC: AUTH PLAIN AHVzZXIAcHc=\nS: 235 ok";
-
-    /// Scripts, mode, credentials, who is believed, whether it works.
-    type Case<'a> = (&'a [String], TlsMode, &'a [u8], &'a Authority, bool);
-
-    #[tokio::test]
-    async fn required_and_implicit_verify_and_opportunistic_does_not() {
-        let good = authority("localhost");
-        let other = authority("localhost");
-        let names =
-            || Names { addresses: [("localhost", vec!["127.0.0.1".parse().unwrap()])].into(), ..Names::default() };
-        let full = format!("{STARTTLS}{AFTER}");
-        let implicit = format!("TLS\nS: 220 mx.example\n{AFTER}");
-        let open = format!("{STARTTLS}C: EHLO us.example\nS: 250 mx.example");
-        let unencrypted = "S: 220 mx.example\nC: EHLO us.example\nS: 250 mx.example";
-        let cases: [Case<'_>; 6] = [
-            (std::slice::from_ref(&full), TlsMode::Required, b"* user pw", &good, true),
-            (std::slice::from_ref(&full), TlsMode::Opportunistic, b"* user pw", &good, true), // counts as required
-            (&[implicit], TlsMode::Implicit, b"* user pw", &good, true),
-            (std::slice::from_ref(&full), TlsMode::Required, b"* user pw", &other, false), // another authority
-            (&[open], TlsMode::Opportunistic, b"", &other, true),
-            // TLS breaks: plain text where it is a wish only.
-            (
-                &[STARTTLS.replace("TLS\n", "X\n").replace("STARTX", "STARTTLS"), unencrypted.to_owned()],
-                TlsMode::Opportunistic,
-                b"",
-                &good,
-                true,
-            ),
-        ];
-        for (number, (scripts, tls, credentials, believed, works)) in cases.into_iter().enumerate() {
-            let scripts: Vec<&'static str> = scripts.iter().map(|script| &*script.clone().leak()).collect();
-            let (address, _task) = server(&scripts, Some(good.config.clone())).await;
-            let world = world(|edges| {
-                edges.resolver = Arc::new(names());
-                edges.tls = Tls::new(Some(believed.pem.path())).unwrap();
-            });
-            let plan = smarthost("localhost", address.port(), tls, credentials);
-            let result = NextHop::connect(&plan, &plan.egresses[0], &world.edges).await;
-            match (&result, works) {
-                (Ok(_), true) | (Err(DeliveryError::Tls { .. }), false) => {}
-                _ => panic!("case {number}: {result:?}"),
-            }
-        }
-    }
 }
