@@ -1,5 +1,7 @@
 //! Attachments: what they say they are, and what they are.
 
+use super::page::Page;
+
 /// A part of a message that is not the text of its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
@@ -20,6 +22,8 @@ pub struct Attachment {
     pub encrypted: bool,
     /// Whether it is an Office document with macros.
     pub macros: bool,
+    /// What it does where it is a page.
+    pub page: Page,
 }
 
 /// What the first bytes of an attachment say that it is.

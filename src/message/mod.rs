@@ -18,6 +18,7 @@ mod listing;
 pub mod mailbox;
 mod mime;
 mod packed;
+mod page;
 mod parse;
 mod prescan;
 pub mod shape;
@@ -39,6 +40,7 @@ pub use html::Html;
 pub use link::{Link, LinkKind};
 pub use listing::ENDINGS_MAX;
 pub use mailbox::{Mailbox, Reading};
+pub use page::Page;
 pub use shape::{Bound, Bounds, Shape, Unkept};
 #[cfg(test)]
 pub(crate) use zip::tests::archive as zip_of;

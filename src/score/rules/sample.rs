@@ -3,7 +3,7 @@
 use crate::account::{Account, AccountSource};
 use crate::clock::WallMs;
 use crate::mail::{Address, BodyType, Envelope, Recipient, ReversePath};
-use crate::message::{Attachment, Content, DateField, HeaderField, Html, Link, LinkKind, Mailbox, Message};
+use crate::message::{Attachment, Content, DateField, HeaderField, Html, Link, LinkKind, Mailbox, Message, Page};
 use crate::score::{ScoreSettings, Submission};
 
 use super::Rules;
@@ -213,6 +213,7 @@ impl Mail {
             contains: Vec::new(),
             encrypted: false,
             macros: false,
+            page: Page::default(),
         };
         change(&mut attachment);
         self.message.attachments.push(attachment);
