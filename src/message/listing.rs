@@ -9,6 +9,8 @@ use super::ending::{ending, packed_ending};
 const NAME_BYTES_MAX: usize = 255;
 /// How much of a name is looked at for its ending, in bytes.
 const ENDING_BYTES_MAX: usize = 48;
+/// The longest ending that says what a file is, in bytes.
+const KIND_BYTES_MAX: usize = 20;
 /// How many different endings are kept. No honest archive has so many; past them something may hide.
 pub const ENDINGS_MAX: usize = 1_000;
 
@@ -46,6 +48,7 @@ impl Listing {
 
     /// Adds a name, its bytes read as UTF-8 or windows-1252, control characters shown as replaced.
     pub(super) fn add(&mut self, name: &[u8]) {
+        let name = without_blanks(name);
         if name.is_empty() {
             return;
         }
@@ -65,9 +68,9 @@ impl Listing {
     /// Whether no name before it ends so, what is packed in it counted too.
     fn is_new_ending(&mut self, name: &[u8]) -> bool {
         let name = String::from_utf8_lossy(end(name, ENDING_BYTES_MAX));
-        let mut last = ending(&name);
+        let mut last = kind(ending(&name));
         if let Some(packed) = packed_ending(&name) {
-            last = format!("{packed}.{last}");
+            last = format!("{}.{last}", kind(packed));
         }
         if self.endings.contains(&last) {
             return false;
@@ -88,6 +91,28 @@ impl Inside {
         self.document |= is(b"[content_types].xml") || is(b"content.xml") || is(b"mimetype");
         self.macros |= ends(b"vbaproject.bin") || starts(b"basic/");
         self.program |= is(b"meta-inf/manifest.mf") || is(b"androidmanifest.xml") || ends(b".class");
+    }
+}
+
+/// An ending that may say what a file is. Numbers of a series, letters of a mailbox, pages of a site with their questions, and
+/// what stands behind the dot of a folder say nothing: they count as one.
+fn kind(ending: String) -> String {
+    let says = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_kind =
+        ending.len() <= KIND_BYTES_MAX && ending.bytes().all(says) && !ending.bytes().all(|b| b.is_ascii_digit());
+    if is_kind { ending } else { String::new() }
+}
+
+/// The name without the blanks and dots at its end, which Windows takes off: behind a thousand of them stands what it is.
+fn without_blanks(mut name: &[u8]) -> &[u8] {
+    let is_utf8 = std::str::from_utf8(name).is_ok();
+    loop {
+        let shorter = match name {
+            [rest @ .., b' ' | b'.'] | [rest @ .., 0xc2, 0xa0] => rest,
+            [rest @ .., 0xa0] if !is_utf8 => rest,
+            _ => return name,
+        };
+        name = shorter;
     }
 }
 
@@ -124,6 +149,33 @@ mod tests {
         // The end of a name says what it is, however long it is.
         let long = listed(&["a".repeat(300) + ".exe"]);
         assert!(long.names[0].len() == 255 && long.names[0].ends_with("a.exe"), "{:?}", long.names);
+    }
+
+    /// A mailbox, a series, a mirror of a site, folders with dots: none of them hides anything.
+    #[test]
+    fn what_is_no_ending_counts_as_one() {
+        let names = (0..2_000).flat_map(|n| {
+            [
+                format!("cur/1700{n}.M1P1.host.example.org,S={n},W=2400:2,S"),
+                format!("dump.{n}"),
+                format!("site/page.php?id={n}"),
+                format!("data.d/sample{n}"),
+            ]
+        });
+        let names: Vec<String> = names.chain(["setup.exe".to_owned()]).collect();
+        let listing = listed(&names);
+        assert!(!listing.cut && listing.names.len() == 101, "{}", listing.names.len());
+        assert_eq!(listing.names[100], "setup.exe");
+    }
+
+    #[test]
+    fn blanks_behind_a_name_hide_nothing() {
+        for blanks in [" ".repeat(60), ". ".repeat(200), "\u{a0}".repeat(300)] {
+            let mut names = numbered(200, ".txt");
+            names.push(format!("setup.exe{blanks}"));
+            assert_eq!(listed(&names).names.last().map(String::as_str), Some("setup.exe"));
+        }
+        assert_eq!(listed(&["voil\u{e0}".to_owned()]).names, ["voil\u{e0}"], "a letter that ends with that byte");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::align::dns::{Data, Kind, Lookup};
-use crate::smtp::client::{PeerReply, ReplyReader};
+use crate::smtp::client::{PeerReply, ReplyFault, ReplyReader};
 use crate::sockets;
 
 const READ_BYTES: usize = 4 * 1024;
@@ -84,13 +84,16 @@ impl Visit {
         }
     }
 
-    /// The next reply, or what came in its place as part of a sentence.
+    /// The next reply, or what came in its place as part of a sentence. One without an end is none.
     pub(super) async fn reply(&mut self) -> Result<PeerReply, String> {
         let limit = self.time_limit;
         let reading = async {
             loop {
                 let (reply, used) = self.reader.read(&self.unread).map_err(|fault| fault.to_string())?;
                 self.unread.advance(used);
+                if self.reader.is_spent() {
+                    return Err(ReplyFault::TooLong.to_string());
+                }
                 if let Some(reply) = reply {
                     return Ok(reply);
                 }
