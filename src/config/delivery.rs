@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::item::{Fault, Item, Place, Setting};
-use super::reader::{Reading, TableReader, at_least, key};
+use super::reader::{Reading, TableReader, a_wait, key};
 use super::secrets::SecretSetting;
 use super::values::{Size, quoted, text_of, words};
 use crate::account::Account;
@@ -310,7 +310,7 @@ fn read_credentials(table: &mut TableReader<'_>) -> Credentials {
 fn read_timeouts(delivery: &mut TableReader<'_>) -> Timeouts {
     let default = Timeouts::default();
     let mut table = delivery.table("timeouts", "How long a server may take.");
-    let too_short = at_least(std::time::Duration::from_secs(1), "no server would be quick enough");
+    let too_short = a_wait("no server would be quick enough");
     let mut time = |name, doc, default| table.or_where(key(name, doc), default, &too_short);
     Timeouts {
         connect: time("connect", "For the connection to one address.", default.connect),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::dispatch::PaceOrOff;
 use super::item::{Fault, Item, Setting};
-use super::reader::{Reading, TableReader, at_least, key};
+use super::reader::{Reading, TableReader, a_wait, at_least, key};
 use super::values::{Mode, Size, quoted, text_of, words};
 use crate::intake::settings::{
     AuthSettings, IntakeLimits, IntakeSettings, IntakeTimeouts, ListenAt, ListenSettings, ListenTls, PaceOfClient,
@@ -341,7 +341,7 @@ fn read_timeouts(intake: &mut TableReader<'_>) -> IntakeTimeouts {
         default.answer,
         |limit| if (SECOND..=30 * SECOND).contains(limit) { Ok(()) } else { Err("from 1s to 30s".to_owned()) },
     );
-    let too_short = at_least(SECOND, "clients would be cut off in the middle");
+    let too_short = a_wait("clients would be cut off in the middle");
     let mut time = |name, doc, default| table.or_where(key(name, doc), default, &too_short);
     IntakeTimeouts {
         handshake: time("handshake", "For a TLS handshake.", default.handshake),

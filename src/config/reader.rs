@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -35,6 +36,17 @@ pub const fn key(name: &'static str, doc: &'static str) -> Key {
 /// For [`TableReader::or_where`]: no less than that, since with less `what` happens.
 pub(super) fn at_least<T: Setting + PartialOrd>(least: T, what: &'static str) -> impl Fn(&T) -> Result<(), String> {
     move |value| if *value < least { Err(format!("{what}; write {} or more", least.written())) } else { Ok(()) }
+}
+
+/// For [`TableReader::or_where`]: a time for which somebody may really wait. A clock cannot count the longest that can be
+/// written.
+pub(super) fn a_wait(what: &'static str) -> impl Fn(&Duration) -> Result<(), String> {
+    const DAY: Duration = Duration::from_hours(24);
+    let long_enough = at_least(Duration::from_secs(1), what);
+    move |limit| {
+        long_enough(limit)?;
+        if *limit > DAY { Err("nobody waits so long; write \"1d\" or less".to_owned()) } else { Ok(()) }
+    }
 }
 
 impl Key {
